@@ -1,0 +1,1 @@
+"""gluerun turns a backlog into merged, verified commits with AI coding agents, unattended."""

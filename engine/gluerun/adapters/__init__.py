@@ -1,0 +1,1 @@
+"""The doors of the house, real side: files, locks, processes, git."""

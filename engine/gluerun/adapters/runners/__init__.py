@@ -1,0 +1,1 @@
+"""Agent programs as data: how each is started and how its answer is read."""

@@ -1,0 +1,1 @@
+"""Thinking: pure decisions over records. Nothing here may touch the world."""

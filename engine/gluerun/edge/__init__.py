@@ -1,0 +1,1 @@
+"""Readers: views of the state for people and programs. Never writes state."""

@@ -1,0 +1,1 @@
+"""Doing: the only code that carries out what the core decided. Knows ports, not adapters."""
