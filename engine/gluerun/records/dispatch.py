@@ -1,0 +1,110 @@
+"""One run of one role: what it was asked (Dispatch), who it is (Identity), how it ended (Ending)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from gluerun.records.failure import Answer, Authority, Failure, FailureNote
+from gluerun.records.record import record
+from gluerun.records.task import TaskSpec
+
+
+class Role(StrEnum):
+    """What a dispatch is for. A role is a prompt, a place and the shape of an answer."""
+
+    WORKER = "worker"
+    PROVER = "prover"
+    PLANNER = "planner"
+    AUDITOR = "auditor"
+    DECIDER = "decider"
+
+
+@record
+class Dispatch:
+    """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists."""
+
+    SCHEMA = "dispatch.v0"
+
+    run_id: str
+    role: Role
+    batch_id: str
+    target_branch: str
+    base_sha: str
+    started_at: datetime
+    expires_at: datetime
+    config_sha256: str
+    epoch: int = 0
+    task_id: str | None = None
+    node: str | None = None
+    spec: TaskSpec | None = None
+    owned_files: tuple[str, ...] = ()
+    tries_used: int = 0
+    max_tries: int = 1
+    seed_sha: str | None = None
+    previous_run: str | None = None
+    last_failure: FailureNote | None = None
+    candidate: str | None = None
+    branch_head: str | None = None
+    gate_command: str = ""
+    prompt: str = ""
+
+
+@record
+class Identity:
+    """Who a run's wrapper is, in terms no clock can move: `runs/<run>/identity.json`."""
+
+    SCHEMA = "identity.v0"
+
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    start_ticks: int
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    PROVED = "proved"
+    PLANNED = "planned"
+
+
+@record
+class Usage:
+    """What a run's agents used, as far as they told; None is unknown, never zero."""
+
+    fresh_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    turns: int | None = None
+
+
+@record
+class Ending:
+    """How a run ended: `runs/<run>/ending.json`, durable before the run's process leaves."""
+
+    SCHEMA = "ending.v0"
+
+    run_id: str
+    role: Role
+    epoch: int
+    outcome: Outcome
+    finished_at: datetime
+    tries: int = 0
+    task_id: str | None = None
+    node: str | None = None
+    failure: Failure | None = None
+    answer: Answer | None = None
+    authority: Authority | None = None
+    reason: str = ""
+    detail: str = ""
+    paths: tuple[str, ...] = ()
+    head_sha: str | None = None
+    diff_sha256: str | None = None
+    packet_sha256: str | None = None
+    green_tree: str | None = None
+    green_gate: str | None = None
+    usage: Usage | None = None

@@ -1,0 +1,86 @@
+"""One run of a gate on one commit, and the completion of a node."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from gluerun.records.record import record
+
+
+class GateVerdict(StrEnum):
+    """What a gate's run says. Exit code 20 of a gate is inconclusive: infrastructure, not the work."""
+
+    GREEN = "green"
+    RED = "red"
+    INCONCLUSIVE = "inconclusive"
+
+
+@record
+class DeclaredOutput:
+    """A file that set-up put beside the commit before its gate ran."""
+
+    path: str
+    sha256: str
+
+
+@record
+class GateCheck:
+    """The receipt of one gate run: exactly which commit, which command, and what came of it."""
+
+    SCHEMA = "gate-check.v0"
+
+    run_id: str
+    cmd: str
+    exit_code: int
+    result: GateVerdict
+    log_ref: str
+    log_sha256: str
+    commit: str
+    code_tree: str
+    gate_sha256: str
+    duration_ms: int
+    created_at: datetime
+    outputs: tuple[DeclaredOutput, ...] = ()
+    timed_out: bool = False
+
+
+class NodeStatus(StrEnum):
+    """Where a node's completion stands."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    PROPOSED = "proposed"
+
+
+@record
+class GateEvidence:
+    """What a node's completion rests on."""
+
+    kind: str
+    ref: str
+    description: str | None = None
+    task_ids: tuple[str, ...] | None = None
+    command: str | None = None
+    exit_code: int | None = None
+    log_ref: str | None = None
+    sha256: str | None = None
+    head_sha: str | None = None
+
+
+@record
+class GateResult:
+    """The only truth about a node's completion: `gates/<node>.gate-result.json`."""
+
+    SCHEMA = "gate-result.v0"
+
+    node: str
+    status: NodeStatus
+    authoritative: bool
+    evidence_class: str
+    evidence: tuple[GateEvidence, ...]
+    decided_by: str
+    recorded_at: datetime
+    upstream_gates: tuple[str, ...] = ()
+    rationale: str | None = None

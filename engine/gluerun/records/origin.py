@@ -1,0 +1,62 @@
+"""The loop's own small records: what its cycles remember of each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gluerun.records.record import record
+
+
+@record
+class OriginHolder:
+    """Who holds the origin lock, for the one who finds it taken: `locks/origin.lock.json`."""
+
+    SCHEMA = "lock.v0"
+
+    owner: str
+    run_id: str
+    pid: int
+    started_at: datetime
+    expires_at: datetime
+
+
+@record
+class Circuit:
+    """How many failures came in a row without durable progress: `circuit.json`."""
+
+    SCHEMA = "circuit.v0"
+
+    consec_fails: int
+    updated_at: datetime
+
+
+@record
+class PlannerBackoff:
+    """Until when no planner is started, and why: `planner-backoff.json`."""
+
+    SCHEMA = "planner-backoff.v0"
+
+    failure_class: str
+    run_id: str
+    node: str
+    log_ref: str
+    started_at: datetime
+    until: datetime
+
+
+@record
+class OriginState:
+    """The machine's snapshot for other programs: `origin-state.json`."""
+
+    SCHEMA = "origin-state.v0"
+
+    run_id: str
+    generated_at: datetime
+    branch: str
+    head_sha: str
+    target_branch: str
+    active_leases: int
+    ready_tasks: tuple[str, ...]
+    lease_files: tuple[str, ...]
+    task_counts: dict[str, int]
+    completed_nodes: tuple[str, ...]

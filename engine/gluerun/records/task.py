@@ -1,0 +1,116 @@
+"""The task: what a person asked for, and the running truth about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.record import record
+
+
+class Status(StrEnum):
+    """Where a task stands. *Waiting* and *running* are derived, never stored."""
+
+    READY = "ready"
+    ACCEPTED = "accepted"
+    INTEGRATED = "integrated"
+    BLOCKED = "blocked"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+TERMINAL = frozenset({Status.INTEGRATED, Status.CANCELLED, Status.SUPERSEDED})
+
+
+class Policy(StrEnum):
+    """How a task's tests come about."""
+
+    STRICT_TEST_FIRST = "strict_test_first"
+    CHARACTERIZATION_FIRST = "characterization_first"
+    TEST_AFTER_WAIVER = "test_after_waiver"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@record
+class TaskSpec:
+    """What a task's Markdown says, with the defaults of the configuration filled in."""
+
+    task_id: str
+    title: str
+    area: str
+    target_branch: str
+    worker_branch: str
+    objective: str
+    owned_files: tuple[str, ...]
+    acceptance_criteria: tuple[str, ...] = ()
+    forbidden_files: tuple[str, ...] = ()
+    prerequisites: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    gate_command: str = ""
+    dispatch_mode: str = "canonical"
+    test_policy: Policy | None = None
+    dag_node: str | None = None
+    supersedes: str | None = None
+    notes: str = ""
+
+
+class ProofState(StrEnum):
+    """How far the integration of an accepted branch is."""
+
+    PROVING = "proving"
+    PROVED = "proved"
+    WAITING = "waiting"
+
+
+@record
+class Proof:
+    """A candidate merge commit: what it is made of, and whether its gate was green."""
+
+    state: ProofState
+    branch_head: str
+    target_head: str
+    candidate: str
+    tree: str
+    since: datetime
+    run_id: str | None = None
+    blocked_paths: tuple[str, ...] = ()
+
+
+@record
+class Task:
+    """The running truth of one task: `tasks/live/<ID>.json`, under `tasks/archive/` once terminal."""
+
+    SCHEMA = "task.v0"
+
+    task_id: str
+    status: Status
+    spec: TaskSpec
+    source_sha256: str
+    created_at: datetime
+    updated_at: datetime
+    epoch: int = 0
+    tries: int = 0
+    infra_tries: int = 0
+    run_id: str | None = None
+    base_sha: str | None = None
+    head_sha: str | None = None
+    packet_sha256: str | None = None
+    green_tree: str | None = None
+    green_gate: str | None = None
+    seed_sha: str | None = None
+    amended_files: tuple[str, ...] = ()
+    proof: Proof | None = None
+    last_failure: FailureNote | None = None
+    decision: Decision | None = None
+    merge_commit: str | None = None
+
+    @property
+    def owned(self) -> tuple[str, ...]:
+        """The paths this task may change: those it asked for and those it was given later."""
+        return self.spec.owned_files + self.amended_files
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing can happen to this task any more."""
+        return self.status in TERMINAL
