@@ -1,0 +1,403 @@
+"""The doors of the house: what the loop may ask of the world. Protocols only, no code.
+
+Each door has a real side (`adapters`) and a simulated one (`sim`) that keep the same promises; one
+contract class per door runs on both.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from gluerun.records.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from gluerun.records.dispatch import Identity
+    from gluerun.records.origin import OriginHolder
+
+
+class Clock(Protocol):
+    """The time of day, and the things that only this machine knows."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC, without microseconds."""
+        ...
+
+    def boot_id(self) -> str:
+        """Return an id that changes at every boot of the machine and at no other moment."""
+        ...
+
+    def pid(self) -> int:
+        """Return the id of this process."""
+        ...
+
+    def token(self, size: int) -> str:
+        """Return *size* random bytes as hexadecimal digits, fit for a secret."""
+        ...
+
+
+@record
+class FileMark:
+    """What tells one version of a file from another without reading it: a hint, never a proof."""
+
+    mtime_ns: int
+    size: int
+    inode: int
+
+
+class Files(Protocol):
+    """The only way to store anything; paths are relative to one root and use `/`.
+
+    Every write replaces: a reader sees the old file or the new one, whole, also after a crash.
+    """
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
+        ...
+
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
+        ...
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
+        ...
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
+        ...
+
+    def move(self, path: str, new: str) -> bool:
+        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+        ...
+
+    def remove(self, path: str) -> bool:
+        """Remove a file; False if it is not there."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
+        ...
+
+    def mark(self, path: str) -> FileMark | None:
+        """Return the mark of a file or folder; None if it is not there."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Return the disk space that is left for us."""
+        ...
+
+    def sweep(self, folder: str) -> int:
+        """Remove what a crash left half-written directly in *folder*; return how many."""
+        ...
+
+
+class Locks(Protocol):
+    """Locks that the kernel releases when their holder dies, and at no other moment."""
+
+    def origin(self, holder: OriginHolder) -> AbstractContextManager[None]:
+        """Hold the loop's lock; BusyError naming the holder if another cycle has it."""
+        ...
+
+    def origin_holder(self) -> OriginHolder | None:
+        """Return who holds the loop's lock, as far as it is known; None if nobody does."""
+        ...
+
+    def git(self) -> AbstractContextManager[None]:
+        """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
+        ...
+
+
+@record
+class Merge:
+    """What git makes of two commits: a tree, and the paths on which they disagree.
+
+    With conflicts the tree holds both sides between conflict markers.
+    """
+
+    tree: str
+    conflicts: tuple[str, ...] = ()
+
+
+@record
+class Change:
+    """One path that differs between two trees. A rename is a removal and an addition."""
+
+    path: str
+    status: str
+    mode: str = ""
+    sha: str = ""
+
+
+class Landing(StrEnum):
+    """What became of an attempt to move the target branch."""
+
+    LANDED = "landed"
+    MOVED = "moved"
+    BLOCKED = "blocked"
+
+
+@record
+class Landed:
+    """The answer of `Git.land`: LANDED, MOVED (the old value did not hold) or BLOCKED by *paths*."""
+
+    landing: Landing
+    paths: tuple[str, ...] = ()
+
+
+class Git(Protocol):
+    """The repository, in words of the domain. Work trees are named by their absolute path.
+
+    No method runs the user's hooks, filters beyond the repository's own, pagers or prompts. GitError if
+    git refuses for a reason that the method does not name.
+    """
+
+    def head(self, branch: str) -> str | None:
+        """Return the commit a local branch points to; None if there is no such branch."""
+        ...
+
+    def heads(self, branches: Sequence[str]) -> dict[str, str]:
+        """Return the commits of those of *branches* that exist; one process."""
+        ...
+
+    def commit_of(self, revision: str) -> str | None:
+        """Return the commit that *revision* names; None if it names none."""
+        ...
+
+    def tree_of(self, commit: str) -> str:
+        """Return the tree of a commit."""
+        ...
+
+    def code_tree(self, commit: str) -> str:
+        """Return a digest of the commit's tree without `docs/orchestration/`."""
+        ...
+
+    def contains(self, commit: str, ancestor: str) -> bool:
+        """Tell whether *ancestor* is *commit* or one of its ancestors."""
+        ...
+
+    def merge(self, ours: str, theirs: str) -> Merge:
+        """Merge two commits without a work tree; folder renames are never guessed."""
+        ...
+
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        """Store a commit of *tree* by the engine's identity and return it; no ref changes."""
+        ...
+
+    def advance(self, branch: str, new: str, old: str) -> bool:
+        """Move a branch from *old* to *new* by compare-and-swap; False if it is not at *old*.
+
+        *old* as forty zeros demands that the branch does not exist yet. Work trees are not looked at.
+        """
+        ...
+
+    def land(self, branch: str, new: str, old: str) -> Landed:
+        """Move *branch* from *old* to *new* and let the work tree that has it checked out follow.
+
+        BLOCKED, with nothing changed, if touched paths are not clean there or something untracked is
+        in the way. A crash in between is finished by `finish_landing`.
+        """
+        ...
+
+    def finish_landing(self) -> bool:
+        """Finish a landing that a crash cut in two; True if there was one."""
+        ...
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        """Return every path that differs between two commits or trees, renames as two paths."""
+        ...
+
+    def patch(self, old: str, new: str, *, limit: int) -> str:
+        """Return the readable difference of two commits, cut after *limit* characters with a remark."""
+        ...
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        """Return a file's content in a commit; None if it is not a file there."""
+        ...
+
+    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+        """Make a work tree at *place*: detached at *commit*, or on *branch*, created or set to *commit*.
+
+        What stood at *place* must have been removed before (`remove_worktree`).
+        """
+        ...
+
+    def remove_worktree(self, place: str) -> None:
+        """Remove the work tree at *place* and what git knows of it; nothing happens if there is none."""
+        ...
+
+    def seed_worktree(self, place: str, tree: str) -> None:
+        """Make the files at *place* those of *tree*, leaving its HEAD and index where they are."""
+        ...
+
+    def dirt(self, place: str) -> tuple[Change, ...]:
+        """Return every path at *place* that differs from its HEAD, untracked ones included, ignored not."""
+        ...
+
+    def worktree_head(self, place: str) -> str | None:
+        """Return the commit that the work tree's HEAD names; None if there is no work tree there."""
+        ...
+
+    def is_ignored(self, place: str, path: str) -> bool:
+        """Tell whether git ignores *path* (relative) in the work tree at *place*."""
+        ...
+
+    def commit_all(self, place: str, base: str, message: str) -> str:
+        """Commit the whole state of the work tree on top of *base* and return the commit.
+
+        Everything that is not ignored is taken, deletions too. Commits that somebody else made there
+        since *base* become part of this one; the branch and the index follow.
+        """
+        ...
+
+    def snapshot(self, place: str, message: str) -> str | None:
+        """Store the state of the work tree as a commit on its HEAD, touching neither HEAD nor index.
+
+        The HEAD itself if nothing is uncommitted; None if there is no work tree at *place*.
+        """
+        ...
+
+    def keep(self, ref: str, commit: str) -> None:
+        """Let *ref* (under `refs/gluerun/`) point to *commit*, durably."""
+        ...
+
+    def kept(self, prefix: str) -> dict[str, str]:
+        """Return the refs under *prefix* and their commits."""
+        ...
+
+    def delete_branch(self, branch: str, old: str) -> bool:
+        """Delete a branch that is at *old*; False if it is not."""
+        ...
+
+    def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
+        """Commit *files* (None removes) on top of *ref* without a work tree; return the commit."""
+        ...
+
+    def published(self, ref: str) -> dict[str, bytes]:
+        """Return every file of *ref*'s tree; empty if there is no such ref."""
+        ...
+
+    def trailers(self, branch: str, key: str) -> dict[str, str]:
+        """Return value → commit for every first-parent commit of *branch* that carries trailer *key*."""
+        ...
+
+    def push(self, branch: str) -> str:
+        """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
+        ...
+
+    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+        """Remove the locks that a dead git left for this work tree and branch; return their names.
+
+        Only for a tree whose owner is proved dead.
+        """
+        ...
+
+
+class Life(StrEnum):
+    """Whether somebody of a run still lives."""
+
+    ALIVE = "alive"
+    ORPHANED = "orphaned"
+    DEAD = "dead"
+
+
+class Processes(Protocol):
+    """The only way to start, see and end another process."""
+
+    def start(self, run_id: str) -> int:
+        """Start the detached wrapper of a run whose folder stands, and return its pid at once."""
+        ...
+
+    def life(self, run_id: str) -> Life:
+        """Tell whether the run's wrapper lives, or only some of its tree, or nobody.
+
+        The wrapper is proved by its pulse or its identity (boot id, pid namespace, pid, start ticks);
+        its tree by the marker `GLUERUN_RUN` in the environment of any process.
+        """
+        ...
+
+    def end(self, run_id: str, *, grace: float) -> bool:
+        """End every process of a run: TERM, *grace* seconds, KILL, repeated; True if none is left."""
+        ...
+
+    def sign_in(self, run_id: str) -> Identity:
+        """Take the pulse of a run for this process and return who it is; BusyError if it is taken."""
+        ...
+
+
+@record
+class Child:
+    """One program that a run's wrapper starts and waits for.
+
+    `marker` is the dispatch id in its environment: when the child has ended, or a limit is hit, every
+    process that carries it is ended too. Seconds; zero means no limit.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    stdin: str
+    log: str
+    marker: str
+    timeout: int
+    idle: int = 0
+    grace: int = 10
+    max_log_bytes: int = 67_108_864
+
+
+class How(StrEnum):
+    """How a child came to its end."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    TIMED_OUT = "timed-out"
+    IDLE = "idle"
+    MISSING = "missing"
+
+
+@record
+class ChildDone:
+    """How a child ended; `exit_code` is negative for a signal, as subprocess has it."""
+
+    SCHEMA = "child-done.v0"
+
+    name: str
+    how: How
+    exit_code: int
+    duration_ms: int
+    survivors: int = 0
+
+
+class Children(Protocol):
+    """How a run waits for a program without keeping a big process around."""
+
+    def wait(self, run_id: str, child: Child) -> ChildDone:
+        """Run *child* to its end.
+
+        The real side does not return: it replaces this process by a small waiter, which starts the
+        run's process again when the child has ended; `finished` then has the answer.
+        """
+        ...
+
+    def finished(self, run_id: str, name: str) -> ChildDone | None:
+        """Return how the child *name* of this run ended; None if it has not been waited for."""
+        ...
+
+
+@record
+class Doors:
+    """All doors of one repository, as one value. `root` is the absolute path of the repository."""
+
+    root: str
+    clock: Clock
+    state: Files
+    work: Files
+    locks: Locks
+    git: Git
+    processes: Processes
+    children: Children
