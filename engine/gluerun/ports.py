@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from gluerun.records.dispatch import Life
 from gluerun.records.record import record
 
 if TYPE_CHECKING:
@@ -296,14 +297,6 @@ class Git(Protocol):
         Only for a tree whose owner is proved dead.
         """
         ...
-
-
-class Life(StrEnum):
-    """Whether somebody of a run still lives."""
-
-    ALIVE = "alive"
-    ORPHANED = "orphaned"
-    DEAD = "dead"
 
 
 class Processes(Protocol):

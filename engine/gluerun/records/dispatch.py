@@ -62,6 +62,14 @@ class Identity:
     start_ticks: int
 
 
+class Life(StrEnum):
+    """Whether somebody of a run still lives."""
+
+    ALIVE = "alive"
+    ORPHANED = "orphaned"
+    DEAD = "dead"
+
+
 class Outcome(StrEnum):
     """How a run ended."""
 

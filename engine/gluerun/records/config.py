@@ -1,0 +1,103 @@
+"""The configuration of one repository, resolved: what every room may know of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gluerun.records.record import record
+
+
+class RunnerKind(StrEnum):
+    """How an agent program is driven."""
+
+    COMMAND = "command"
+    SCRIPTED = "scripted"
+    REPLAY = "replay"
+
+
+@record
+class RunnerSpec:
+    """One agent program as data. Seconds; zero means no limit."""
+
+    name: str
+    kind: RunnerKind = RunnerKind.COMMAND
+    argv: tuple[str, ...] = ()
+    timeout_seconds: int = 1200
+    idle_seconds: int = 0
+    env: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    credentials: tuple[str, ...] = ()
+    scenario: str = ""
+
+
+class ControlState(StrEnum):
+    """Where the records of tasks are published."""
+
+    REF = "ref"
+    BRANCH = "branch"
+    OFF = "off"
+
+
+@record
+class ProvisionFile:
+    """A file that git ignores and that every work tree needs; both ends must be ignored."""
+
+    source: str
+    target: str
+    required: bool = True
+
+
+@record
+class Config:
+    """The resolved configuration. Times are in the unit their name says."""
+
+    target_branch: str
+    gate_command: str
+    runners: dict[str, RunnerSpec] = {}  # noqa: RUF012
+    roles: dict[str, str] = {}  # noqa: RUF012
+    require_audit: bool = True
+    require_packet: bool = False
+    areas: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    area_prefix: str = ""
+    provision_files: tuple[ProvisionFile, ...] = ()
+    bootstrap: tuple[str, ...] = ()
+    prewarm: str = ""
+    env_allowlist: tuple[str, ...] = ()
+    control_state: ControlState = ControlState.REF
+    env: dict[str, str] = {}  # noqa: RUF012
+    identity_name: str = "gluerun"
+    identity_email: str = "gluerun@localhost"
+    protect_orchestration: bool = True
+    sha256: str = ""
+    max_concurrent: int = 5
+    max_dispatch: int = 5
+    detached_dispatch: bool = True
+    auto_integrate: bool = True
+    auto_promote_gates: bool = True
+    generate: bool = True
+    push: bool = False
+    max_hours: float = 12.0
+    max_retries: int = 3
+    max_consec_fails: int = 5
+    stale_minutes: int = 60
+    session_affinity: bool = True
+    fix_prompt_structured: bool = True
+    decider_fast: bool = True
+    worker_infra_max: int = 1
+    audit_infra_max: int = 2
+    context_section_max_chars: int = 4000
+    preflight_require_acceptance: bool = True
+    gate_timeout_sec: int = 3600
+    decider_timeout_sec: int = 1200
+    kill_grace_sec: float = 10.0
+    orphan_grace: int = 60
+    min_disk_gb: float = 2.0
+    max_l1_concurrent: int = 3
+    l1_tasks_per_node: int = 1
+    planner_backoff_seconds: int = 900
+    sleep: float = 20.0
+    drain_poll_secs: float = 2.0
+    drain_timeout_secs: int = 0
+
+    def runner_of(self, role: str) -> str:
+        """Return the name of the runner that plays *role*; empty if none is set."""
+        return self.roles.get(role, "")

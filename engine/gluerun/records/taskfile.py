@@ -1,0 +1,284 @@
+"""The one parser of a task's Markdown. What it does not know it refuses, with the line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from gluerun.errors import ConfigError, SchemaError
+from gluerun.records import names
+from gluerun.records.paths import covers, scope_entry
+from gluerun.records.record import record
+from gluerun.records.task import Policy, Status, TaskSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.records.config import Config
+
+HEADERS = (
+    "Status",
+    "Area",
+    "Target branch",
+    "Worker branch",
+    "Test policy",
+    "Gate command",
+    "Dispatch mode",
+    "Depends on",
+    "DAG node",
+    "Supersedes",
+    "Superseded by",
+)
+_TITLE = re.compile(r"^#\s+(TASK-[0-9]+)\s*:\s*(.+?)\s*$")
+_HEADER = re.compile(r"^(?:[-*]\s+)?\**([A-Z][A-Za-z0-9 _-]{1,30}?)\**\s*:\**(?:\s+(.*))?$")
+_BULLET = re.compile(r"^[-*+]\s+(.*)$")
+_LISTS = ("Owned files", "Forbidden files")
+_NOTHING = ("", "none", "[]", "n/a")
+
+
+@record
+class TaskFile:
+    """A task's Markdown, read: its specification, the status it states, and its hash."""
+
+    spec: TaskSpec
+    status: Status
+    sha256: str
+
+
+def content_sha256(text: str) -> str:
+    """Return the hash of a task's Markdown without its `Status:` line, which is only a projection."""
+    kept = [line for line in text.splitlines() if not re.match(r"^(?:[-*]\s+)?\**Status\**\s*:", line)]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def parse(text: str, config: Config, *, file: str = "task file") -> TaskFile:
+    """Read a task's Markdown; ConfigError with file and line for whatever is wrong or unknown."""
+    return _Reader(text, file).read(config)
+
+
+class _Reader:
+    """One pass over the lines of one file."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.text = text
+        self.title: tuple[str, str] | None = None
+        self.headers: dict[str, tuple[int, str]] = {}
+        self.sections: dict[str, list[tuple[int, str]]] = {}
+        self.lists: dict[str, list[tuple[int, str]]] = {}
+
+    def fail(self, line: int, message: str, hint: str = "") -> ConfigError:
+        place = f"{self.file}:{line}" if line else self.file
+        return ConfigError(f"{place}: {message}", hint, file=self.file)
+
+    def read(self, config: Config) -> TaskFile:
+        self._collect()
+        if self.title is None:
+            raise self.fail(1, "the first heading must read `# TASK-NNNN: title`")
+        spec = self._spec(config)
+        return TaskFile(spec=spec, status=self._status(), sha256=content_sha256(self.text))
+
+    def _collect(self) -> None:
+        section = ""
+        active: list[tuple[int, str]] | None = None
+        for number, raw in enumerate(self.text.splitlines(), 1):
+            line = raw.rstrip()
+            if found := _TITLE.match(line):
+                self._take_title(number, found)
+            elif line.startswith("# "):
+                raise self.fail(number, f"a heading {line!r} where `# TASK-NNNN: title` belongs")
+            elif line.startswith("## "):
+                section, active = line[3:].strip().lower(), None
+                self.sections.setdefault(section, [])
+            else:
+                active = self._take_line(number, line, section, active)
+
+    def _take_title(self, number: int, found: re.Match[str]) -> None:
+        if self.title is not None:
+            raise self.fail(number, "a second task heading; one file holds one task")
+        if not names.is_task(found[1]):
+            raise self.fail(number, f"{found[1]!r} is no task id", "use four digits or more: TASK-0001")
+        self.title = (found[1], found[2])
+
+    def _take_line(
+        self, number: int, line: str, section: str, active: list[tuple[int, str]] | None
+    ) -> list[tuple[int, str]] | None:
+        header = _HEADER.match(line)
+        if header and header[1] in _LISTS and section in ("", "scope"):
+            active = self.lists.setdefault(header[1], [])
+            if _plain(header[2] or "").lower() not in _NOTHING:
+                active.append((number, header[2]))
+            return active
+        if active is not None and (line.startswith((" ", "\t")) or _BULLET.match(line) or not line):
+            _add_bullet(active, number, line.strip() if _BULLET.match(line.strip()) else line)
+            return active
+        if section == "" and header:
+            self._take_header(number, header)
+        elif section == "":
+            self.sections.setdefault("notes", []).append((number, line))
+        else:
+            self.sections[section].append((number, line))
+        return None
+
+    def _take_header(self, number: int, header: re.Match[str]) -> None:
+        known = {name.lower(): name for name in HEADERS}
+        name = known.get(header[1].strip().lower())
+        if name is None:
+            raise self.fail(number, f"unknown header {header[1]!r}", self._nearest(header[1]))
+        if name in self.headers:
+            raise self.fail(number, f"header {name!r} stands twice")
+        self.headers[name] = (number, _plain(header[2] or ""))
+
+    @staticmethod
+    def _nearest(name: str) -> str:
+        import difflib
+
+        close = difflib.get_close_matches(name, HEADERS, 1, 0.5)
+        return f"did you mean `{close[0]}:`" if close else "known headers: " + ", ".join(HEADERS)
+
+    def _value(self, name: str) -> str:
+        return self.headers.get(name, (0, ""))[1]
+
+    def _line(self, name: str) -> int:
+        return self.headers.get(name, (0, ""))[0]
+
+    def _status(self) -> Status:
+        word = self._value("Status") or "ready"
+        try:
+            return Status(word)
+        except ValueError:
+            known = ", ".join(Status)
+            raise self.fail(self._line("Status"), f"unknown status {word!r}", f"one of {known}") from None
+
+    def _spec(self, config: Config) -> TaskSpec:
+        task_id, title = self.title or ("", "")
+        owned = self._paths("Owned files")
+        if not owned:
+            raise self.fail(0, "no `Owned files:` list", "name the files or folders the task may change")
+        criteria = self._bullets("acceptance criteria")
+        if not criteria and config.preflight_require_acceptance:
+            raise self.fail(0, "no `## Acceptance Criteria` with at least one bullet")
+        objective = self._prose("objective")
+        if not objective:
+            raise self.fail(0, "no `## Objective` section")
+        area = self._value("Area") or area_of(owned[0], config)
+        target = self._value("Target branch") or config.target_branch
+        branch = self._value("Worker branch") or f"agent/{area}/{task_id}-{names.slug(title)}"
+        self._check_branches(target, branch)
+        return TaskSpec(
+            task_id=task_id,
+            title=title,
+            area=self._matching("Area", area, names.AREA),
+            target_branch=target,
+            worker_branch=branch,
+            objective=objective,
+            owned_files=owned,
+            acceptance_criteria=criteria,
+            forbidden_files=self._paths("Forbidden files"),
+            prerequisites=self._bullets("prerequisites"),
+            depends_on=self._ids("Depends on"),
+            gate_command=self._value("Gate command") or config.gate_command,
+            dispatch_mode=self._value("Dispatch mode") or "canonical",
+            test_policy=self._policy(),
+            dag_node=self._matching("DAG node", self._value("DAG node"), names.NODE) or None,
+            supersedes=next(iter(self._ids("Supersedes")), None),
+            notes=self._notes(),
+        )
+
+    def _check_branches(self, target: str, branch: str) -> None:
+        for name, value in (("Target branch", target), ("Worker branch", branch)):
+            if not names.is_branch(value):
+                raise self.fail(self._line(name), f"{value!r} cannot be a branch name")
+        if target == branch:
+            raise self.fail(self._line("Worker branch"), "the worker branch is the target branch")
+
+    def _matching(self, header: str, value: str, pattern: str) -> str:
+        if value and not re.fullmatch(pattern, value):
+            raise self.fail(self._line(header), f"{value!r} cannot be the {header.lower()}")
+        return value
+
+    def _policy(self) -> Policy | None:
+        word = self._value("Test policy")
+        if not word:
+            return None
+        try:
+            return Policy(word)
+        except ValueError:
+            known = ", ".join(Policy)
+            raise self.fail(
+                self._line("Test policy"), f"unknown test policy {word!r}", f"one of {known}"
+            ) from None
+
+    def _ids(self, header: str) -> tuple[str, ...]:
+        value = self._value(header)
+        if value.lower() in _NOTHING:
+            return ()
+        words = re.findall(r"[A-Za-z0-9_.-]+", value)
+        for word in words:
+            if not names.is_task(word):
+                raise self.fail(self._line(header), f"{word!r} is no task id")
+        return tuple(dict.fromkeys(words))
+
+    def _paths(self, header: str) -> tuple[str, ...]:
+        found = []
+        for number, item in self.lists.get(header, ()):
+            if _plain(item).lower() in _NOTHING:
+                continue
+            found.append(self._path(number, item))
+        return tuple(dict.fromkeys(found))
+
+    def _path(self, number: int, item: str) -> str:
+        quoted = re.findall(r"`([^`]+)`", item)
+        if len(quoted) > 1 or (not quoted and re.search(r"\s", item.strip())):
+            hint = "put the path, and only the path, between backticks"
+            raise self.fail(number, f"cannot tell which path {item.strip()!r} means", hint)
+        try:
+            return scope_entry(quoted[0] if quoted else item)
+        except SchemaError as error:
+            raise self.fail(number, error.message) from None
+
+    def _bullets(self, section: str) -> tuple[str, ...]:
+        found: list[tuple[int, str]] = []
+        for number, line in self.sections.get(section, ()):
+            _add_bullet(found, number, line)
+        return tuple(text for _, text in found if _plain(text).lower() not in _NOTHING)
+
+    def _prose(self, section: str) -> str:
+        return "\n".join(line for _, line in self.sections.get(section, ())).strip()
+
+    def _notes(self) -> str:
+        """Keep every section that has no field of its own, so that no instruction is lost."""
+        own = ("objective", "scope", "acceptance criteria", "prerequisites")
+        parts = [self._prose("notes")]
+        scope = self._prose("scope")
+        parts += [f"## Scope\n{scope}"] if scope else []
+        for section in self.sections:
+            if section not in (*own, "notes") and self._prose(section):
+                parts.append(f"## {section}\n{self._prose(section)}")
+        return "\n\n".join(part for part in parts if part)
+
+
+def area_of(path: str, config: Config) -> str:
+    """Return the area whose paths hold *path*; else its first folder; else ``root``."""
+    for area, entries in config.areas.items():
+        if any(covers(entry.rstrip("/"), path) for entry in entries):
+            return area
+    rest = path.removeprefix(config.area_prefix)
+    first = rest.split("/")[0] if "/" in rest else "root"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", first).strip("-")[:40] or "root"
+
+
+def _plain(text: str) -> str:
+    return text.strip().strip("`").strip()
+
+
+def _add_bullet(found: list[tuple[int, str]], number: int, line: str) -> None:
+    """Add a bullet, or continue the last one with an indented line."""
+    if bullet := _BULLET.match(line):
+        found.append((number, bullet[1].strip()))
+    elif line.strip() and line.startswith((" ", "\t")):
+        nested = _BULLET.match(line.strip())
+        text = nested[1] if nested else line.strip()
+        if found:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {text.strip()}")
+        elif nested:
+            found.append((number, text.strip()))
