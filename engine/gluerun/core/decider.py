@@ -104,6 +104,4 @@ def judged(claimed: Decision, left: int) -> Decision:
 
 def park(failure: Failure, why: str) -> Decision:
     """Return the decision to park, taken by the loop because nothing else is left."""
-    return Decision(
-        failure_class=failure, action=Answer.ESCALATE_PARKED, rationale=why, authority=Authority.L1
-    )
+    return Decision(failure_class=failure, action=Answer.ESCALATE_PARKED, rationale=why, authority=Authority.L1)

@@ -94,19 +94,14 @@ def decode(data: bytes, *, file: str = "") -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        place = (
-            f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
-        )
+        place = f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
         words = error.msg if isinstance(error, json.JSONDecodeError) else "not readable as UTF-8 JSON"
         raise SchemaError(f"{file or 'document'}: {place}{words}", file=file) from None
 
 
 def _decoders(cls: type[Any]) -> dict[str, tuple[str, Decoder]]:
     scope = vars(sys.modules[cls.__module__])
-    return {
-        wire_name(name): (name, _decoder(_resolve(cls.__annotations__[name], scope)))
-        for name in fields_of(cls)
-    }
+    return {wire_name(name): (name, _decoder(_resolve(cls.__annotations__[name], scope))) for name in fields_of(cls)}
 
 
 def _resolve(hint: Any, scope: dict[str, Any]) -> Any:

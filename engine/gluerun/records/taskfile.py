@@ -204,9 +204,7 @@ class _Reader:
             return Policy(word)
         except ValueError:
             known = ", ".join(Policy)
-            raise self.fail(
-                self._line("Test policy"), f"unknown test policy {word!r}", f"one of {known}"
-            ) from None
+            raise self.fail(self._line("Test policy"), f"unknown test policy {word!r}", f"one of {known}") from None
 
     def _ids(self, header: str) -> tuple[str, ...]:
         value = self._value(header)

@@ -1,0 +1,92 @@
+"""What an agent answered, held against the question: schema, commit, nonce. Everything else is no answer."""
+
+from __future__ import annotations
+
+from gluerun.errors import SchemaError
+from gluerun.records import schema
+from gluerun.records.failure import Answer, Authority, Decision, Failure
+from gluerun.records.packet import PacketClaim
+from gluerun.records.proposal import TaskBatch
+from gluerun.records.verdict import DecisionClaim, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.steps import AgentDone, Opened
+    from gluerun.records.dispatch import Dispatch
+
+UNKNOWN = "unknown"
+
+
+def claim_of(done: AgentDone, dispatch: Dispatch) -> tuple[PacketClaim | None, str]:
+    """Return a worker's claim, or None and why it is invalid; (None, "") if it left none."""
+    if done.answer is None:
+        return None, done.answer_error
+    try:
+        claim = schema.admit(PacketClaim, done.answer)
+    except SchemaError as error:
+        return None, error.message
+    return (None, wrong) if (wrong := _names_somebody_else(claim, dispatch)) else (claim, "")
+
+
+def verdict_of(done: AgentDone, opened: Opened, head: str, dispatch: Dispatch) -> tuple[Verdict | None, str]:
+    """Return an auditor's verdict bound to *head*, or None and why there is none.
+
+    The reason is UNKNOWN when valid answers disagree: that is a judgement nobody can use, not a fault.
+    """
+    if done.answers > 1:
+        return None, UNKNOWN
+    if done.answer is None:
+        return None, done.trouble or done.answer_error or "no verdict was left"
+    if done.trouble:
+        return None, done.trouble
+    try:
+        verdict = schema.admit(Verdict, done.answer)
+    except SchemaError as error:
+        return None, error.message
+    if verdict.nonce != opened.nonce or verdict.head_sha != head:
+        return None, "the verdict is not about this commit and this question"
+    return (None, wrong) if (wrong := _names_somebody_else(verdict, dispatch)) else (verdict, "")
+
+
+def decision_of(done: AgentDone, opened: Opened, failure: Failure, dispatch: Dispatch) -> tuple[Decision | None, str]:
+    """Return a model's decision about *failure*, or None and why there is none."""
+    if done.trouble or done.answer is None or done.answers > 1:
+        return None, done.trouble or done.answer_error or "no single decision was left"
+    try:
+        claim = schema.admit(DecisionClaim, done.answer)
+    except SchemaError as error:
+        return None, error.message
+    if claim.nonce != opened.nonce or claim.failure_class != failure:
+        return None, "the decision is not about this failure and this question"
+    if wrong := _names_somebody_else(claim, dispatch):
+        return None, wrong
+    decision = Decision(
+        failure_class=failure,
+        action=Answer(claim.action),
+        rationale=claim.rationale,
+        authority=Authority.DECIDER,
+    )
+    return decision, ""
+
+
+def batch_of(done: AgentDone, dispatch: Dispatch) -> tuple[TaskBatch | None, str]:
+    """Return a planner's batch, or None and why there is none."""
+    if done.trouble or done.answer is None or done.answers > 1:
+        return None, done.trouble or done.answer_error or "no single batch was left"
+    try:
+        batch = schema.admit(TaskBatch, done.answer)
+    except SchemaError as error:
+        return None, error.message
+    return (None, wrong) if (wrong := _names_somebody_else(batch, dispatch)) else (batch, "")
+
+
+def _names_somebody_else(answer: PacketClaim | Verdict | DecisionClaim | TaskBatch, dispatch: Dispatch) -> str:
+    branch = dispatch.spec.worker_branch if dispatch.spec else None
+    for name, said, is_so in (
+        ("runId", answer.run_id, dispatch.run_id),
+        ("taskId", answer.task_id, dispatch.task_id),
+        ("branch", answer.branch, branch),
+    ):
+        if said is not None and said != is_so:
+            return f"{name} is {said!r}, not {is_so!r}"
+    return ""

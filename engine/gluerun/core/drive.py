@@ -1,0 +1,537 @@
+"""What a run does, as a pure sequence of steps: the worker's drive, the prover's, the planner's.
+
+A drive yields steps and is sent their answers; it never touches the world. Read a drive from top to
+bottom and you have read what happens to a task between its dispatch and its ending.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gluerun.core import answers, continuity, decider, prompts, scope
+from gluerun.core.steps import (
+    AgentDone,
+    Clear,
+    Commit,
+    Committed,
+    Done,
+    Gated,
+    Inspect,
+    Inspected,
+    Keep,
+    KeepAttempts,
+    OpenDispatch,
+    Opened,
+    Patch,
+    Patched,
+    Place,
+    Prepare,
+    Prepared,
+    Recall,
+    Recalled,
+    Restore,
+    RunAgent,
+    RunGate,
+    RunSetup,
+    Tell,
+    Told,
+)
+from gluerun.errors import ImpossibleError
+from gluerun.records import codec
+from gluerun.records.attempt import Attempt, AttemptsIndex
+from gluerun.records.dispatch import Ending, Outcome, Role
+from gluerun.records.failure import Answer, Authority, Decision, Failure
+from gluerun.records.gate import GateVerdict
+from gluerun.records.packet import Command, Evidence, Packet, PacketClaim
+from gluerun.records.record import record, replace
+from gluerun.records.verdict import Judgement, Ledger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from datetime import datetime
+    from typing import TypeVar
+
+    from gluerun.core.steps import Answered, Step
+    from gluerun.records.config import Config
+    from gluerun.records.dispatch import Dispatch
+    from gluerun.records.gate import GateCheck
+    from gluerun.records.task import TaskSpec
+    from gluerun.records.verdict import Verdict
+
+    Drive = Generator[Step, Answered, Ending]
+    Part = Generator[Step, Answered, None]
+    T = TypeVar("T")
+
+PATCH_LIMIT = 60_000
+
+
+@record
+class Wrong:
+    """Why a try failed: the class, one sentence, and what the next try should read."""
+
+    failure: Failure
+    reason: str
+    detail: str = ""
+    paths: tuple[str, ...] = ()
+
+
+@record
+class Green:
+    """A try that the host's own checks let pass: the commit, its receipt, and what the agent claimed."""
+
+    head: str
+    code_tree: str
+    changed: tuple[str, ...]
+    diff_sha256: str
+    claim: PacketClaim | None
+    check: GateCheck | None
+
+
+class _Worker:
+    """The state of one worker's drive between its steps."""
+
+    def __init__(self, dispatch: Dispatch, config: Config) -> None:
+        if dispatch.spec is None or dispatch.task_id is None:
+            raise ValueError(f"{dispatch.run_id} has no task")
+        self.dispatch = dispatch
+        self.config = config
+        self.spec: TaskSpec = dispatch.spec
+        self.task_id: str = dispatch.task_id
+        self.attempts: list[Attempt] = []
+        self.ledger: Ledger | None = None
+        self.head = ""
+        self.diff = ""
+        self.verdict: Verdict | None = None
+
+
+def worker(dispatch: Dispatch, config: Config) -> Drive:
+    """Drive one task: prepare, then tries of agent, checks, gate and audit until one is accepted or it is over."""
+    me = _Worker(dispatch, config)
+    trouble = yield from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
+    if trouble:
+        return (yield from _give_up(me, Failure.WORKER_INFRA, trouble, tries=0))
+    yield from _recall_findings(me)
+    words = prompts.carried_over(dispatch.last_failure)
+    previous = dispatch.last_failure.failure_class if dispatch.last_failure else None
+    for attempt in range(dispatch.tries_used + 1, dispatch.max_tries + 1):
+        yield from _open_attempt(me, attempt)
+        result = yield from _try(me, attempt, words)
+        if isinstance(result, Green):
+            return (yield from _accept(me, attempt, result, waived=False))
+        left = dispatch.max_tries - attempt
+        decision = yield from _decide(me, attempt, result, previous, left)
+        yield from _close_attempt(me, result, decision)
+        if decision.action is Answer.ACCEPT_WAIVER:
+            return (yield from _accept_waived(me, attempt, result, decision))
+        if decision.action not in decider.RETRIES:
+            return (yield from _end(me, result, decision))
+        if continuity.makes_no_progress(me.attempts):
+            stuck = decider.park(result.failure, "the same failure at the same difference twice")
+            return (yield from _end(me, result, stuck))
+        previous, words = result.failure, f"{result.failure}: {result.reason}\n{result.detail}".strip()
+        if decision.authority is Authority.DECIDER:
+            words += f"\nAdvice: {decision.rationale}"
+    return (yield from _give_up(me, Failure.WORKER_INFRA, "no tries are left", tries=0))
+
+
+def prover(dispatch: Dispatch, config: Config) -> Drive:
+    """Drive the gate on one candidate commit; its result decides whether the candidate may land."""
+    candidate = dispatch.candidate or ""
+    reason = yield from _prepare(Place.GATE, candidate, 0)
+    gated = None
+    if not reason:
+        gated = yield RunGate(attempt=0, commit=candidate, command=dispatch.gate_command), Gated)
+        reason = gated.trouble
+    yield Clear(place=Place.GATE, reason="proved")
+    now = yield from _now()
+    if gated is None or gated.check is None or gated.check.result is GateVerdict.INCONCLUSIVE:
+        reason = reason or "the gate was inconclusive"
+        return _ending(dispatch, Outcome.FAILED, now, failure=Failure.WORKER_INFRA, reason=reason)
+    if gated.check.result is GateVerdict.RED:
+        reason = f"the gate ended with {gated.check.exit_code}"
+        return _ending(
+            dispatch, Outcome.FAILED, now, failure=Failure.INTEGRATION_GATE_RED, reason=reason, detail=gated.tail
+        )
+    ending = _ending(dispatch, Outcome.PROVED, now)
+    return replace(ending, head_sha=candidate, green_tree=gated.check.code_tree, green_gate=gated.check.gate_sha256)
+
+
+def planner(dispatch: Dispatch, config: Config) -> Drive:
+    """Drive one planner over one node: a read-only place at the target, one prompt, one batch."""
+    trouble = yield from _prepare(Place.AUDIT, dispatch.base_sha, 0)
+    batch = None
+    if not trouble:
+        opened = yield OpenDispatch(role=Role.PLANNER, attempt=0), Opened)
+        done = yield _agent(Role.PLANNER, 0, Place.AUDIT, opened, dispatch.prompt), AgentDone)
+        batch, trouble = answers.batch_of(done, dispatch)
+    yield Clear(place=Place.AUDIT, reason="planned")
+    now = yield from _now()
+    if batch is None:
+        return _ending(dispatch, Outcome.FAILED, now, failure=Failure.PACKET_INVALID, reason=trouble)
+    yield Keep(name="batch.json", document=codec.to_wire(batch))
+    return _ending(dispatch, Outcome.PLANNED, now)
+
+
+DRIVES = {Role.WORKER: worker, Role.PROVER: prover, Role.PLANNER: planner}
+
+
+def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, Green | Wrong]:
+    """Let the agent work once, then judge what it really did."""
+    done = yield from _run_worker(me, attempt, trouble)
+    if done.trouble:
+        return Wrong(failure=Failure.WORKER_INFRA, reason=done.trouble, detail=done.log_ref)
+    claim, invalid = answers.claim_of(done, me.dispatch)
+    if claim is None and (invalid or me.config.require_packet):
+        failure = Failure.PACKET_INVALID if invalid else Failure.WORKER_NO_PACKET
+        return Wrong(failure=failure, reason=invalid or "the agent left no answer")
+    seen = yield Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
+    me.diff = seen.diff_sha256
+    if wrong := _host_checks(me, seen, claim):
+        if wrong.failure is Failure.SECRET_DETECTED:
+            yield Restore(attempt=attempt, commit=me.dispatch.base_sha, paths=wrong.paths)
+        return wrong
+    return (yield from _commit_and_gate(me, attempt, seen, claim))
+
+
+def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
+    """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
+    text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config.context_section_max_chars)
+    for again in range(me.config.worker_infra_max + 1):
+        opened = yield OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
+        done = yield _agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
+        if not done.trouble or again == me.config.worker_infra_max:
+            return done
+    raise AssertionError("unreachable: the range is never empty")
+
+
+def _host_checks(me: _Worker, seen: Inspected, claim: PacketClaim | None) -> Wrong | None:
+    """Judge what changed, before anything is committed: trouble, nothing, scope, secrets."""
+    if seen.trouble:
+        return Wrong(failure=Failure.COMMIT_FAILED, reason=seen.trouble)
+    if claim and claim.blockers and not seen.changed:
+        reasons = "; ".join(blocker.reason for blocker in claim.blockers)
+        return Wrong(failure=Failure.NO_CHANGES, reason=f"the agent is blocked: {reasons}")
+    if not seen.changed:
+        return Wrong(failure=Failure.NO_CHANGES, reason="nothing differs from the base")
+    outside = scope.violations(
+        seen.changed,
+        me.dispatch.owned_files,
+        me.spec.forbidden_files,
+        protect_orchestration=me.config.protect_orchestration,
+    )
+    if outside:
+        shown = ", ".join(outside[:5]) + (f" and {len(outside) - 5} more" if len(outside) > 5 else "")
+        return Wrong(failure=Failure.SCOPE_VIOLATION, reason=f"changed outside its scope: {shown}", paths=outside)
+    if seen.secrets:
+        paths = tuple(dict.fromkeys(hit.rsplit(":", 1)[0] for hit in seen.secrets))
+        reason = f"something like a secret at {', '.join(seen.secrets[:5])}"
+        return Wrong(failure=Failure.SECRET_DETECTED, reason=reason, paths=paths)
+    return None
+
+
+def _commit_and_gate(
+    me: _Worker, attempt: int, seen: Inspected, claim: PacketClaim | None
+) -> Generator[Step, Answered, Green | Wrong]:
+    message = _message(me)
+    made = yield Commit(attempt=attempt, base=me.dispatch.base_sha, message=message), Committed)
+    if made.trouble:
+        return Wrong(failure=Failure.COMMIT_FAILED, reason=made.trouble)
+    me.head = made.head
+    check = None
+    if me.dispatch.gate_command:
+        gated = yield from _gate(me, attempt, made.head)
+        if gated.check is None or gated.check.result is GateVerdict.INCONCLUSIVE:
+            return Wrong(failure=Failure.WORKER_INFRA, reason=gated.trouble or "the gate was inconclusive")
+        check = gated.check
+        if check.result is GateVerdict.RED:
+            reason = "the gate timed out" if check.timed_out else f"the gate ended with {check.exit_code}"
+            return Wrong(failure=Failure.GATE_RED, reason=reason, detail=gated.tail)
+    green = Green(
+        head=made.head,
+        code_tree=made.code_tree,
+        changed=seen.changed,
+        diff_sha256=seen.diff_sha256,
+        claim=claim,
+        check=check,
+    )
+    wrong = (yield from _audit(me, attempt, green)) if me.config.require_audit else None
+    return wrong or green
+
+
+def _gate(me: _Worker, attempt: int, commit: str) -> Generator[Step, Answered, Gated]:
+    """Run the gate in a clean work tree of exactly *commit*; infrastructure gets its own second chance."""
+    gated = Gated(check=None)
+    for _ in range(me.config.worker_infra_max + 1):
+        trouble = yield from _prepare(Place.GATE, commit, attempt)
+        if trouble:
+            gated = Gated(check=None, trouble=trouble)
+        else:
+            answer = yield RunGate(attempt=attempt, commit=commit, command=me.dispatch.gate_command), Gated)
+            gated = answer
+        yield Clear(place=Place.GATE, reason="gate ended")
+        if gated.check and gated.check.result is not GateVerdict.INCONCLUSIVE:
+            break
+    return gated
+
+
+def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered, Wrong | None]:
+    """Let an auditor judge the commit; only a verdict bound to it and to the question counts."""
+    patched = yield Patch(old=me.dispatch.base_sha, new=green.head, limit=PATCH_LIMIT), Patched)
+    why = ""
+    for _ in range(me.config.audit_infra_max + 1):
+        verdict, why = yield from _ask_auditor(me, attempt, green, patched.text)
+        if verdict is not None:
+            return (yield from _heed(me, attempt, verdict))
+        if why == answers.UNKNOWN:
+            return Wrong(failure=Failure.AUDIT_UNKNOWN, reason="the auditor gave answers that disagree")
+    return Wrong(failure=Failure.AUDIT_INFRA, reason=why)
+
+
+def _ask_auditor(
+    me: _Worker, attempt: int, green: Green, patch: str
+) -> Generator[Step, Answered, tuple[Verdict | None, str]]:
+    trouble = yield from _prepare(Place.AUDIT, green.head, attempt)
+    if trouble:
+        yield Clear(place=Place.AUDIT, reason="set-up failed")
+        return None, trouble
+    opened = yield OpenDispatch(role=Role.AUDITOR, attempt=attempt), Opened)
+    text = prompts.auditor(
+        me.dispatch, green.head, opened.nonce, claim=green.claim, gate=green.check, patch=patch, ledger=me.ledger
+    )
+    done = yield _agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
+    yield Clear(place=Place.AUDIT, reason="audit ended")
+    return answers.verdict_of(done, opened, green.head, me.dispatch)
+
+
+def _heed(me: _Worker, attempt: int, verdict: Verdict) -> Generator[Step, Answered, Wrong | None]:
+    me.verdict = verdict
+    now = yield from _now()
+    empty = Ledger(task_id=me.task_id, run_id=me.dispatch.run_id, findings=(), updated_at=now)
+    me.ledger = continuity.updated(me.ledger or empty, verdict, attempt, now)
+    yield Keep(name="findings-status.json", document=codec.to_wire(me.ledger))
+    yield Keep(name="audit.json", document=codec.to_wire(replace(verdict, nonce="0" * 32)))
+    if verdict.verdict is Judgement.ACCEPTED:
+        return None
+    failure = {
+        Judgement.NEEDS_FIX: Failure.AUDIT_NEEDS_FIX,
+        Judgement.BLOCKED: Failure.AUDIT_BLOCKED,
+        Judgement.NEEDS_HUMAN: Failure.AUDIT_NEEDS_HUMAN,
+    }[verdict.verdict]
+    detail = prompts.bullets((*verdict.required_fixes, *verdict.findings))
+    return Wrong(failure=failure, reason=verdict.rationale, detail=detail)
+
+
+def _decide(
+    me: _Worker, attempt: int, wrong: Wrong, previous: Failure | None, left: int
+) -> Generator[Step, Answered, Decision]:
+    """Ask the table, and a model where the table says so."""
+    decision = decider.decide(wrong.failure, left, previous=previous, fast=me.config.decider_fast)
+    if decision.action is not Answer.ASK_MODEL:
+        return replace(decision, paths=wrong.paths)
+    if not me.config.runner_of(Role.DECIDER):
+        return decider.park(wrong.failure, "no decider is configured")
+    trouble = yield from _prepare(Place.AUDIT, me.head or me.dispatch.base_sha, attempt)
+    if trouble:
+        return decider.park(wrong.failure, f"the decider could not start: {trouble}")
+    opened = yield OpenDispatch(role=Role.DECIDER, attempt=attempt), Opened)
+    words = f"{wrong.reason}\n{wrong.detail}"
+    text = prompts.decider(me.dispatch, wrong.failure, opened.nonce, words, me.attempts)
+    done = yield _agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
+    yield Clear(place=Place.AUDIT, reason="decided")
+    claimed, why = answers.decision_of(done, opened, wrong.failure, me.dispatch)
+    if claimed is None:
+        return decider.park(wrong.failure, f"the decider gave no answer: {why}")
+    yield Keep(name=f"decision-{wrong.failure}.json", document=codec.to_wire(claimed))
+    return replace(decider.judged(claimed, left), paths=wrong.paths)
+
+
+def _accept(me: _Worker, attempt: int, green: Green, *, waived: bool) -> Generator[Step, Answered, Ending]:
+    """Write the packet and end as accepted; integration is not this run's business."""
+    if not waived:
+        yield from _close_attempt(me, None, None)
+    now = yield from _now()
+    packet = _packet(me, attempt, green, now, waived=waived)
+    document = codec.to_wire(packet)
+    yield Keep(name="packet.json", document=document)
+    yield Clear(place=Place.WORK, reason="accepted")
+    ending = _ending(me.dispatch, Outcome.ACCEPTED, now, tries=len(me.attempts))
+    return replace(
+        ending,
+        head_sha=green.head,
+        diff_sha256=green.diff_sha256,
+        packet_sha256=hashlib.sha256(codec.canonical(document)).hexdigest(),
+        green_tree=green.check.code_tree if green.check else None,
+        green_gate=green.check.gate_sha256 if green.check else None,
+    )
+
+
+def _accept_waived(me: _Worker, attempt: int, wrong: Wrong, decision: Decision) -> Drive:
+    """Accept over an auditor's judgement; the gate has been green on the very commit."""
+    seen = yield Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
+    if not me.head or seen.trouble or wrong.failure in decider.NEVER_WAIVED:
+        return (yield from _end(me, wrong, decider.park(wrong.failure, "there is nothing to waive")))
+    green = Green(
+        head=me.head, code_tree="", changed=seen.changed, diff_sha256=seen.diff_sha256, claim=None, check=None
+    )
+    return (yield from _accept(me, attempt, green, waived=True))
+
+
+def _end(me: _Worker, wrong: Wrong, decision: Decision) -> Drive:
+    yield Clear(place=Place.WORK, reason=str(wrong.failure))
+    now = yield from _now()
+    ending = _ending(
+        me.dispatch,
+        Outcome.FAILED,
+        now,
+        tries=len(me.attempts),
+        failure=wrong.failure,
+        reason=wrong.reason,
+        detail=wrong.detail,
+    )
+    return replace(
+        ending,
+        answer=decision.action,
+        authority=decision.authority,
+        paths=decision.paths or wrong.paths,
+        head_sha=me.head or None,
+        diff_sha256=me.diff or None,
+        detail=wrong.detail if decision.authority is Authority.POLICY else f"{decision.rationale}\n{wrong.detail}",
+    )
+
+
+def _give_up(me: _Worker, failure: Failure, reason: str, *, tries: int) -> Drive:
+    yield Clear(place=Place.WORK, reason=str(failure))
+    now = yield from _now()
+    decision = decider.decide(failure, 0)
+    ending = _ending(me.dispatch, Outcome.FAILED, now, tries=tries, failure=failure, reason=reason)
+    return replace(ending, answer=decision.action, authority=decision.authority)
+
+
+def _open_attempt(me: _Worker, attempt: int) -> Part:
+    """Count a try before it starts, so that a crash cannot hide it."""
+    now = yield from _now()
+    me.verdict = None
+    me.attempts.append(Attempt(n=attempt, started_at=now, dir=f"attempts/{attempt}"))
+    yield KeepAttempts(index=_index(me, now))
+
+
+def _close_attempt(me: _Worker, wrong: Wrong | None, decision: Decision | None) -> Part:
+    now = yield from _now()
+    me.attempts[-1] = replace(
+        me.attempts[-1],
+        ended_at=now,
+        failure_class=wrong.failure if wrong else None,
+        reason=wrong.reason if wrong else "",
+        audit_verdict=me.verdict.verdict.value if me.verdict else None,
+        head_sha=me.head or None,
+        diff_sha256=me.diff or None,
+        decider_action=decision.action if decision else None,
+        decider_authority=decision.authority if decision else None,
+    )
+    yield KeepAttempts(index=_index(me, now))
+
+
+def _index(me: _Worker, now: datetime) -> AttemptsIndex:
+    return AttemptsIndex(run_id=me.dispatch.run_id, task_id=me.task_id, attempts=tuple(me.attempts), updated_at=now)
+
+
+def _recall_findings(me: _Worker) -> Part:
+    if me.dispatch.previous_run:
+        recalled = yield Recall(run_id=me.dispatch.previous_run, name="findings-status.json"), Recalled)
+        if recalled.document is not None:
+            me.ledger = codec.from_wire(Ledger, recalled.document)
+
+
+def _ask(step: Step, kind: type[T]) -> Generator[Step, Answered, T]:
+    """Yield *step* and return its answer, which is a *kind* by the protocol of runs."""
+    answer = yield step
+    if not isinstance(answer, kind):
+        raise ImpossibleError(f"{type(step).__name__} was answered by {type(answer).__name__}")
+    return answer
+
+
+def _prepare(place: Place, commit: str, attempt: int, *, seed: str | None = None) -> Generator[Step, Answered, str]:
+    """Make a place ready; return the trouble, empty if there is none. Same for every role."""
+    prepared = yield Prepare(place=place, commit=commit, seed=seed), Prepared)
+    if prepared.trouble:
+        return prepared.trouble
+    for index, command in enumerate(prepared.setup):
+        done = yield RunSetup(place=place, attempt=attempt, index=index, command=command), Done)
+        if done.trouble:
+            return done.trouble
+    return ""
+
+
+def _agent(role: Role, attempt: int, place: Place, opened: Opened, prompt: str) -> RunAgent:
+    return RunAgent(
+        role=role, attempt=attempt, place=place, dispatch_id=opened.dispatch_id, nonce=opened.nonce, prompt=prompt
+    )
+
+
+def _now() -> Generator[Step, Answered, datetime]:
+    told = yield Tell(), Told)
+    return codec.moment(told.now)
+
+
+def _ending(
+    dispatch: Dispatch,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    tries: int = 0,
+    failure: Failure | None = None,
+    reason: str = "",
+    detail: str = "",
+) -> Ending:
+    return Ending(
+        run_id=dispatch.run_id,
+        role=dispatch.role,
+        epoch=dispatch.epoch,
+        outcome=outcome,
+        finished_at=now,
+        tries=tries,
+        task_id=dispatch.task_id,
+        node=dispatch.node,
+        failure=failure,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def _message(me: _Worker) -> str:
+    return f"{me.spec.title}\n\nGluerun-Task: {me.task_id}\nGluerun-Run: {me.dispatch.run_id}\n"
+
+
+def _packet(me: _Worker, attempt: int, green: Green, now: datetime, *, waived: bool) -> Packet:
+    claim = green.claim or PacketClaim()
+    evidence = [Evidence(kind="claim", ref=item.ref) for item in claim.evidence]
+    commands: tuple[Command, ...] = claim.commands
+    if green.check:
+        evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=green.check.log_sha256))
+    if me.verdict:
+        evidence.append(Evidence(kind="audit", ref="audit.json"))
+    if waived:
+        evidence.append(Evidence(kind="waiver", ref="decider:accept-waiver"))
+    return Packet(
+        packet_id=f"{me.dispatch.run_id}.{attempt}",
+        run_id=me.dispatch.run_id,
+        task_id=me.task_id,
+        area=me.spec.area,
+        role=Role.WORKER.value,
+        status="accepted",
+        base_ref=me.dispatch.base_sha,
+        branch=me.spec.worker_branch,
+        head_sha=green.head,
+        workspace=f".worktrees/{me.task_id}",
+        owned_files=me.dispatch.owned_files,
+        changed_files=green.changed,
+        commands=commands,
+        tests=claim.tests,
+        evidence=tuple(evidence),
+        blockers=claim.blockers,
+        next_action=claim.next_action or "integrate",
+        created_at=now,
+        derived=green.claim is None,
+        summary=claim.summary,
+    )

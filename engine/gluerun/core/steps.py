@@ -1,0 +1,250 @@
+"""What a run may do, one step at a time, and what each step answers. A drive thinks; its run acts.
+
+Every answer is kept in the run's folder, so that a run whose process is replaced while it waits for a
+program goes on exactly where it was: the drive is fed the same answers again.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gluerun.records.attempt import AttemptsIndex
+from gluerun.records.child import How
+from gluerun.records.dispatch import Role
+from gluerun.records.gate import GateCheck
+from gluerun.records.record import record
+
+
+class Place(StrEnum):
+    """The work trees of one run: where the worker works, and where a commit is looked at."""
+
+    WORK = "work"
+    GATE = "gate"
+    AUDIT = "audit"
+
+
+@record
+class Prepare:
+    """Make a work tree, put the provisioned files there; `seed` is a tree or commit to start from."""
+
+    place: Place
+    commit: str
+    seed: str | None = None
+
+
+@record
+class Prepared:
+    """Whether the work tree stands; its set-up commands come next. `trouble` is empty if all went well."""
+
+    trouble: str = ""
+    setup: tuple[str, ...] = ()
+
+
+@record
+class RunSetup:
+    """Run one set-up command in a place."""
+
+    place: Place
+    attempt: int
+    index: int
+    command: str
+
+
+@record
+class Clear:
+    """Rescue what stands at a place and remove it."""
+
+    place: Place
+    reason: str
+
+
+@record
+class Done:
+    """A step that has nothing to tell but its trouble, if any."""
+
+    trouble: str = ""
+
+
+@record
+class OpenDispatch:
+    """Ask for the id and the secret of the next agent run."""
+
+    role: Role
+    attempt: int
+
+
+@record
+class Opened:
+    """The id and the secret of one agent run."""
+
+    dispatch_id: str
+    nonce: str
+
+
+@record
+class RunAgent:
+    """Let an agent play a role in a place."""
+
+    role: Role
+    attempt: int
+    place: Place
+    dispatch_id: str
+    nonce: str
+    prompt: str
+
+
+@record
+class AgentDone:
+    """How an agent's run ended, and the answer document it left (None if it left none).
+
+    `answers` is how many different complete answers it gave; more than one is ambiguous.
+    `trouble` says why the run did not succeed; it is empty if it did.
+    """
+
+    how: How
+    exit_code: int
+    trouble: str = ""
+    answer: object = None
+    answer_error: str = ""
+    answers: int = 0
+    log_ref: str = ""
+
+
+@record
+class Inspect:
+    """Look at everything between the base and what now stands in the worker's place."""
+
+    attempt: int
+    base: str
+
+
+@record
+class Inspected:
+    """What an agent really changed, and what looks like a secret in it."""
+
+    changed: tuple[str, ...]
+    diff_sha256: str
+    secrets: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+@record
+class Commit:
+    """Commit what stands in the worker's place on top of the base."""
+
+    attempt: int
+    base: str
+    message: str
+
+
+@record
+class Committed:
+    """The commit, and the digest of its code tree."""
+
+    head: str = ""
+    code_tree: str = ""
+    trouble: str = ""
+
+
+@record
+class RunGate:
+    """Run the gate on exactly one commit, in the place prepared for it."""
+
+    attempt: int
+    commit: str
+    command: str
+
+
+@record
+class Gated:
+    """The receipt of the gate, and the end of its log."""
+
+    check: GateCheck | None
+    tail: str = ""
+    trouble: str = ""
+
+
+@record
+class Restore:
+    """Put paths in the worker's place back to what they are in a commit."""
+
+    attempt: int
+    commit: str
+    paths: tuple[str, ...]
+
+
+@record
+class Patch:
+    """Ask for the readable difference of two commits."""
+
+    old: str
+    new: str
+    limit: int
+
+
+@record
+class Patched:
+    """A readable difference."""
+
+    text: str
+
+
+@record
+class Keep:
+    """Keep a document in the run's folder."""
+
+    name: str
+    document: object
+
+
+@record
+class KeepAttempts:
+    """Keep the index of tries: before one starts and after it ended."""
+
+    index: AttemptsIndex
+
+
+@record
+class Recall:
+    """Read a document that an earlier run of the task kept."""
+
+    run_id: str
+    name: str
+
+
+@record
+class Recalled:
+    """A document of an earlier run; None if there is none."""
+
+    document: object = None
+
+
+@record
+class Tell:
+    """Ask for the time of day."""
+
+
+@record
+class Told:
+    """The time of day, as the wire has it."""
+
+    now: str
+
+
+Step = (
+    Prepare
+    | RunSetup
+    | Clear
+    | OpenDispatch
+    | RunAgent
+    | Inspect
+    | Commit
+    | RunGate
+    | Restore
+    | Patch
+    | Keep
+    | KeepAttempts
+    | Recall
+    | Tell
+)
+Answered = Prepared | Done | Opened | AgentDone | Inspected | Committed | Gated | Patched | Recalled | Told
