@@ -108,7 +108,7 @@ class _Worker:
 def worker(dispatch: Dispatch, config: Config) -> Drive:
     """Drive one task: prepare, then tries of agent, checks, gate and audit until one is accepted or it is over."""
     me = _Worker(dispatch, config)
-    trouble = yield from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _ask(from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
+    trouble = yield from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
     if trouble:
         return (yield from _give_up(me, Failure.WORKER_INFRA, trouble, tries=0))
     yield from _recall_findings(me)
@@ -141,7 +141,7 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
     reason = yield from _prepare(Place.GATE, candidate, 0)
     gated = None
     if not reason:
-        gated = yield RunGate(attempt=0, commit=candidate, command=dispatch.gate_command), Gated)
+        gated = yield from _ask(RunGate(attempt=0, commit=candidate, command=dispatch.gate_command), Gated)
         reason = gated.trouble
     yield Clear(place=Place.GATE, reason="proved")
     now = yield from _now()
@@ -162,8 +162,8 @@ def planner(dispatch: Dispatch, config: Config) -> Drive:
     trouble = yield from _prepare(Place.AUDIT, dispatch.base_sha, 0)
     batch = None
     if not trouble:
-        opened = yield OpenDispatch(role=Role.PLANNER, attempt=0), Opened)
-        done = yield _agent(Role.PLANNER, 0, Place.AUDIT, opened, dispatch.prompt), AgentDone)
+        opened = yield from _ask(OpenDispatch(role=Role.PLANNER, attempt=0), Opened)
+        done = yield from _ask(_agent(Role.PLANNER, 0, Place.AUDIT, opened, dispatch.prompt), AgentDone)
         batch, trouble = answers.batch_of(done, dispatch)
     yield Clear(place=Place.AUDIT, reason="planned")
     now = yield from _now()
@@ -185,7 +185,7 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
     if claim is None and (invalid or me.config.require_packet):
         failure = Failure.PACKET_INVALID if invalid else Failure.WORKER_NO_PACKET
         return Wrong(failure=failure, reason=invalid or "the agent left no answer")
-    seen = yield Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
+    seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
     me.diff = seen.diff_sha256
     if wrong := _host_checks(me, seen, claim):
         if wrong.failure is Failure.SECRET_DETECTED:
@@ -198,8 +198,8 @@ def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answ
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
     text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config.context_section_max_chars)
     for again in range(me.config.worker_infra_max + 1):
-        opened = yield OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
-        done = yield _agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
+        opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
+        done = yield from _ask(_agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
         if not done.trouble or again == me.config.worker_infra_max:
             return done
     raise AssertionError("unreachable: the range is never empty")
@@ -234,7 +234,7 @@ def _commit_and_gate(
     me: _Worker, attempt: int, seen: Inspected, claim: PacketClaim | None
 ) -> Generator[Step, Answered, Green | Wrong]:
     message = _message(me)
-    made = yield Commit(attempt=attempt, base=me.dispatch.base_sha, message=message), Committed)
+    made = yield from _ask(Commit(attempt=attempt, base=me.dispatch.base_sha, message=message), Committed)
     if made.trouble:
         return Wrong(failure=Failure.COMMIT_FAILED, reason=made.trouble)
     me.head = made.head
@@ -267,7 +267,7 @@ def _gate(me: _Worker, attempt: int, commit: str) -> Generator[Step, Answered, G
         if trouble:
             gated = Gated(check=None, trouble=trouble)
         else:
-            answer = yield RunGate(attempt=attempt, commit=commit, command=me.dispatch.gate_command), Gated)
+            answer = yield from _ask(RunGate(attempt=attempt, commit=commit, command=me.dispatch.gate_command), Gated)
             gated = answer
         yield Clear(place=Place.GATE, reason="gate ended")
         if gated.check and gated.check.result is not GateVerdict.INCONCLUSIVE:
@@ -277,7 +277,7 @@ def _gate(me: _Worker, attempt: int, commit: str) -> Generator[Step, Answered, G
 
 def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered, Wrong | None]:
     """Let an auditor judge the commit; only a verdict bound to it and to the question counts."""
-    patched = yield Patch(old=me.dispatch.base_sha, new=green.head, limit=PATCH_LIMIT), Patched)
+    patched = yield from _ask(Patch(old=me.dispatch.base_sha, new=green.head, limit=PATCH_LIMIT), Patched)
     why = ""
     for _ in range(me.config.audit_infra_max + 1):
         verdict, why = yield from _ask_auditor(me, attempt, green, patched.text)
@@ -295,11 +295,11 @@ def _ask_auditor(
     if trouble:
         yield Clear(place=Place.AUDIT, reason="set-up failed")
         return None, trouble
-    opened = yield OpenDispatch(role=Role.AUDITOR, attempt=attempt), Opened)
+    opened = yield from _ask(OpenDispatch(role=Role.AUDITOR, attempt=attempt), Opened)
     text = prompts.auditor(
         me.dispatch, green.head, opened.nonce, claim=green.claim, gate=green.check, patch=patch, ledger=me.ledger
     )
-    done = yield _agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
+    done = yield from _ask(_agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="audit ended")
     return answers.verdict_of(done, opened, green.head, me.dispatch)
 
@@ -334,10 +334,10 @@ def _decide(
     trouble = yield from _prepare(Place.AUDIT, me.head or me.dispatch.base_sha, attempt)
     if trouble:
         return decider.park(wrong.failure, f"the decider could not start: {trouble}")
-    opened = yield OpenDispatch(role=Role.DECIDER, attempt=attempt), Opened)
+    opened = yield from _ask(OpenDispatch(role=Role.DECIDER, attempt=attempt), Opened)
     words = f"{wrong.reason}\n{wrong.detail}"
     text = prompts.decider(me.dispatch, wrong.failure, opened.nonce, words, me.attempts)
-    done = yield _agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
+    done = yield from _ask(_agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="decided")
     claimed, why = answers.decision_of(done, opened, wrong.failure, me.dispatch)
     if claimed is None:
@@ -368,7 +368,7 @@ def _accept(me: _Worker, attempt: int, green: Green, *, waived: bool) -> Generat
 
 def _accept_waived(me: _Worker, attempt: int, wrong: Wrong, decision: Decision) -> Drive:
     """Accept over an auditor's judgement; the gate has been green on the very commit."""
-    seen = yield Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
+    seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
     if not me.head or seen.trouble or wrong.failure in decider.NEVER_WAIVED:
         return (yield from _end(me, wrong, decider.park(wrong.failure, "there is nothing to waive")))
     green = Green(
@@ -438,7 +438,7 @@ def _index(me: _Worker, now: datetime) -> AttemptsIndex:
 
 def _recall_findings(me: _Worker) -> Part:
     if me.dispatch.previous_run:
-        recalled = yield Recall(run_id=me.dispatch.previous_run, name="findings-status.json"), Recalled)
+        recalled = yield from _ask(Recall(run_id=me.dispatch.previous_run, name="findings-status.json"), Recalled)
         if recalled.document is not None:
             me.ledger = codec.from_wire(Ledger, recalled.document)
 
@@ -453,11 +453,11 @@ def _ask(step: Step, kind: type[T]) -> Generator[Step, Answered, T]:
 
 def _prepare(place: Place, commit: str, attempt: int, *, seed: str | None = None) -> Generator[Step, Answered, str]:
     """Make a place ready; return the trouble, empty if there is none. Same for every role."""
-    prepared = yield Prepare(place=place, commit=commit, seed=seed), Prepared)
+    prepared = yield from _ask(Prepare(place=place, commit=commit, seed=seed), Prepared)
     if prepared.trouble:
         return prepared.trouble
     for index, command in enumerate(prepared.setup):
-        done = yield RunSetup(place=place, attempt=attempt, index=index, command=command), Done)
+        done = yield from _ask(RunSetup(place=place, attempt=attempt, index=index, command=command), Done)
         if done.trouble:
             return done.trouble
     return ""
@@ -470,7 +470,7 @@ def _agent(role: Role, attempt: int, place: Place, opened: Opened, prompt: str) 
 
 
 def _now() -> Generator[Step, Answered, datetime]:
-    told = yield Tell(), Told)
+    told = yield from _ask(Tell(), Told)
     return codec.moment(told.now)
 
 
