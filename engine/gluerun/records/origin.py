@@ -60,3 +60,19 @@ class OriginState:
     lease_files: tuple[str, ...]
     task_counts: dict[str, int]
     completed_nodes: tuple[str, ...]
+
+
+@record
+class CycleMemory:
+    """What one cycle tells the next so that nothing is read or said twice: `cycle.json`. Only a cache.
+
+    Marks are `mtime:size:inode` of files; a file with another mark is read again.
+    """
+
+    SCHEMA = "cycle.v0"
+
+    tasks_folder: str = ""
+    refused: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    refusals: dict[str, str] = {}  # noqa: RUF012
+    next_task: int = 1
+    published: str = ""

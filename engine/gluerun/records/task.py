@@ -87,8 +87,10 @@ class Task:
     status: Status
     spec: TaskSpec
     source_sha256: str
+    source_mark: str
     created_at: datetime
     updated_at: datetime
+    source_path: str = ""
     epoch: int = 0
     tries: int = 0
     infra_tries: int = 0

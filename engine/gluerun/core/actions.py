@@ -1,0 +1,227 @@
+"""The verbs of the house: everything a cycle can do, one value each, with the reason a person reads."""
+
+from __future__ import annotations
+
+from gluerun.records.dispatch import Ending
+from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.proposal import TaskBatch
+from gluerun.records.record import record
+from gluerun.records.taskfile import TaskFile
+
+
+@record
+class Rebuild:
+    """Restore lost task records from what was published and from the trailers of the target branch."""
+
+    reason: str
+
+
+@record
+class Admit:
+    """Take in a task that was never seen before."""
+
+    task_id: str
+    path: str
+    mark: str
+    file: TaskFile
+    reason: str
+
+
+@record
+class Readmit:
+    """Take in a task's Markdown again because it changed."""
+
+    task_id: str
+    path: str
+    mark: str
+    file: TaskFile
+    reason: str
+
+
+@record
+class Refuse:
+    """Remember and report once that an input cannot be used."""
+
+    path: str
+    mark: str
+    reason: str
+    hint: str = ""
+
+
+@record
+class SetAside:
+    """Move one of our own files out of the way because it cannot be used."""
+
+    path: str
+    reason: str
+
+
+@record
+class Close:
+    """A run was accepted: take its packet in, give the lease back."""
+
+    task_id: str
+    run_id: str
+    ending: Ending
+    reason: str
+
+
+@record
+class Settle:
+    """A run, or an integration, failed: carry out the decision, give the lease back."""
+
+    task_id: str
+    run_id: str | None
+    decision: Decision
+    note: FailureNote
+    tries: int
+    reason: str
+    seed: bool = False
+
+
+@record
+class Unlease:
+    """Remove a lease whose run was settled already, or whose task is gone."""
+
+    task_id: str
+    run_id: str
+    reason: str
+
+
+@record
+class MarkOrphan:
+    """Remember since when a run has lost its wrapper while some of its tree lives."""
+
+    run_id: str
+    task_id: str | None
+    node: str | None
+    reason: str
+
+
+@record
+class Stop:
+    """End every process of a run."""
+
+    run_id: str
+    task_id: str | None
+    reason: str
+
+
+@record
+class Prove:
+    """Build the merge candidate of an accepted branch, and prove it unless a receipt does."""
+
+    task_id: str
+    reason: str
+
+
+@record
+class ProofDone:
+    """A prover ended green: its candidate may land."""
+
+    task_id: str
+    run_id: str
+    reason: str
+
+
+@record
+class Advance:
+    """Land a proved candidate: one compare-and-swap of the target branch."""
+
+    task_id: str
+    reason: str
+
+
+@record
+class Notice:
+    """The work is in the target branch already: a crash cut the landing from its record."""
+
+    task_id: str
+    commit: str
+    reason: str
+
+
+@record
+class Start:
+    """Lease a ready task to a new worker."""
+
+    task_id: str
+    base: str
+    reason: str
+
+
+@record
+class StartPlanner:
+    """Lease a node to a planner."""
+
+    node: str
+    base: str
+    reason: str
+
+
+@record
+class ImportBatch:
+    """Admit a planner's batch whole."""
+
+    node: str
+    run_id: str
+    batch: TaskBatch
+    reason: str
+
+
+@record
+class EndPlanner:
+    """Give a node back: its planner failed, proposed nothing, or its batch was refused."""
+
+    node: str
+    run_id: str
+    failed: bool
+    reason: str
+
+
+@record
+class ProveNode:
+    """Run a node's gate on the target's head, because all of its tasks are integrated."""
+
+    node: str
+    reason: str
+
+
+@record
+class Promote:
+    """Record that a node is complete, with its evidence."""
+
+    node: str
+    reason: str
+
+
+Action = (
+    Rebuild
+    | Admit
+    | Readmit
+    | Refuse
+    | SetAside
+    | Close
+    | Settle
+    | Unlease
+    | MarkOrphan
+    | Stop
+    | Prove
+    | ProofDone
+    | Advance
+    | Notice
+    | Start
+    | StartPlanner
+    | ImportBatch
+    | EndPlanner
+    | ProveNode
+    | Promote
+)
+
+
+def subject(action: Action) -> str:
+    """Return what an action is about: a task, a node, a run or a file."""
+    for name in ("task_id", "node", "run_id", "path"):
+        if value := getattr(action, name, None):
+            return str(value)
+    return ""

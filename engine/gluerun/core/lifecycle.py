@@ -1,0 +1,190 @@
+"""The state machine of a task, as a table, and what each trigger makes of its record."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gluerun.errors import ImpossibleError
+from gluerun.records.failure import Answer
+from gluerun.records.record import replace
+from gluerun.records.task import Proof, ProofState, Status, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gluerun.records.dispatch import Ending
+    from gluerun.records.failure import Decision, FailureNote
+    from gluerun.records.taskfile import TaskFile
+
+
+class Trigger(StrEnum):
+    """What can happen to a task."""
+
+    ACCEPT = "accept"
+    INTEGRATE = "integrate"
+    RETRY = "retry"
+    PARK = "park"
+    CANCEL = "cancel"
+    SUPERSEDE = "supersede"
+    EDIT = "edit"
+
+
+TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
+    (Status.READY, Trigger.ACCEPT): Status.ACCEPTED,
+    (Status.READY, Trigger.RETRY): Status.READY,
+    (Status.READY, Trigger.PARK): Status.BLOCKED,
+    (Status.READY, Trigger.CANCEL): Status.CANCELLED,
+    (Status.READY, Trigger.SUPERSEDE): Status.SUPERSEDED,
+    (Status.READY, Trigger.EDIT): Status.READY,
+    (Status.ACCEPTED, Trigger.INTEGRATE): Status.INTEGRATED,
+    (Status.ACCEPTED, Trigger.RETRY): Status.READY,
+    (Status.ACCEPTED, Trigger.PARK): Status.BLOCKED,
+    (Status.ACCEPTED, Trigger.CANCEL): Status.CANCELLED,
+    (Status.ACCEPTED, Trigger.SUPERSEDE): Status.SUPERSEDED,
+    (Status.BLOCKED, Trigger.EDIT): Status.READY,
+    (Status.BLOCKED, Trigger.CANCEL): Status.CANCELLED,
+    (Status.BLOCKED, Trigger.SUPERSEDE): Status.SUPERSEDED,
+}
+
+TRIGGER_OF: dict[Answer, Trigger] = {
+    Answer.RETRY: Trigger.RETRY,
+    Answer.RERUN_TESTS: Trigger.RETRY,
+    Answer.REBUILD_CONTEXT: Trigger.RETRY,
+    Answer.REVALIDATE_EVIDENCE: Trigger.RETRY,
+    Answer.REBASE: Trigger.RETRY,
+    Answer.FORK: Trigger.RETRY,
+    Answer.RELEASE: Trigger.RETRY,
+    Answer.AMEND_SCOPE: Trigger.RETRY,
+    Answer.ACCEPT_WAIVER: Trigger.ACCEPT,
+    Answer.CANCEL: Trigger.CANCEL,
+    Answer.SUPERSEDE: Trigger.SUPERSEDE,
+    Answer.SPLIT_TASK: Trigger.PARK,
+    Answer.ESCALATE_PARKED: Trigger.PARK,
+    Answer.ESCALATE_INFRA: Trigger.PARK,
+    Answer.ASK_MODEL: Trigger.PARK,
+}
+
+
+def advance(status: Status, trigger: Trigger) -> Status:
+    """Return the status after *trigger*; ImpossibleError if it cannot happen there."""
+    try:
+        return TRANSITIONS[status, trigger]
+    except KeyError:
+        raise ImpossibleError(f"a task that is {status} cannot {trigger}") from None
+
+
+def admitted(file: TaskFile, path: str, mark: str, now: datetime) -> Task:
+    """Return the record of a task that was never seen before; `accepted` on paper counts as ready."""
+    status = Status.READY if file.status is Status.ACCEPTED else file.status
+    return Task(
+        task_id=file.spec.task_id,
+        status=status,
+        spec=file.spec,
+        source_sha256=file.sha256,
+        source_mark=mark,
+        source_path=path,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> Task:
+    """Return a task after its Markdown changed; a parked one is ready again with all its tries.
+
+    If only the file's mark changed, nothing but the mark does.
+    """
+    if file.sha256 == task.source_sha256:
+        return replace(task, source_mark=mark, source_path=path)
+    return replace(
+        task,
+        status=advance(task.status, Trigger.EDIT),
+        spec=file.spec,
+        source_sha256=file.sha256,
+        source_mark=mark,
+        source_path=path,
+        updated_at=now,
+        tries=0,
+        infra_tries=0,
+        amended_files=(),
+        last_failure=None,
+        decision=None,
+    )
+
+
+def started(task: Task, run_id: str, base: str, now: datetime) -> Task:
+    """Return a task as its next run begins: a new epoch, a recorded base."""
+    return replace(task, epoch=task.epoch + 1, run_id=run_id, base_sha=base, updated_at=now)
+
+
+def accepted(task: Task, ending: Ending, now: datetime) -> Task:
+    """Return a task whose run was accepted."""
+    return replace(
+        task,
+        status=advance(task.status, Trigger.ACCEPT),
+        tries=task.tries + ending.tries,
+        infra_tries=0,
+        head_sha=ending.head_sha,
+        packet_sha256=ending.packet_sha256,
+        green_tree=ending.green_tree,
+        green_gate=ending.green_gate,
+        seed_sha=None,
+        proof=None,
+        last_failure=None,
+        decision=None,
+        updated_at=now,
+    )
+
+
+def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, seed: str | None, now: datetime) -> Task:
+    """Return a task after a failure was answered; amended paths join its scope."""
+    trigger = TRIGGER_OF[decision.action]
+    paths = decision.paths if decision.action is Answer.AMEND_SCOPE else ()
+    return replace(
+        task,
+        status=advance(task.status, trigger),
+        tries=task.tries + tries,
+        infra_tries=0,
+        amended_files=task.amended_files + paths,
+        seed_sha=seed if trigger is Trigger.RETRY and decision.action is not Answer.FORK else None,
+        head_sha=None,
+        packet_sha256=None,
+        green_tree=None,
+        green_gate=None,
+        proof=None,
+        last_failure=note,
+        decision=decision,
+        updated_at=now,
+    )
+
+
+def proving(task: Task, proof: Proof) -> Task:
+    """Return a task whose candidate exists and is proved, or is being proved."""
+    return replace(task, proof=proof)
+
+
+def proved(task: Task, now: datetime) -> Task:
+    """Return a task whose candidate's gate was green."""
+    if task.proof is None:
+        raise ImpossibleError(f"{task.task_id} has no proof to complete")
+    return replace(task, proof=replace(task.proof, state=ProofState.PROVED, run_id=None, since=now), infra_tries=0)
+
+
+def waiting(task: Task, paths: tuple[str, ...], now: datetime) -> Task:
+    """Return a task whose proved candidate cannot land because of *paths* in a checkout."""
+    if task.proof is None:
+        raise ImpossibleError(f"{task.task_id} has no proof to wait with")
+    if task.proof.state is ProofState.WAITING and task.proof.blocked_paths == paths:
+        return task
+    return replace(task, proof=replace(task.proof, state=ProofState.WAITING, blocked_paths=paths, since=now))
+
+
+def integrated(task: Task, commit: str, now: datetime) -> Task:
+    """Return a task whose work is in the target branch."""
+    return replace(
+        task,
+        status=advance(task.status, Trigger.INTEGRATE),
+        merge_commit=commit,
+        proof=None,
+        updated_at=now,
+    )

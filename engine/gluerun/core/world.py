@@ -1,0 +1,94 @@
+"""World: everything that a cycle may know, as one value. Whoever thinks, thinks about this and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gluerun.records.config import Config
+from gluerun.records.dispatch import Ending, Life
+from gluerun.records.graph import Graph
+from gluerun.records.lease import Lease, NodeLease
+from gluerun.records.origin import Circuit, PlannerBackoff
+from gluerun.records.proposal import TaskBatch
+from gluerun.records.record import record
+from gluerun.records.task import Status, Task
+from gluerun.records.taskfile import TaskFile
+
+
+@record
+class Sighting:
+    """What can be seen of one run: whether somebody of it lives, and its ending if it has one.
+
+    `signed_in` tells whether its wrapper has ever said who it is; `tries` counts the tries it has begun.
+    """
+
+    run_id: str
+    life: Life
+    signed_in: bool = False
+    ending: Ending | None = None
+    tries: int = 0
+    batch: TaskBatch | None = None
+
+
+@record
+class Input:
+    """A task's Markdown that is new or has changed: what it says, or why it cannot be used."""
+
+    path: str
+    mark: str
+    task_id: str = ""
+    file: TaskFile | None = None
+    error: str = ""
+    hint: str = ""
+
+
+@record
+class Broken:
+    """One of our own files that cannot be used."""
+
+    path: str
+    reason: str
+
+
+@record
+class World:
+    """One look at one repository. `done` holds the settled tasks that living ones depend on."""
+
+    now: datetime
+    config: Config
+    origin_run: str
+    boot_id: str
+    target_head: str | None
+    tasks: tuple[Task, ...] = ()
+    done: dict[str, Status] = {}  # noqa: RUF012 a default that is never changed
+    leases: tuple[Lease, ...] = ()
+    node_leases: tuple[NodeLease, ...] = ()
+    sightings: dict[str, Sighting] = {}  # noqa: RUF012
+    branch_heads: dict[str, str] = {}  # noqa: RUF012
+    landed: dict[str, str] = {}  # noqa: RUF012
+    inputs: tuple[Input, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    graph: Graph | None = None
+    graph_error: str = ""
+    passed: frozenset[str] = frozenset()
+    node_blocked: frozenset[str] = frozenset()
+    node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    green_tree: bool = False
+    stop: bool = False
+    circuit: Circuit | None = None
+    backoff: PlannerBackoff | None = None
+    free_bytes: int = 1 << 62
+    next_task: int = 1
+
+    def task(self, task_id: str) -> Task | None:
+        """Return a living task by its id."""
+        return next((task for task in self.tasks if task.task_id == task_id), None)
+
+    def lease(self, task_id: str) -> Lease | None:
+        """Return the lease on a task."""
+        return next((lease for lease in self.leases if lease.task_id == task_id), None)
+
+    def status_of(self, task_id: str) -> Status | None:
+        """Return the status of a task, living or settled; None if nobody knows it."""
+        task = self.task(task_id)
+        return task.status if task else self.done.get(task_id)
