@@ -180,14 +180,6 @@ class EndPlanner:
 
 
 @record
-class ProveNode:
-    """Run a node's gate on the target's head, because all of its tasks are integrated."""
-
-    node: str
-    reason: str
-
-
-@record
 class Promote:
     """Record that a node is complete, with its evidence."""
 
@@ -214,7 +206,6 @@ Action = (
     | StartPlanner
     | ImportBatch
     | EndPlanner
-    | ProveNode
     | Promote
 )
 

@@ -1,0 +1,85 @@
+"""A planner's batch: why it is refused, and its tasks under the ids that they get for good."""
+
+from __future__ import annotations
+
+import re
+
+from gluerun.core import scope
+from gluerun.errors import ConfigError
+from gluerun.records import taskfile
+from gluerun.records.paths import covers
+from gluerun.records.task import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.world import World
+    from gluerun.records.lease import NodeLease
+    from gluerun.records.proposal import TaskBatch
+    from gluerun.records.taskfile import TaskFile
+
+
+def numbered(batch: TaskBatch, node: str, world: World) -> dict[str, str]:
+    """Return the batch's Markdown by final id; ids are never reused, and temporary ones are replaced.
+
+    Only ids that the batch itself defines are replaced, so a real mention of another task survives.
+    """
+    final = {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
+    pattern = re.compile("|".join(rf"\b{re.escape(old)}\b" for old in final))
+    texts = {}
+    for one in batch.tasks:
+        text = pattern.sub(lambda found: final[found[0]], one.markdown)
+        if not re.search(r"^DAG node:", text, re.MULTILINE):
+            text = re.sub(r"^(# TASK-.*)$", rf"\1\n\nDAG node: {node}", text, count=1, flags=re.MULTILINE)
+        texts[final[one.task_id]] = text if text.endswith("\n") else text + "\n"
+    return texts
+
+
+def files_of(batch: TaskBatch, node: str, world: World) -> dict[str, TaskFile]:
+    """Return the batch's tasks, parsed under their final ids; ConfigError if one cannot be used."""
+    return {
+        task_id: taskfile.parse(text, world.config, file=f"proposal {task_id}")
+        for task_id, text in numbered(batch, node, world).items()
+    }
+
+
+def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
+    """Say why a whole batch is refused; empty if it can be admitted."""
+    ids = [one.task_id for one in batch.tasks]
+    if len(set(ids)) != len(ids):
+        return "an id stands twice"
+    try:
+        files = files_of(batch, lease.node, world)
+    except ConfigError as error:
+        return error.message
+    for task_id, file in files.items():
+        if why := _wrong_task(task_id, file, files, lease, world):
+            return f"{task_id}: {why}"
+    return ""
+
+
+def _wrong_task(task_id: str, file: TaskFile, files: dict[str, TaskFile], lease: NodeLease, world: World) -> str:
+    spec = file.spec
+    if spec.task_id != task_id:
+        return f"its heading names {spec.task_id}"
+    if file.status is not Status.READY or spec.dispatch_mode != "canonical":
+        return "a proposed task is ready and canonical"
+    if spec.dag_node != lease.node or spec.area != lease.area:
+        return f"it belongs to {spec.dag_node} in {spec.area}, not to {lease.node} in {lease.area}"
+    outside = [
+        path for path in spec.owned_files if not any(covers(entry, path) for entry in lease.allowed_write_scopes)
+    ]
+    if lease.allowed_write_scopes and outside:
+        return f"{outside[0]} lies outside the area"
+    unknown = [one for one in spec.depends_on if one not in files and world.status_of(one) is None]
+    if unknown:
+        return f"it depends on {unknown[0]}, which nobody knows"
+    for other_id, other in files.items():
+        ordered = task_id in other.spec.depends_on or other_id in spec.depends_on
+        if other_id != task_id and not ordered and scope.clashes(spec.owned_files, other.spec.owned_files):
+            return f"it shares files with {other_id}, and neither depends on the other"
+    twin = next((task for task in world.tasks if _is_same(task.spec.title, task.owned, file)), None)
+    return f"it repeats the active {twin.task_id}" if twin and twin.status is not Status.BLOCKED else ""
+
+
+def _is_same(title: str, owned: tuple[str, ...], file: TaskFile) -> bool:
+    return title == file.spec.title and set(owned) == set(file.spec.owned_files)

@@ -1,0 +1,60 @@
+"""The World as it will be if an action succeeds: what the dry run thinks on with."""
+
+from __future__ import annotations
+
+from gluerun.core import lifecycle
+from gluerun.core.actions import Admit, Close, Notice, Promote, Readmit, Settle, Start, Unlease
+from gluerun.records.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.actions import Action
+    from gluerun.core.world import World
+    from gluerun.records.task import Task
+
+
+def expect(world: World, action: Action) -> World:
+    """Return *world* after *action*, as far as later phases of the same cycle can notice it."""
+    match action:
+        case Admit(path=path, mark=mark, file=file):
+            return _with_task(world, lifecycle.admitted(file, path, mark, world.now))
+        case Readmit(task_id=task_id, path=path, mark=mark, file=file):
+            task = _known(world, task_id)
+            return _with_task(world, lifecycle.edited(task, file, path, mark, world.now))
+        case Close(task_id=task_id, ending=ending):
+            closed = lifecycle.accepted(_known(world, task_id), ending, world.now)
+            return _without_lease(_with_task(world, closed), task_id)
+        case Settle(task_id=task_id, decision=decision, note=note, tries=tries):
+            task = _known(world, task_id)
+            seed = task.head_sha if action.seed else None
+            after = lifecycle.settled(task, decision, note, tries=tries, seed=seed, now=world.now)
+            return _without_lease(_with_task(world, after), task_id)
+        case Unlease(task_id=task_id):
+            return _without_lease(world, task_id)
+        case Notice(task_id=task_id, commit=commit):
+            return _with_task(world, lifecycle.integrated(_known(world, task_id), commit, world.now))
+        case Start(task_id=task_id, base=base):
+            return _with_task(world, lifecycle.started(_known(world, task_id), "", base, world.now))
+        case Promote(node=node):
+            return replace(world, passed=world.passed | {node})
+        case _:
+            return world
+
+
+def _known(world: World, task_id: str) -> Task:
+    task = world.task(task_id)
+    if task is None:
+        raise LookupError(task_id)
+    return task
+
+
+def _with_task(world: World, task: Task) -> World:
+    others = [one for one in world.tasks if one.task_id != task.task_id]
+    if task.is_terminal:
+        return replace(world, tasks=tuple(others), done={**world.done, task.task_id: task.status})
+    tasks = sorted([*others, task], key=lambda one: (len(one.task_id), one.task_id))
+    return replace(world, tasks=tuple(tasks))
+
+
+def _without_lease(world: World, task_id: str) -> World:
+    return replace(world, leases=tuple(lease for lease in world.leases if lease.task_id != task_id))

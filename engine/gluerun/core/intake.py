@@ -1,0 +1,74 @@
+"""What comes in: tasks a person wrote, batches a planner proposed, and files of ours that broke."""
+
+from __future__ import annotations
+
+from gluerun.core import batches
+from gluerun.core.actions import Admit, EndPlanner, ImportBatch, Readmit, Refuse, SetAside
+from gluerun.records.dispatch import Life, Outcome
+from gluerun.records.task import TERMINAL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gluerun.core.actions import Action
+    from gluerun.core.world import Input, World
+    from gluerun.records.lease import NodeLease
+
+
+def plan_intake(world: World) -> list[Action]:
+    """Say what is done about everything new: admitted, taken in again, refused or set aside."""
+    plan: list[Action] = [SetAside(path=one.path, reason=one.reason) for one in world.broken]
+    seen: dict[str, str] = {}
+    for one in world.inputs:
+        plan += _judge_input(world, one, seen)
+    for lease in world.node_leases:
+        plan += _judge_planner(world, lease)
+    return plan
+
+
+def _judge_input(world: World, one: Input, seen: dict[str, str]) -> Iterator[Action]:
+    if one.file is None:
+        yield Refuse(path=one.path, mark=one.mark, reason=one.error, hint=one.hint)
+        return
+    task_id = one.file.spec.task_id
+    task = world.task(task_id)
+    if task_id in seen or (task and task.source_path not in ("", one.path)):
+        other = seen.get(task_id) or (task.source_path if task else "")
+        yield Refuse(path=one.path, mark=one.mark, reason=f"{one.path}: {task_id} is already defined in {other}")
+        return
+    seen[task_id] = one.path
+    if task is None:
+        if world.status_of(task_id) is None:
+            yield Admit(task_id=task_id, path=one.path, mark=one.mark, file=one.file, reason="a new task file")
+    elif world.lease(task_id) is None and _may_be_edited(task_id, world):
+        yield Readmit(task_id=task_id, path=one.path, mark=one.mark, file=one.file, reason="its file changed")
+
+
+def _may_be_edited(task_id: str, world: World) -> bool:
+    """Tell whether an edit counts now: a task under way, or accepted, keeps what it was started with."""
+    status = world.status_of(task_id)
+    return status is not None and status not in TERMINAL and status.value in ("ready", "blocked")
+
+
+def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
+    sighting = world.sightings.get(lease.run_id)
+    if sighting is None or lease.status != "planning":
+        return
+    if sighting.ending is None:
+        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.expires_at):
+            yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
+        return
+    if sighting.ending.outcome is not Outcome.PLANNED or sighting.batch is None:
+        reason = sighting.ending.reason or "the planner left no batch"
+        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=reason)
+        return
+    if not sighting.batch.tasks:
+        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="nothing to propose")
+        return
+    if why := batches.refusal(sighting.batch, lease, world):
+        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=f"batch refused: {why}")
+        return
+    yield ImportBatch(
+        node=lease.node, run_id=lease.run_id, batch=sighting.batch, reason=f"{len(sighting.batch.tasks)} tasks proposed"
+    )

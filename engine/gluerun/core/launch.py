@@ -1,0 +1,82 @@
+"""Free seats and the frontier → who is started; and what keeps the loop from starting anybody."""
+
+from __future__ import annotations
+
+from gluerun.core.actions import Promote, Start, StartPlanner
+from gluerun.core.frontier import frontier
+from gluerun.core.graph import eligible, finished_nodes
+from gluerun.records.task import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.actions import Action
+    from gluerun.core.world import World
+
+
+def dispatch_gate(world: World) -> str:
+    """Say why nothing may be started at all; empty if something may."""
+    if world.stop:
+        return "STOP is set"
+    if world.target_head is None:
+        return f"the target branch {world.config.target_branch!r} does not exist"
+    fails = world.circuit.consec_fails if world.circuit else 0
+    if fails >= world.config.max_consec_fails:
+        return f"the breaker is open after {fails} failures in a row"
+    if world.free_bytes < world.config.min_disk_gb * 1e9:
+        return f"low disk: {world.free_bytes / 1e9:.1f} GB free, {world.config.min_disk_gb:g} GB wanted"
+    return ""
+
+
+def seats(world: World) -> int:
+    """Return how many workers may be started in this cycle."""
+    return max(0, min(world.config.max_dispatch, world.config.max_concurrent - len(world.leases)))
+
+
+def plan_launch(world: World) -> list[Action]:
+    """Say who is started, and which finished nodes are proved or promoted."""
+    plan: list[Action] = _plan_promotion(world)
+    if dispatch_gate(world):
+        return plan
+    target = world.target_head or ""
+    start, _ = frontier(world, seats(world))
+    plan += [Start(task_id=task.task_id, base=target, reason=_why_now(task.tries)) for task in start]
+    if not start and seats(world) and not _has_ready(world):
+        plan += _plan_planning(world)
+    return plan
+
+
+def _why_now(tries: int) -> str:
+    return "ready" if not tries else f"ready again after {tries} tries"
+
+
+def _has_ready(world: World) -> bool:
+    return any(task.status is Status.READY and not world.lease(task.task_id) for task in world.tasks)
+
+
+def _plan_planning(world: World) -> list[Action]:
+    if world.graph is None or not world.config.generate or not world.config.runner_of("planner"):
+        return []
+    if world.backoff is not None and world.now < world.backoff.until:
+        return []
+    under_way = {task.spec.dag_node for task in world.tasks} | {lease.node for lease in world.node_leases}
+    finished = {node.id for node in finished_nodes(world)}
+    seats_left = 1 - len(world.node_leases)
+    nodes = [
+        node
+        for node in eligible(world.graph, world.passed, world.node_blocked)
+        if node.id not in under_way and node.id not in finished
+    ]
+    return [
+        StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty")
+        for node in nodes[: max(0, seats_left)]
+    ]
+
+
+def _plan_promotion(world: World) -> list[Action]:
+    if not world.config.auto_promote_gates:
+        return []
+    plan: list[Action] = []
+    for node in finished_nodes(world):
+        if world.green_tree or not world.config.gate_command:
+            plan.append(Promote(node=node.id, reason="all of its tasks are integrated and the gate is green"))
+    return plan

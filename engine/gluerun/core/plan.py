@@ -1,0 +1,36 @@
+"""plan_cycle: the phases in their order, folded over one look. The dry run, and the whole promise."""
+
+from __future__ import annotations
+
+from gluerun.core.expect import expect
+from gluerun.core.intake import plan_intake
+from gluerun.core.integration import plan_integration
+from gluerun.core.launch import plan_launch
+from gluerun.core.recovery import plan_recovery
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gluerun.core.actions import Action
+    from gluerun.core.world import World
+
+    Phase = Callable[[World], list[Action]]
+
+
+def plan_integrating(world: World) -> list[Action]:
+    """Say what integration calls for, unless it is switched off."""
+    return plan_integration(world) if world.config.auto_integrate else []
+
+
+PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_integrating, plan_launch)
+
+
+def plan_cycle(world: World) -> tuple[Action, ...]:
+    """Return everything that a cycle would do, each phase thinking about what the one before would leave."""
+    plan: list[Action] = []
+    for phase in PHASES:
+        for action in phase(world):
+            plan.append(action)
+            world = expect(world, action)
+    return tuple(plan)
