@@ -30,7 +30,7 @@ def faults(graph: Graph) -> list[str]:
 
 
 def _cycle(graph: Graph) -> list[str]:
-    needs = {node.id: [need for need in node.depends_on] for node in graph.nodes}
+    needs = {node.id: list(node.depends_on) for node in graph.nodes}
     done: set[str] = set()
     for start in needs:
         path: list[str] = []
