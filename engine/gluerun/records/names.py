@@ -17,9 +17,7 @@ SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
 SHA256 = r"^[0-9a-f]{64}$"
 STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 FINDING = r"^f-[0-9a-f]{12}$"
-
-_BRANCH = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$")
-_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(/|$)|[./]$|@\{")
+BRANCH = r"^(?!.*(\.\.|//|/\.|\.lock(/|$)|[./]$))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$"
 
 
 def check(name: str, pattern: str, what: str) -> str:
@@ -36,7 +34,7 @@ def is_task(name: str) -> bool:
 
 def is_branch(name: str) -> bool:
     """Tell whether *name* is a branch name that no tool reads as something else."""
-    return _BRANCH.match(name) is not None and _NO_BRANCH.search(name) is None
+    return re.fullmatch(BRANCH, name) is not None
 
 
 def slug(title: str) -> str:

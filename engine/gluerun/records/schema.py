@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def check(name: str, document: Any, *, file: str = "") -> None:
     """Raise SchemaError with place and reason unless *document* is a valid *name*, such as ``lease.v0``."""
-    from gluerun.records.validators import VALIDATORS, Invalid
+    from gluerun.records.validators.table import Invalid, validator
 
     try:
-        VALIDATORS[name](document)
+        validator(name)(document)
     except Invalid as error:
         raise SchemaError(f"{file or name}: {error}", file=file) from None
 

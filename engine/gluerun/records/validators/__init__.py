@@ -1,0 +1,1 @@
+"""Judges of shape, one module for each schema: generated, and imported on first use only."""
