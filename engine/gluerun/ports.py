@@ -7,19 +7,23 @@ contract class per door runs on both.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
 
 from gluerun.records.dispatch import Life
 from gluerun.records.record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
+    from typing import Protocol
 
     from gluerun.records.child import Child, ChildDone
     from gluerun.records.dispatch import Identity
     from gluerun.records.origin import OriginHolder
+else:
+    # Protocols matter to the type checker only; `typing` would be the dearest import of an idle cycle.
+    Protocol = object
 
 
 class Clock(Protocol):
@@ -78,7 +82,7 @@ class Files(Protocol):
         ...
 
     def remove(self, path: str) -> bool:
-        """Remove a file; False if it is not there."""
+        """Remove a file, durably; False if it is not there."""
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -94,7 +98,10 @@ class Files(Protocol):
         ...
 
     def sweep(self, folder: str) -> int:
-        """Remove what a crash left half-written directly in *folder*; return how many."""
+        """Remove what a crash left half-written directly in *folder*; return how many.
+
+        What a living writer is about to put there is left alone.
+        """
         ...
 
 
@@ -310,7 +317,8 @@ class Processes(Protocol):
         """Tell whether the run's wrapper lives, or only some of its tree, or nobody.
 
         The wrapper is proved by its pulse or its identity (boot id, pid namespace, pid, start ticks);
-        its tree by the marker `GLUERUN_RUN` in the environment of any process.
+        its tree by the marker `GLUERUN_RUN` in the environment of any process. A run that was started
+        and has not signed in yet is ALIVE as long as its process lives.
         """
         ...
 
@@ -319,7 +327,10 @@ class Processes(Protocol):
         ...
 
     def sign_in(self, run_id: str) -> Identity:
-        """Take the pulse of a run for this process and return who it is; BusyError if it is taken."""
+        """Take the pulse of a run for this process and return who it is; BusyError if it is taken.
+
+        A process that holds the pulse already, also from before an exec, signs in again at no cost.
+        """
         ...
 
 
@@ -327,8 +338,10 @@ class Children(Protocol):
     """How a run waits for a program without keeping a big process around."""
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
-        """Run *child* to its end.
+        """Run *child* to its end; every process that carries its marker ends with it.
 
+        Its environment is `child.env` and the markers `GLUERUN_RUN` and `GLUERUN_DISPATCH`, nothing else.
+        `child.stdin` (empty: nothing) and `child.log` are files, relative to the state folder or absolute.
         The real side does not return: it replaces this process by a small waiter, which starts the
         run's process again when the child has ended; `finished` then has the answer.
         """

@@ -1,0 +1,127 @@
+"""How a run waits for a program: a small waiter takes the place of the run's own, big process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gluerun.adapters import waiter, waiting
+from gluerun.adapters.files import DiskFiles
+from gluerun.adapters.processes import MARKER, PULSE, wrapper_command
+from gluerun.errors import StateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gluerun.records.child import Child, ChildDone
+
+    Continuation = Callable[[str], Sequence[str]]
+
+
+class WaitingChildren:
+    """Children whose waiter replaces this process and starts the run's process again afterwards."""
+
+    def __init__(self, state_root: str, continuation: Continuation | None = None) -> None:
+        self._records = _Records(state_root)
+        self._continuation = continuation or wrapper_command
+
+    def wait(self, run_id: str, child: Child) -> ChildDone:
+        """Become the waiter of *child*; this call does not return."""
+        argv = self._records.waiter(run_id, child, self._continuation(run_id))
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        try:
+            os.execv(argv[0], argv)
+        except OSError as error:
+            raise StateError(f"cannot start the waiter: {error.strerror}") from error
+
+    def finished(self, run_id: str, name: str) -> ChildDone | None:
+        """Return how the child *name* of this run ended; None if it has not been waited for."""
+        return self._records.finished(run_id, name)
+
+
+class InlineChildren:
+    """Children whose waiter is a process of its own, while this one stays and waits for it."""
+
+    def __init__(self, state_root: str) -> None:
+        self._records = _Records(state_root)
+
+    def wait(self, run_id: str, child: Child) -> ChildDone:
+        """Run *child* to its end."""
+        import subprocess
+
+        argv = self._records.waiter(run_id, child, ())
+        pulse = os.environ.get(PULSE, "")
+        code = subprocess.run(
+            argv,
+            env={**os.environ, MARKER: run_id},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[int(pulse)] if pulse else [],
+            start_new_session=True,
+            check=False,
+        ).returncode
+        done = self.finished(run_id, child.name)
+        if done is None:
+            raise StateError(f"the waiter of {child.name} ended with {code} and left no record")
+        return done
+
+    def finished(self, run_id: str, name: str) -> ChildDone | None:
+        """Return how the child *name* of this run ended; None if it has not been waited for."""
+        return self._records.finished(run_id, name)
+
+
+class _Records:
+    """The two files of a child: what the waiter is told, and what it tells."""
+
+    def __init__(self, state_root: str) -> None:
+        self._files = DiskFiles(state_root)
+        # The specification holds the child's environment: for the eyes of this user only.
+        self._private = DiskFiles(state_root, mode=0o600)
+
+    def waiter(self, run_id: str, child: Child, then: Sequence[str]) -> list[str]:
+        """Write the specification of *child*, forget an older answer, and return the waiter's argv."""
+        import json
+
+        from gluerun.records import codec
+        from gluerun.records.record import replace
+
+        spec, done = _spec(run_id, child.name), _done(run_id, child.name)
+        if self._files.read(done) is not None:
+            self._files.remove(done)
+        told = replace(
+            child,
+            env={**child.env, MARKER: run_id, waiting.MARKER: child.marker},
+            stdin=self._absolute(child.stdin) if child.stdin else "",
+            log=self._absolute(child.log),
+        )
+        self._private.write(spec, codec.encode(told))
+        return [
+            sys.executable,
+            "-I",
+            "-S",
+            os.path.abspath(waiter.__file__),
+            self._absolute(spec),
+            self._absolute(done),
+            json.dumps(list(then)),
+        ]
+
+    def finished(self, run_id: str, name: str) -> ChildDone | None:
+        """Return what the waiter wrote."""
+        from gluerun.records import codec
+        from gluerun.records.child import ChildDone
+
+        path = _done(run_id, name)
+        data = self._files.read(path)
+        return None if data is None else codec.from_wire(ChildDone, codec.decode(data, file=path))
+
+    def _absolute(self, path: str) -> str:
+        return os.path.join(self._files.root, path)
+
+
+def _spec(run_id: str, name: str) -> str:
+    return f"runs/{run_id}/children/{name}.json"
+
+
+def _done(run_id: str, name: str) -> str:
+    return f"runs/{run_id}/children/{name}.done.json"

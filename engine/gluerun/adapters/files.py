@@ -1,0 +1,290 @@
+"""Files on a disk, each written whole or not at all; the only room that opens a file of ours for writing.
+
+A writer holds a flock on its temporary until the file has its name, so that a sweep can tell what a crash
+left behind from what somebody is about to put there, without asking any clock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from gluerun.errors import StateError
+from gluerun.ports import FileMark
+
+_TEMPORARY = ".tmp"
+_TURNS = 5
+_HINTS = {
+    errno.ENOSPC: "free some disk space, then run it again",
+    errno.EDQUOT: "free some disk space, then run it again",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), then run it again",
+    errno.EACCES: "give this user the right to write there, then run it again",
+    errno.EPERM: "give this user the right to write there, then run it again",
+    errno.EROFS: "mount that file system writable, then run it again",
+}
+
+
+class DiskFiles:
+    """Files under one root; new ones get *mode* (less the umask), replaced ones keep theirs."""
+
+    def __init__(self, root: str, *, mode: int = 0o666) -> None:
+        self.root = os.path.abspath(root)
+        self._mode = mode
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
+        try:
+            handle = os.open(self._at(path), os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _refusal("read", path, error) from error
+        try:
+            parts = []
+            while part := os.read(handle, 1_048_576):
+                parts.append(part)
+            return b"".join(parts)
+        except OSError as error:
+            raise _refusal("read", path, error) from error
+        finally:
+            os.close(handle)
+
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
+        self._put(path, data, durable=durable, replace=True)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
+        return self._put(path, data, durable=True, replace=False)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
+        target = self._at(path)
+        try:
+            is_new = not os.path.lexists(target)
+            handle = _open_appending(target, self._mode)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                size = os.fstat(handle).st_size
+                try:
+                    _write_all(handle, data)
+                    _sync_data(handle)
+                except OSError:
+                    os.ftruncate(handle, size)
+                    raise
+            finally:
+                os.close(handle)
+            if is_new:
+                _sync_folder(os.path.dirname(target))
+        except OSError as error:
+            raise _refusal("write", path, error) from error
+
+    def move(self, path: str, new: str) -> bool:
+        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+        source, target = self._at(path), self._at(new)
+        try:
+            for _ in range(_TURNS):
+                try:
+                    os.rename(source, target)
+                    break
+                except FileNotFoundError:
+                    if not os.path.lexists(source):
+                        return False
+                    _make_folder(os.path.dirname(target))
+            else:
+                raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", target)
+            for folder in {os.path.dirname(source), os.path.dirname(target)}:
+                _sync_folder(folder)
+        except OSError as error:
+            raise _refusal("move", path, error) from error
+        return True
+
+    def remove(self, path: str) -> bool:
+        """Remove a file, durably; False if it is not there."""
+        target = self._at(path)
+        try:
+            os.unlink(target)
+            _sync_folder(os.path.dirname(target))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise _refusal("remove", path, error) from error
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
+        return sorted(name for name in self._list(folder) if not _is_temporary(name))
+
+    def mark(self, path: str) -> FileMark | None:
+        """Return the mark of a file or folder; None if it is not there."""
+        try:
+            found = os.stat(self._at(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _refusal("read", path, error) from error
+        return FileMark(mtime_ns=found.st_mtime_ns, size=found.st_size, inode=found.st_ino)
+
+    def free_bytes(self) -> int:
+        """Return the disk space that is left for us."""
+        place = self.root
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        found = os.statvfs(place)
+        return found.f_bavail * found.f_frsize
+
+    def sweep(self, folder: str) -> int:
+        """Remove what a crash left half-written directly in *folder*; return how many."""
+        return sum(self._sweep(f"{folder}/{name}") for name in self._list(folder) if _is_temporary(name))
+
+    def _sweep(self, path: str) -> bool:
+        target = self._at(path)
+        try:
+            handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _refusal("remove", path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(target)
+        except (BlockingIOError, FileNotFoundError):
+            return False  # its writer lives, or has just finished
+        except OSError as error:
+            raise _refusal("remove", path, error) from error
+        finally:
+            os.close(handle)
+        return True
+
+    def _list(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(self._at(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _refusal("list", folder, error) from error
+
+    def _at(self, path: str) -> str:
+        if path in {"", "."}:
+            return self.root
+        if path.startswith("/") or "\0" in path or ".." in path.split("/"):
+            raise StateError(f"the path {path!r} leaves its folder", "this name was made up by somebody else")
+        return f"{self.root}/{path}"
+
+    def _put(self, path: str, data: bytes, *, durable: bool, replace: bool) -> bool:
+        target = self._at(path)
+        folder, name = os.path.split(target)
+        if not name or target == self.root:
+            raise StateError(f"{path!r} is not the name of a file")
+        try:
+            for _ in range(_TURNS):
+                try:
+                    return self._put_once(target, folder, name, data, durable=durable, replace=replace)
+                except FileNotFoundError:
+                    # The folder is not there yet, or a sweep took the temporary before it was locked.
+                    _make_folder(folder)
+            raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", folder)
+        except OSError as error:
+            raise _refusal("write", path, error) from error
+
+    def _put_once(
+        self, target: str, folder: str, name: str, data: bytes, *, durable: bool, replace: bool
+    ) -> bool:
+        if not replace and os.path.lexists(target):
+            return False
+        temporary = f"{folder}/.{name}.{os.urandom(6).hex()}{_TEMPORARY}"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            _write_all(handle, data)
+            if replace:
+                _keep_mode(handle, target)
+            if durable:
+                os.fsync(handle)
+            if replace:
+                os.rename(temporary, target)
+            else:
+                was_put = _link(temporary, target)
+                _forget(temporary)
+                if not was_put:
+                    return False
+        except BaseException:
+            _forget(temporary)
+            raise
+        finally:
+            os.close(handle)
+        if durable:
+            _sync_folder(folder)
+        return True
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _keep_mode(handle: int, target: str) -> None:
+    try:
+        os.fchmod(handle, os.stat(target).st_mode & 0o7777)
+    except FileNotFoundError:
+        pass
+
+
+def _link(temporary: str, target: str) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _forget(temporary: str) -> None:
+    try:
+        os.unlink(temporary)
+    except OSError:
+        pass  # the next sweep removes it
+
+
+def _open_appending(target: str, mode: int) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    try:
+        return os.open(target, flags, mode)
+    except FileNotFoundError:
+        _make_folder(os.path.dirname(target))
+        return os.open(target, flags, mode)
+
+
+def _make_folder(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    parent = os.path.dirname(folder)
+    _make_folder(parent)
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    _sync_folder(parent)
+
+
+def _sync_data(handle: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(handle)
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_TEMPORARY)
+
+
+def _refusal(verb: str, path: str, error: OSError) -> StateError:
+    words = (error.strerror or "unknown reason").lower()
+    hint = _HINTS.get(error.errno or 0, "look at that file and its folder, then run it again")
+    return StateError(f"cannot {verb} {path}: {words}", hint, file=path)

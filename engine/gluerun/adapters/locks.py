@@ -1,0 +1,178 @@
+"""Locks of the kernel (flock): released when their holder dies, and at no other moment.
+
+A lock file is never removed: two processes that lock two files of one name would both go on. Descriptors
+are closed in every child, or a detached worker would keep the loop's locks for hours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from gluerun.adapters.files import DiskFiles
+from gluerun.errors import BusyError, StateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from gluerun.records.origin import OriginHolder
+
+# A look at the lock holds it for some microseconds: whoever wants it for good tries for so long.
+LOOK_SECONDS = 0.1
+_RECORD = "locks/origin.lock.json"
+
+
+class FlockLocks:
+    """The loop's locks under one state folder."""
+
+    def __init__(self, state_root: str, *, git_patience: float = 60.0) -> None:
+        self._files = DiskFiles(state_root)
+        self._folder = f"{self._files.root}/locks"
+        self._git_patience = git_patience
+
+    def origin(self, holder: OriginHolder) -> AbstractContextManager[None]:
+        """Hold the loop's lock; BusyError naming the holder if another cycle has it."""
+
+        def sign() -> None:
+            from gluerun.records import codec
+
+            self._files.write(_RECORD, codec.encode(holder), durable=False)
+
+        return _Held(
+            f"{self._folder}/origin.lock",
+            LOOK_SECONDS,
+            busy=self._busy,
+            entered=sign,
+            leaving=self._unsign,
+        )
+
+    def origin_holder(self) -> OriginHolder | None:
+        """Return who holds the loop's lock, as far as it is known; None if nobody does."""
+        return self._signed() if is_held(f"{self._folder}/origin.lock") else None
+
+    def git(self) -> AbstractContextManager[None]:
+        """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
+        return _Held(
+            f"{self._folder}/git.lock",
+            self._git_patience,
+            busy=lambda: BusyError(
+                f"another process has been changing refs or work trees for {self._git_patience:.0f} s",
+                "look for a git that hangs; `gluerun doctor` names the holder",
+            ),
+        )
+
+    def _unsign(self) -> None:
+        try:
+            os.unlink(f"{self._files.root}/{_RECORD}")
+        except OSError:
+            pass  # advisory, and not worth the sync that our file door would make
+
+    def _busy(self) -> BusyError:
+        holder = self._signed()
+        who = f"{holder.owner} (pid {holder.pid}, run {holder.run_id})" if holder.pid else "somebody unknown"
+        return BusyError(f"another cycle holds the lock: {who}", "wait for it to finish, then run it again")
+
+    def _signed(self) -> OriginHolder:
+        from datetime import UTC, datetime
+
+        from gluerun.errors import GluerunError
+        from gluerun.records import codec
+        from gluerun.records.origin import OriginHolder
+
+        try:
+            data = self._files.read(_RECORD)
+            if data is not None:
+                return codec.from_wire(OriginHolder, codec.decode(data, file=_RECORD))
+        except (GluerunError, ValueError, AttributeError):
+            pass  # the record is advisory: the lock itself has answered
+        unknown = datetime.fromtimestamp(0, UTC)
+        return OriginHolder(owner="unknown", run_id="", pid=0, started_at=unknown, expires_at=unknown)
+
+
+class _Held:
+    """A lock as a `with` block."""
+
+    def __init__(
+        self,
+        path: str,
+        patience: float,
+        *,
+        busy: Callable[[], BusyError],
+        entered: Callable[[], object] | None = None,
+        leaving: Callable[[], object] | None = None,
+    ) -> None:
+        self._path = path
+        self._patience = patience
+        self._busy = busy
+        self._entered = entered
+        self._leaving = leaving
+        self._handle = -1
+
+    def __enter__(self) -> None:
+        handle = open_lock(self._path)
+        try:
+            if not take(handle, self._patience):
+                raise self._busy()
+            if self._entered is not None:
+                self._entered()
+        except BaseException:
+            os.close(handle)
+            raise
+        self._handle = handle
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._leaving is not None:
+                self._leaving()
+        finally:
+            os.close(self._handle)
+
+
+def open_lock(path: str) -> int:
+    """Open a lock file, making it and its folder where needed; children do not inherit it."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StateError(
+            f"cannot open the lock {path}: {(error.strerror or 'unknown reason').lower()}",
+            "give this user the right to write there, then run it again",
+            file=path,
+        ) from error
+
+
+def take(handle: int, patience: float) -> bool:
+    """Take the lock, trying for *patience* seconds; tell whether it was taken."""
+    deadline = time.monotonic() + patience
+    pause = 0.002
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.1)
+
+
+def is_held(path: str) -> bool:
+    """Tell whether some living process holds the lock, by taking a shared one for a moment."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)

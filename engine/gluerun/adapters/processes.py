@@ -1,0 +1,174 @@
+"""The processes of runs: started detached, proved alive by more than a pid, ended to the last one.
+
+Three witnesses (house decision on liveness): the identity that no clock can move, the pulse (a lock whose
+descriptor the wrapper passes down to its tree), and the marker in the environment of everybody in it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gluerun.adapters import locks, tree
+from gluerun.adapters.files import DiskFiles
+from gluerun.errors import BusyError, StateError
+from gluerun.ports import Life
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Sequence
+
+    from gluerun.records.dispatch import Identity
+
+MARKER = "GLUERUN_RUN"
+PULSE = "GLUERUN_PULSE_FD"
+
+# A look may hold the pulse for a moment; a wrapper at its birth waits that long for it.
+_SIGN_IN_SECONDS = 5.0
+
+
+def wrapper_command(run_id: str) -> list[str]:
+    """Return the argv of a run's wrapper; `-P` keeps a consumer's own `gluerun` folder off the path."""
+    return [sys.executable, "-P", "-m", "gluerun", "run", run_id]
+
+
+class OsProcesses:
+    """The processes of one repository's runs."""
+
+    def __init__(
+        self, root: str, state_root: str, command: Callable[[str], Sequence[str]] = wrapper_command
+    ) -> None:
+        self._root = root
+        self._files = DiskFiles(state_root)
+        self._command = command
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._pulses: dict[str, int] = {}
+
+    def start(self, run_id: str) -> int:
+        """Start the detached wrapper of a run whose folder stands, and return its pid at once."""
+        import subprocess
+
+        self.reap()
+        path = f"{self._files.root}/runs/{run_id}/wrapper.log"
+        try:
+            log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StateError(f"cannot open {path}: {error.strerror}", file=path) from error
+        env = {**os.environ, MARKER: run_id}
+        env.pop(PULSE, None)
+        try:
+            started = subprocess.Popen(
+                list(self._command(run_id)),
+                cwd=self._root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                close_fds=True,
+            )
+        except OSError as error:
+            raise StateError(
+                f"cannot start the run {run_id}: {(error.strerror or 'unknown reason').lower()}",
+                "`gluerun doctor` checks the installation",
+            ) from error
+        finally:
+            os.close(log)
+        self._started.append(started)
+        return started.pid
+
+    def reap(self) -> None:
+        """Take leave of the wrappers that have ended, so that they do not stay as zombies."""
+        self._started = [started for started in self._started if started.poll() is None]
+
+    def life(self, run_id: str) -> Life:
+        """Tell whether the run's wrapper lives, or only some of its tree, or nobody."""
+        self.reap()
+        who = self._identity(run_id)
+        if who is not None and _is_alive(who):
+            return Life.ALIVE
+        is_held = locks.is_held(self._pulse(run_id))
+        if who is None:
+            # The wrapper signs in before it starts anything: whoever carries the marker is the wrapper.
+            return Life.ALIVE if is_held or self._carriers(run_id) else Life.DEAD
+        if is_held and who.pid_namespace != tree.pid_namespace() and who.boot_id == tree.boot_id():
+            return Life.ALIVE
+        return Life.ORPHANED if is_held or self._carriers(run_id) else Life.DEAD
+
+    def end(self, run_id: str, *, grace: float) -> bool:
+        """End every process of a run: TERM, *grace* seconds, KILL, repeated; True if none is left."""
+        who = self._identity(run_id)
+        also = {who.pid} if who is not None and _is_alive(who) else set()
+        # Who cleared its environment may still have the pulse that it inherited.
+        also |= set(tree.holders(self._pulse(run_id)))
+        left = tree.end_carriers(MARKER, run_id, grace=grace, also=also)
+        self.reap()
+        return not left and not locks.is_held(self._pulse(run_id))
+
+    def sign_in(self, run_id: str) -> Identity:
+        """Take the pulse of a run for this process and return who it is; BusyError if it is taken."""
+        from gluerun.records import codec
+        from gluerun.records.dispatch import Identity
+
+        self._take_pulse(run_id)
+        found = tree.identity(os.getpid())
+        if found is None:
+            raise StateError("this process cannot see itself", "is /proc mounted?")
+        boot, namespace, pid, ticks = found
+        who = Identity(boot_id=boot, pid_namespace=namespace, pid=pid, start_ticks=ticks)
+        if self._identity(run_id) != who:
+            self._files.write(f"runs/{run_id}/identity.json", codec.encode(who))
+        return who
+
+    def _take_pulse(self, run_id: str) -> None:
+        path = self._pulse(run_id)
+        handle = _inherited(path)
+        if handle < 0:
+            handle = locks.open_lock(path)
+        if not locks.take(handle, _SIGN_IN_SECONDS):
+            os.close(handle)
+            raise BusyError(f"somebody else lives in the run {run_id}", "`gluerun stop` ends a run")
+        # The whole tree holds the pulse, also the waiter that an exec makes of this process.
+        os.set_inheritable(handle, True)
+        os.environ[PULSE] = str(handle)
+        self._pulses[run_id] = handle
+
+    def _carriers(self, run_id: str) -> list[int]:
+        # A process that forks and dies while the scan passes can hide its child from one scan.
+        return tree.carriers(MARKER, run_id) or tree.carriers(MARKER, run_id)
+
+    def _identity(self, run_id: str) -> Identity | None:
+        from gluerun.errors import SchemaError
+        from gluerun.records import codec
+        from gluerun.records.dispatch import Identity
+
+        path = f"runs/{run_id}/identity.json"
+        data = self._files.read(path)
+        if data is None:
+            return None
+        try:
+            return codec.from_wire(Identity, codec.decode(data, file=path))
+        except (SchemaError, AttributeError):
+            return None  # the pulse and the marker still answer
+
+    def _pulse(self, run_id: str) -> str:
+        return f"{self._files.root}/runs/{run_id}/pulse"
+
+
+def _is_alive(who: Identity) -> bool:
+    found = tree.identity(who.pid)
+    return found == (who.boot_id, who.pid_namespace, who.pid, who.start_ticks)
+
+
+def _inherited(path: str) -> int:
+    """Return the descriptor of this very pulse that an exec has left to us; -1 if there is none."""
+    number = os.environ.get(PULSE, "")
+    if not number.isdigit():
+        return -1
+    try:
+        mine, wanted = os.fstat(int(number)), os.stat(path)
+    except OSError:
+        return -1
+    same = (mine.st_dev, mine.st_ino) == (wanted.st_dev, wanted.st_ino)
+    return int(number) if same else -1

@@ -1,0 +1,269 @@
+"""The trees of processes: who belongs to a run, who still lives, and how all of them are ended.
+
+The small waiter imports this room too, so it may import only what the bare interpreter has loaded anyway.
+A process belongs if it carries a marker in its environment, descends from one that does, or sits in the
+session that one of them leads. Linux reads /proc; elsewhere psutil is asked, on first use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable
+else:
+    # The public module wraps every number in an enum: 0.8 MiB in each waiting process.
+    import _signal as signal
+
+LINUX = sys.platform.startswith("linux")
+
+_KERNEL_THREAD = 0x00200000
+_BLANK_LOOKS = 3
+_KILL_ROUNDS = 200
+
+
+class Seen:
+    """One living process as the kernel showed it; pid and ticks together are never used twice."""
+
+    __slots__ = ("kernel", "parent", "pid", "session", "ticks")
+
+    def __init__(self, pid: int, parent: int, session: int, ticks: int, *, kernel: bool = False) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.session = session
+        self.ticks = ticks
+        self.kernel = kernel
+
+
+def boot_id() -> str:
+    """Return an id that changes at every boot of the machine and at no other moment."""
+    if LINUX:
+        return (_read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+    import subprocess
+
+    for name in ("kern.bootsessionuuid", "kern.boottime"):
+        answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
+        if answer.returncode == 0 and answer.stdout.strip():
+            return answer.stdout.strip()
+    return "unknown"
+
+
+def identity(pid: int) -> tuple[str, str, int, int] | None:
+    """Return (boot id, pid namespace, pid, raw start ticks) of a living process; None if it is dead."""
+    seen = look(pid)
+    return None if seen is None else (boot_id(), pid_namespace(), pid, seen.ticks)
+
+
+def pid_namespace() -> str:
+    """Return the name of the world in which this process's pids mean anything."""
+    if not LINUX:
+        return "host"
+    # Nothing but Linux has pid namespaces; the link reads `pid:[4026531836]`.
+    return os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
+
+
+def look(pid: int) -> Seen | None:
+    """Return the process *pid* as it is now; None if it is gone or only waits to be reaped."""
+    if not LINUX:
+        return _look_elsewhere(pid)
+    raw = _read(f"/proc/{pid}/stat")
+    # The second field is the program's name in parentheses and may itself hold spaces and parentheses.
+    fields = raw[raw.rindex(b")") + 2 :].split() if raw and b")" in raw else []
+    if len(fields) < 20 or fields[0] in {b"Z", b"X"}:
+        return None
+    kernel = bool(int(fields[6]) & _KERNEL_THREAD)
+    return Seen(pid, int(fields[1]), int(fields[3]), int(fields[19]), kernel=kernel)
+
+
+def table() -> dict[int, Seen]:
+    """Return every living process that can be seen from here."""
+    seen = (look(pid) for pid in _pids())
+    return {process.pid: process for process in seen if process is not None}
+
+
+def carriers(name: str, value: str) -> list[int]:
+    """Return the living processes that have *name* set to *value* in the environment they began with."""
+    if not LINUX:
+        return _carriers_elsewhere(name, value)
+    needle = f"\0{name}={value}\0".encode()
+    found = []
+    unclear = _pids()
+    for turn in range(_BLANK_LOOKS):
+        blank = []
+        for pid in unclear:
+            environ = _read(f"/proc/{pid}/environ")
+            if environ == b"":
+                blank.append(pid)
+            elif environ is not None and needle in b"\0" + environ and look(pid) is not None:
+                found.append(pid)
+        # In the middle of an exec a process shows an empty environment for a moment: look again.
+        unclear = [pid for pid in blank if (seen := look(pid)) is not None and not seen.kernel]
+        if not unclear or turn == _BLANK_LOOKS - 1:
+            break
+        time.sleep(0.002)
+    return sorted(found)
+
+
+def holders(path: str) -> list[int]:
+    """Return the living processes that have the file at *path* open; empty where that cannot be seen."""
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return []
+    found = []
+    for pid in _pids() if LINUX else ():
+        try:
+            numbers = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        if any(_is_same(f"/proc/{pid}/fd/{number}", wanted) for number in numbers):
+            found.append(pid)
+    return found
+
+
+def end_carriers(
+    name: str, value: str, *, grace: float, spare: Iterable[int] = (), also: Iterable[int] = ()
+) -> list[int]:
+    """End everybody who carries the marker, and their families: TERM, *grace* seconds, KILL, repeated.
+
+    *also* are processes (or leaders of sessions, dead or alive) that belong without carrying it; *spare*
+    and this process are left alone. Returns who could not be ended.
+    """
+    family = _Family(name, value, {*spare, os.getpid(), 0, 1}, also)
+    warned: set[tuple[int, int]] = set()
+    deadline = time.monotonic() + grace
+    pause = 0.01
+    while members := family.members():
+        for member in members:
+            if (member.pid, member.ticks) not in warned:
+                warned.add((member.pid, member.ticks))
+                _send(member, signal.SIGTERM)
+                _send(member, signal.SIGCONT)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.2)
+    for _ in range(_KILL_ROUNDS):
+        if not members:
+            break
+        for member in members:
+            _send(member, signal.SIGKILL)
+        time.sleep(0.01)
+        members = family.members()
+    return sorted(member.pid for member in members)
+
+
+class _Family:
+    """Everybody who was ever seen to belong: a child whose parent has died still does."""
+
+    def __init__(self, name: str, value: str, spare: set[int], also: Iterable[int]) -> None:
+        self._marker = (name, value)
+        self._spare = spare
+        self._leaders = set(also) - spare
+        self._known: dict[int, int] = {}
+
+    def members(self) -> list[Seen]:
+        """Return those who live now."""
+        seen = table()
+        mine = {pid for pid in seen if self._known.get(pid) == seen[pid].ticks}
+        mine |= {pid for pid in self._leaders if pid in seen and pid not in self._known}
+        mine |= {pid for pid in carriers(*self._marker) if pid in seen}
+        mine -= self._spare
+        grown = True
+        while grown:
+            # A dead leader's number stays his as long as anybody sits in his session.
+            sessions = mine | self._leaders | {pid for pid in self._known if pid not in seen}
+            more = {
+                pid
+                for pid, process in seen.items()
+                if pid not in mine
+                and pid not in self._spare
+                and (process.parent in mine or process.session in sessions)
+            }
+            mine |= more
+            grown = bool(more)
+        self._known.update({pid: seen[pid].ticks for pid in mine})
+        return [seen[pid] for pid in mine]
+
+
+def _send(process: Seen, number: int) -> None:
+    """Send a signal to exactly this process, never to one that got its pid later."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        handle = -1
+    try:
+        now = look(process.pid)
+        if now is None or now.ticks != process.ticks:
+            return
+        if handle >= 0:
+            signal.pidfd_send_signal(handle, number)
+        else:
+            os.kill(process.pid, number)
+    except OSError:
+        pass  # gone in the meantime, or not ours to end: the next scan tells
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _pids() -> list[int]:
+    if LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil
+
+    return psutil.pids()
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        data = b""
+        while part := os.read(handle, 65_536):
+            data += part
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _is_same(path: str, wanted: os.stat_result) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def _look_elsewhere(pid: int) -> Seen | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return Seen(pid, process.ppid(), os.getsid(pid), int(process.create_time() * 1_000_000))
+    except (psutil.Error, OSError):
+        return None
+
+
+def _carriers_elsewhere(name: str, value: str) -> list[int]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return sorted(found)
