@@ -150,14 +150,10 @@ class _Ours(ast.NodeTransformer):
         name = self.visit(given["name"])
         arguments = [name, ast.Constant(_words(rule, definition)), given["value"]]
         if rule == "required":
-            missing = next(
-                n.id for n in ast.walk(call.args[0]) if isinstance(n, ast.Name) and "_miss" in n.id
-            )
+            missing = next(n.id for n in ast.walk(call.args[0]) if isinstance(n, ast.Name) and "_miss" in n.id)
             arguments[2:] = [ast.Name(missing, ast.Load()), ast.Constant(True)]
         elif rule == "additionalProperties":
-            unknown = next(
-                n.id for n in ast.walk(call.args[0]) if isinstance(n, ast.Name) and "_keys" in n.id
-            )
+            unknown = next(n.id for n in ast.walk(call.args[0]) if isinstance(n, ast.Name) and "_keys" in n.id)
             arguments[2:] = [ast.Name(unknown, ast.Load()), ast.Constant(True)]
         return ast.Raise(ast.Call(ast.Name("Invalid", ast.Load()), arguments, []))
 

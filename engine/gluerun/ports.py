@@ -65,6 +65,10 @@ class Files(Protocol):
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
         ...
 
+    def tail(self, path: str, limit: int) -> bytes:
+        """Return the last *limit* bytes of a file at most; empty if there is no such file."""
+        ...
+
     def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
         ...

@@ -50,6 +50,22 @@ class DiskFiles:
         finally:
             os.close(handle)
 
+    def tail(self, path: str, limit: int) -> bytes:
+        """Return the last *limit* bytes of a file at most; empty if there is no such file."""
+        try:
+            handle = os.open(self._at(path), os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
+        except OSError as error:
+            raise _refusal("read", path, error) from error
+        try:
+            size = os.fstat(handle).st_size
+            return os.pread(handle, limit, max(0, size - limit))
+        except OSError as error:
+            raise _refusal("read", path, error) from error
+        finally:
+            os.close(handle)
+
     def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
         self._put(path, data, durable=durable, replace=True)
@@ -188,9 +204,7 @@ class DiskFiles:
         except OSError as error:
             raise _refusal("write", path, error) from error
 
-    def _put_once(
-        self, target: str, folder: str, name: str, data: bytes, *, durable: bool, replace: bool
-    ) -> bool:
+    def _put_once(self, target: str, folder: str, name: str, data: bytes, *, durable: bool, replace: bool) -> bool:
         if not replace and os.path.lexists(target):
             return False
         temporary = f"{folder}/.{name}.{os.urandom(6).hex()}{_TEMPORARY}"

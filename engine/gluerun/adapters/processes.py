@@ -12,7 +12,7 @@ import sys
 from gluerun.adapters import locks, tree
 from gluerun.adapters.files import DiskFiles
 from gluerun.errors import BusyError, StateError
-from gluerun.ports import Life
+from gluerun.records.dispatch import Life
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def wrapper_command(run_id: str) -> list[str]:
 class OsProcesses:
     """The processes of one repository's runs."""
 
-    def __init__(
-        self, root: str, state_root: str, command: Callable[[str], Sequence[str]] = wrapper_command
-    ) -> None:
+    def __init__(self, root: str, state_root: str, command: Callable[[str], Sequence[str]] = wrapper_command) -> None:
         self._root = root
         self._files = DiskFiles(state_root)
         self._command = command

@@ -90,9 +90,7 @@ def encode(value: Any) -> bytes:
 
 def canonical(document: Any) -> bytes:
     """Write a document in the one form that hashes are taken of: sorted keys, no spaces, UTF-8."""
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def decode(data: bytes, *, file: str = "") -> Any:
@@ -153,7 +151,8 @@ def _decoder(hint: Any) -> Decoder:
 
 def _container(hint: Any) -> Decoder:
     if hint.__origin__ is dict:
-        return dict
+        value = _decoder(hint.__args__[1])
+        return dict if value is _same else lambda items: {key: value(item) for key, item in items.items()}
     inner = _decoder(hint.__args__[0])
     return tuple if inner is _same else lambda items: tuple(inner(item) for item in items)
 

@@ -75,4 +75,7 @@ class CycleMemory:
     refused: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     refusals: dict[str, str] = {}  # noqa: RUF012
     next_task: int = 1
-    published: str = ""
+    node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    published: dict[str, str] = {}  # noqa: RUF012
+    green_head: str = ""
+    green_run: str = ""

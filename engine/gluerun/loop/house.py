@@ -1,0 +1,42 @@
+"""House: one repository opened, with its doors, its records and its configuration, as one argument."""
+
+from __future__ import annotations
+
+from gluerun.loop.journal import Journal
+from gluerun.loop.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gluerun.ports import Doors
+    from gluerun.records.config import Config
+
+CONTROL_REF = "refs/gluerun/control"
+RESCUE = "refs/gluerun/rescue"
+
+
+class House:
+    """The doors of one repository, and what stands directly behind them."""
+
+    def __init__(self, doors: Doors, config: Config) -> None:
+        self.doors = doors
+        self.config = config
+        self.store = Store(doors.state)
+        self.journal = Journal(doors.state)
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        return self.doors.clock.now()
+
+    def tell(self, kind: str, message: str, **data: object) -> None:
+        """Note a transition in the journal."""
+        self.journal.tell(self.now(), kind, message, **data)
+
+    def new_run(self) -> str:
+        """Return a fresh id for a run."""
+        return f"RUN-{self.now():%Y%m%dT%H%M%SZ}-{self.doors.clock.token(4)}"
+
+    def place(self, name: str) -> str:
+        """Return the absolute path of a work tree."""
+        return f"{self.doors.root}/.worktrees/{name}"

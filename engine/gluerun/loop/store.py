@@ -1,0 +1,231 @@
+"""Where each record lies, and how it is read and written. The layout is by state: a cycle lists only what lives.
+
+Writers: the loop writes everything here but `runs/<run>/`, which belongs to its run from the moment that
+`dispatch.json` is there.
+"""
+
+from __future__ import annotations
+
+from gluerun.core.world import Broken
+from gluerun.errors import GluerunError, SchemaError
+from gluerun.records import codec, names, schema
+from gluerun.records.attempt import AttemptsIndex
+from gluerun.records.dispatch import Dispatch, Ending
+from gluerun.records.lease import Lease, NodeLease
+from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff
+from gluerun.records.record import replace
+from gluerun.records.task import Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from gluerun.ports import Files
+    from gluerun.records.lease import LeaseStatus
+
+    T = TypeVar("T")
+
+LIVE = "tasks/live"
+ARCHIVE = "tasks/archive"
+LEASES = "leases"
+NODE_LEASES = "l1-leases"
+MEMORY = "cycle.json"
+CIRCUIT = "circuit.json"
+BACKOFF = "planner-backoff.json"
+STOP = "STOP"
+ASIDE = "aside"
+
+
+def archive_path(task_id: str) -> str:
+    """Return where a settled task lies: a hundred folders by the last two digits of its id."""
+    return f"{ARCHIVE}/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
+
+
+def run_path(run_id: str, name: str) -> str:
+    """Return the path of a file in a run's folder."""
+    return f"runs/{names.check(run_id, names.RUN, 'run id')}/{name}"
+
+
+class Store:
+    """The records of one repository, over its storage door."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    # tasks
+
+    def live_tasks(self) -> tuple[list[Task], list[Broken]]:
+        """Return the living tasks, and the files that cannot be used."""
+        return self._all(Task, LIVE)
+
+    def live_task(self, task_id: str) -> Task | None:
+        """Return one living task."""
+        return self._one(Task, f"{LIVE}/{names.check(task_id, names.TASK, 'task id')}.json")
+
+    def settled_task(self, task_id: str) -> Task | None:
+        """Return one settled task."""
+        return self._one(Task, archive_path(task_id))
+
+    def any_task(self, task_id: str) -> Task | None:
+        """Return a task, living or settled."""
+        return self.live_task(task_id) or self.settled_task(task_id)
+
+    def is_settled(self, task_id: str) -> bool:
+        """Tell whether a task lies in the archive."""
+        return self.files.mark(archive_path(task_id)) is not None
+
+    def put_task(self, task: Task) -> None:
+        """Write a task; a terminal one leaves the living by a rename, its last word already written."""
+        path = f"{LIVE}/{task.task_id}.json"
+        self.files.write(path, schema.dump(task))
+        if task.is_terminal:
+            self.shelve(task.task_id)
+
+    def shelve(self, task_id: str) -> None:
+        """Move a terminal task to the archive."""
+        self.files.move(f"{LIVE}/{task_id}.json", archive_path(task_id))
+
+    def settled_ids(self) -> list[str]:
+        """Return every settled id: slow, for verbs that list history, never for a cycle."""
+        found: list[str] = []
+        for folder in self.files.names(ARCHIVE):
+            found += [name.removesuffix(".json") for name in self.files.names(f"{ARCHIVE}/{folder}")]
+        return sorted(found, key=lambda one: (len(one), one))
+
+    # leases
+
+    def leases(self) -> tuple[list[Lease], list[Broken]]:
+        """Return the leases on tasks, and the files that cannot be used."""
+        return self._all(Lease, LEASES)
+
+    def grant(self, lease: Lease) -> bool:
+        """Write a new lease; False if the task has one."""
+        return self.files.create(f"{LEASES}/{lease.task_id}.json", schema.dump(lease))
+
+    def put_lease(self, lease: Lease) -> None:
+        """Write a lease again."""
+        self.files.write(f"{LEASES}/{lease.task_id}.json", schema.dump(lease))
+
+    def end_lease(self, lease: Lease, status: LeaseStatus) -> None:
+        """Give a lease back: its last word goes to its run's folder, then it is gone."""
+        self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(replace(lease, status=status)))
+        self.files.remove(f"{LEASES}/{lease.task_id}.json")
+
+    def node_leases(self) -> tuple[list[NodeLease], list[Broken]]:
+        """Return the leases on nodes, and the files that cannot be used."""
+        return self._all(NodeLease, NODE_LEASES)
+
+    def put_node_lease(self, lease: NodeLease) -> None:
+        """Write a planner's lease."""
+        self.files.write(f"{NODE_LEASES}/{lease.node}.json", schema.dump(lease))
+
+    def end_node_lease(self, lease: NodeLease) -> None:
+        """Give a node back; its planner's last word stays in its run's folder."""
+        self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(lease))
+        self.files.remove(f"{NODE_LEASES}/{lease.node}.json")
+
+    # runs
+
+    def put_dispatch(self, dispatch: Dispatch) -> None:
+        """Write what a run is asked, before the run exists."""
+        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch))
+
+    def dispatch(self, run_id: str) -> Dispatch | None:
+        """Return what a run is asked."""
+        return self._one(Dispatch, run_path(run_id, "dispatch.json"))
+
+    def ending(self, run_id: str) -> Ending | None:
+        """Return how a run ended; None if it has not, or if what it left is no ending."""
+        try:
+            return self._one(Ending, run_path(run_id, "ending.json"))
+        except SchemaError:
+            return None
+
+    def put_ending(self, ending: Ending) -> None:
+        """Write how a run ended; this is the commit point of the run."""
+        self.files.write(run_path(ending.run_id, "ending.json"), schema.dump(ending))
+
+    def tries_begun(self, run_id: str) -> int:
+        """Return how many tries a run has begun."""
+        try:
+            index = self._one(AttemptsIndex, run_path(run_id, "attempts/index.json"))
+        except SchemaError:
+            return 1
+        return len(index.attempts) if index else 0
+
+    def has_signed_in(self, run_id: str) -> bool:
+        """Tell whether a run's wrapper has said who it is."""
+        return self.files.mark(run_path(run_id, "identity.json")) is not None
+
+    def document(self, run_id: str, name: str) -> Any:
+        """Return a document of a run's folder; None if it is not there. SchemaError if it is no JSON."""
+        path = run_path(run_id, name)
+        data = self.files.read(path)
+        return None if data is None else codec.decode(data, file=path)
+
+    def put_document(self, run_id: str, name: str, document: object) -> None:
+        """Write a document into a run's folder."""
+        self.files.write(run_path(run_id, name), codec.encode(document))
+
+    # the loop's own
+
+    def memory(self) -> CycleMemory:
+        """Return what the last cycle remembered; nothing at all if it cannot be read."""
+        try:
+            return self._one(CycleMemory, MEMORY) or CycleMemory()
+        except SchemaError:
+            return CycleMemory()
+
+    def put_memory(self, memory: CycleMemory) -> None:
+        """Write what the next cycle may know; only a cache, so no power-loss promise."""
+        self.files.write(MEMORY, schema.dump(memory), durable=False)
+
+    def circuit(self) -> Circuit | None:
+        """Return the breaker's count; None if nothing has failed yet."""
+        return self._or_none(Circuit, CIRCUIT)
+
+    def put_circuit(self, circuit: Circuit) -> None:
+        """Write the breaker's count."""
+        self.files.write(CIRCUIT, schema.dump(circuit))
+
+    def backoff(self) -> PlannerBackoff | None:
+        """Return until when no planner is started."""
+        return self._or_none(PlannerBackoff, BACKOFF)
+
+    def put_backoff(self, backoff: PlannerBackoff) -> None:
+        """Write until when no planner is started."""
+        self.files.write(BACKOFF, schema.dump(backoff))
+
+    def is_stopped(self) -> bool:
+        """Tell whether STOP is set."""
+        return self.files.mark(STOP) is not None
+
+    def set_aside(self, path: str) -> str:
+        """Move one of our own files out of the way and return where it is now."""
+        place = f"{ASIDE}/{path.replace('/', '__')}"
+        self.files.move(path, place)
+        return place
+
+    def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:
+        found: list[T] = []
+        broken: list[Broken] = []
+        for name in self.files.names(folder):
+            path = f"{folder}/{name}"
+            try:
+                one = self._one(cls, path)
+            except GluerunError as error:
+                broken.append(Broken(path=path, reason=error.message))
+                continue
+            if one is not None:
+                found.append(one)
+        return found, broken
+
+    def _one(self, cls: type[T], path: str) -> T | None:
+        data = self.files.read(path)
+        return None if data is None else schema.load(cls, data, file=path)
+
+    def _or_none(self, cls: type[T], path: str) -> T | None:
+        try:
+            return self._one(cls, path)
+        except SchemaError:
+            return None
