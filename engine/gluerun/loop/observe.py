@@ -1,0 +1,248 @@
+"""Doors → World: one look at everything that a cycle may know. A broken file becomes a sighting of one."""
+
+from __future__ import annotations
+
+import re
+
+from gluerun.core import graph as graphs
+from gluerun.core.world import Input, Sighting, World
+from gluerun.errors import ConfigError, GluerunError, SchemaError
+from gluerun.records import names, schema, taskfile
+from gluerun.records.dispatch import Life, Outcome
+from gluerun.records.gate import GateResult, NodeStatus
+from gluerun.records.graph import Graph
+from gluerun.records.origin import CycleMemory
+from gluerun.records.paths import ORCHESTRATION
+from gluerun.records.proposal import TaskBatch
+from gluerun.records.record import record, replace
+from gluerun.records.task import ProofState, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gluerun.loop.house import House
+    from gluerun.ports import FileMark
+    from gluerun.records.lease import Lease, NodeLease
+    from gluerun.records.task import Task
+
+TASKS = f"{ORCHESTRATION}/tasks"
+GRAPH = f"{ORCHESTRATION}/dag.v0.json"
+GATES = f"{ORCHESTRATION}/gates"
+_TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
+# A folder that changed this recently may change again without its time stamp showing it.
+_SETTLED_NS = 2_000_000_000
+
+
+@record
+class Look:
+    """A World, and what the next look may skip because of it."""
+
+    world: World
+    memory: CycleMemory
+
+
+def observe(house: House, origin_run: str) -> Look:
+    """Look at the whole repository once."""
+    store, git = house.store, house.doors.git
+    memory = store.memory()
+    tasks, broken = store.live_tasks()
+    leases, more = store.leases()
+    node_leases, yet_more = store.node_leases()
+    by_id = {task.task_id: task for task in tasks}
+    inputs, folder_mark = _inputs(house, by_id, memory)
+    graph, graph_error = _graph(house)
+    passed, blocked = _gates(house, graph)
+    branches = [task.spec.worker_branch for task in tasks if task.status is Status.ACCEPTED or task.run_id]
+    heads = git.heads([house.config.target_branch, *branches])
+    target = heads.pop(house.config.target_branch, None)
+    world = World(
+        now=house.now(),
+        config=house.config,
+        origin_run=origin_run,
+        boot_id=house.doors.clock.boot_id(),
+        target_head=target,
+        tasks=tuple(sorted(tasks, key=lambda task: (len(task.task_id), task.task_id))),
+        done=_done(house, by_id, inputs),
+        leases=tuple(leases),
+        node_leases=tuple(node_leases),
+        sightings=_sightings(house, tasks, leases, node_leases),
+        branch_heads=heads,
+        landed=_landed(house, tasks, target),
+        inputs=inputs,
+        broken=(*broken, *more, *yet_more),
+        graph=graph,
+        graph_error=graph_error,
+        passed=passed,
+        node_blocked=blocked,
+        node_tasks=memory.node_tasks,
+        green_tree=target is not None and memory.green_head == target,
+        stop=store.is_stopped(),
+        circuit=store.circuit(),
+        backoff=store.backoff(),
+        free_bytes=house.doors.state.free_bytes(),
+        next_task=_next_task(memory, by_id, inputs),
+    )
+    return Look(world=world, memory=_with_folder(memory, folder_mark))
+
+
+def mark_text(mark: FileMark) -> str:
+    """Return a file's mark as one word."""
+    return f"{mark.mtime_ns}:{mark.size}:{mark.inode}"
+
+
+def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:
+    return replace(memory, tasks_folder=mark)
+
+
+def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple[tuple[Input, ...], str]:
+    """Return the task files that are new or changed, reading no file that has not."""
+    folder = house.doors.work.mark(TASKS)
+    if folder is None:
+        return (), ""
+    text = mark_text(folder)
+    if text == memory.tasks_folder:
+        paths: Iterable[str] = [task.source_path for task in living.values() if task.source_path]
+    else:
+        paths = [f"{TASKS}/{name}" for name in house.doors.work.names(TASKS) if _TASK_FILE.match(name)]
+    known = {task.source_path: task.source_mark for task in living.values()} | memory.refused
+    found = [one for path in paths if (one := _input(house, path, known, living))]
+    is_settled = house.now().timestamp() * 1e9 - folder.mtime_ns > _SETTLED_NS
+    return tuple(found), text if is_settled else ""
+
+
+def _input(house: House, path: str, known: dict[str, str], living: dict[str, Task]) -> Input | None:
+    task_id = _id_of(path)
+    mark = house.doors.work.mark(path)
+    if mark is None or known.get(path) == mark_text(mark):
+        return None
+    if task_id not in living and house.store.is_settled(task_id):
+        return None
+    try:
+        data = house.doors.work.read(path)
+        file = taskfile.parse((data or b"").decode("utf-8"), house.config, file=path)
+    except UnicodeDecodeError:
+        return Input(path=path, mark=mark_text(mark), error=f"{path}: not readable as UTF-8")
+    except (ConfigError, SchemaError) as error:
+        return Input(path=path, mark=mark_text(mark), error=error.message, hint=error.hint)
+    if file.spec.task_id != task_id:
+        return Input(path=path, mark=mark_text(mark), error=f"{path}: its heading names {file.spec.task_id}")
+    return Input(path=path, mark=mark_text(mark), task_id=task_id, file=file)
+
+
+def _id_of(path: str) -> str:
+    found = _TASK_FILE.match(path.rsplit("/", 1)[-1])
+    return found[1] if found else ""
+
+
+def _done(house: House, living: dict[str, Task], inputs: tuple[Input, ...]) -> dict[str, Status]:
+    """Return the settled tasks that living or new ones depend on, or would replace."""
+    wanted = {need for task in living.values() for need in task.spec.depends_on}
+    for one in inputs:
+        if one.file:
+            wanted.update((one.task_id, *one.file.spec.depends_on))
+    done = {}
+    for task_id in sorted(wanted - living.keys()):
+        if names.is_task(task_id) and (task := _settled(house, task_id)):
+            done[task_id] = task.status
+    return done
+
+
+def _settled(house: House, task_id: str) -> Task | None:
+    try:
+        return house.store.settled_task(task_id)
+    except GluerunError:
+        return None
+
+
+def _sightings(
+    house: House, tasks: list[Task], leases: list[Lease], node_leases: list[NodeLease]
+) -> dict[str, Sighting]:
+    runs = [lease.run_id for lease in leases] + [lease.run_id for lease in node_leases]
+    for task in tasks:
+        if task.proof and task.proof.state is ProofState.PROVING and task.proof.run_id:
+            runs.append(task.proof.run_id)
+    return {run_id: _sighting(house, run_id) for run_id in runs}
+
+
+def _sighting(house: House, run_id: str) -> Sighting:
+    store = house.store
+    ending = store.ending(run_id)
+    if ending is None:
+        life = house.doors.processes.life(run_id)
+        # It may have ended between the two looks; what it wrote last decides.
+        ending = store.ending(run_id) if life is not Life.ALIVE else None
+    else:
+        life = Life.DEAD
+    batch = None
+    if ending is not None and ending.outcome is Outcome.PLANNED:
+        batch = _batch(house, run_id)
+    return Sighting(
+        run_id=run_id,
+        life=life,
+        signed_in=store.has_signed_in(run_id),
+        ending=ending,
+        tries=store.tries_begun(run_id) if ending is None else ending.tries,
+        batch=batch,
+    )
+
+
+def _batch(house: House, run_id: str) -> TaskBatch | None:
+    try:
+        return schema.admit(TaskBatch, house.store.document(run_id, "batch.json"))
+    except SchemaError:
+        return None
+
+
+def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, str]:
+    """Return the tasks whose proved candidate is in the target branch although their record does not say so."""
+    found = {}
+    for task in tasks:
+        proof = task.proof
+        if target is None or proof is None or task.status is not Status.ACCEPTED:
+            continue
+        moved = proof.state is not ProofState.PROVING and proof.target_head != target
+        if moved and house.doors.git.contains(target, proof.candidate):
+            found[task.task_id] = proof.candidate
+    return found
+
+
+def _graph(house: House) -> tuple[Graph | None, str]:
+    data = house.doors.work.read(GRAPH)
+    if data is None:
+        return None, ""
+    try:
+        graph = schema.load(Graph, data, file=GRAPH)
+    except SchemaError as error:
+        return None, error.message
+    faults = graphs.faults(graph)
+    return (None, f"{GRAPH}: {faults[0]}") if faults else (graph, "")
+
+
+def _gates(house: House, graph: Graph | None) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the complete nodes and the blocked ones.
+
+    A gate file that cannot be used blocks its own node and nothing else.
+    """
+    passed, blocked = set(), set()
+    for node in graph.nodes if graph else ():
+        path = f"{GATES}/{node.id}.gate-result.json"
+        data = house.doors.work.read(path)
+        if data is None:
+            continue
+        try:
+            result = schema.load(GateResult, data, file=path)
+        except SchemaError:
+            blocked.add(node.id)
+            continue
+        if result.node != node.id or (result.authoritative and result.status is NodeStatus.BLOCKED):
+            blocked.add(node.id)
+        elif result.authoritative and result.status is NodeStatus.PASSED:
+            passed.add(node.id)
+    return frozenset(passed), frozenset(blocked)
+
+
+def _next_task(memory: CycleMemory, living: dict[str, Task], inputs: tuple[Input, ...]) -> int:
+    numbers = [int(task_id.removeprefix("TASK-")) for task_id in living]
+    numbers += [int(one.task_id.removeprefix("TASK-")) for one in inputs if one.task_id]
+    return max([memory.next_task, *(number + 1 for number in numbers)])
