@@ -52,7 +52,7 @@ PYTEST_FAILED, PYTEST_NO_TESTS = 1, 5
 LAYOUT = "1"  # part of every environment's name: raise it when environments are built in another way
 MARKER = ".complete"
 STALE_AFTER = 14 * 24 * 3600  # seconds after which an unused environment is removed
-PROBE_SECONDS = 8  # per installer; two may be asked, and an absent index is to be said within 20
+UV_PROBE_SECONDS, PROBE_SECONDS = 7, 18  # the second is for all probes: silence must end within 20
 INSTALL_SECONDS = 30 * 60
 REFUSED, MISSING, INTERRUPTED = 2, 127, 130
 
@@ -273,6 +273,7 @@ def create_environment(home: Path, requirement: str, client_env: Mapping[str, st
     uv does not read pip's configuration, so pip is asked too where uv finds no index.
     """
     uv = shutil.which("uv")
+    deadline = time.monotonic() + PROBE_SECONDS
     for make in [*([lambda: uv_installer(uv, home)] if uv else []), lambda: pip_installer(home)]:
         installer = make()
         shutil.rmtree(home, ignore_errors=True)
@@ -281,7 +282,8 @@ def create_environment(home: Path, requirement: str, client_env: Mapping[str, st
             raise StopError(
                 f"{installer.name} could not make an environment in {home}; it said:\n{output.strip()}"
             )
-        code, _ = run_watched([*installer.probe, requirement], client_env, PROBE_SECONDS)
+        patience = UV_PROBE_SECONDS if installer.name == "uv" else deadline - time.monotonic()
+        code, _ = run_watched([*installer.probe, requirement], client_env, patience)
         if not code:
             return installer
         say(f"{installer.name} reaches no package index")
@@ -472,7 +474,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     tallies = []
     for ring in rings:
         tallies.append(run_ring(dev, ring, pytest_arguments, env, with_coverage=options.cov))
-    return report(tallies, lint_failures) or int(not any(tally.passed + tally.failed for tally in tallies))
+    return report(tallies, lint_failures)
 
 
 def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -505,12 +507,10 @@ def wheel_environment(cache: Path, project: Project, dev: Path) -> Path:
     """Build the wheel, once for each state of the source, and return the Python that has it installed."""
     content_hash = source_hash()
     folder = cache / "wheels" / content_hash[:16]
-    name = f"gluerun-{project.version}-py3-none-any.whl"
     with locked(folder.with_name(f"{folder.name}.lock")):
-        if not (folder / name).exists():
+        if not folder.exists():
             say("building the wheel")
-            for leftover in (folder, Path(f"{folder}.new")):
-                shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(f"{folder}.new", ignore_errors=True)
             build = [
                 str(dev),
                 "-P",
@@ -522,7 +522,8 @@ def wheel_environment(cache: Path, project: Project, dev: Path) -> Path:
             ]
             subprocess.run(build, cwd=CHECKOUT, env=tool_environment(cache), stdout=sys.stderr, check=True)
             Path(f"{folder}.new").replace(folder)
-    return ensure_environment(cache, "wheel", Content(project.dependencies, folder / name, content_hash))
+    wheel = next(folder.glob("*.whl"))
+    return ensure_environment(cache, "wheel", Content(project.dependencies, wheel, content_hash))
 
 
 def tool_environment(cache: Path) -> dict[str, str]:
@@ -614,11 +615,14 @@ def report(tallies: Sequence[Tally], lint_failures: Sequence[str]) -> int:
         print(f"skipped: {skip}")
     if lint_failures:
         print(f"linters that complain: {', '.join(lint_failures)}")
-    failed = sum(tally.failed for tally in tallies)
+    passed, failed = sum(tally.passed for tally in tallies), sum(tally.failed for tally in tallies)
+    skipped = sum(len(tally.skips) for tally in tallies)
+    nothing_ran = bool(tallies) and passed + failed + skipped == 0
+    if nothing_ran:
+        print("no test was run")
     if tallies:
-        passed, skipped = sum(tally.passed for tally in tallies), sum(len(tally.skips) for tally in tallies)
         print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
-    return int(bool(failed or lint_failures))
+    return int(bool(failed or lint_failures or nothing_ran))
 
 
 # --- the door -----------------------------------------------------------------------------------------

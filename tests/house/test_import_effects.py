@@ -18,7 +18,7 @@ ENGINE = CHECKOUT / "engine"
 WATCHER = """
 import json, os, sys, threading, time
 
-PREFIXES = ("socket.", "subprocess.", "shutil.", "tempfile.", "fcntl.", "os.exec", "os.posix_spawn", "os.fork")
+PREFIXES = ("socket.", "subprocess.", "shutil.", "tempfile.", "fcntl.", "os.exec", "os.fork", "os.posix")
 DEEDS = {"os." + deed for deed in (
     "system kill mkdir remove rename rmdir link symlink chmod truncate utime putenv unsetenv chdir".split())}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
