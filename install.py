@@ -87,9 +87,7 @@ def read_project(checkout: Path = CHECKOUT) -> Project:
 
     document = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
     project = document["project"]
-    return Project(
-        project["version"], tuple(project["dependencies"]), tuple(document["dependency-groups"]["dev"])
-    )
+    return Project(project["version"], tuple(project["dependencies"]), tuple(document["dependency-groups"]["dev"]))
 
 
 def source_hash(checkout: Path = CHECKOUT) -> str:
@@ -209,9 +207,7 @@ def build_environment(home: Path, content: Content, cache: Path) -> None:
     code, output = run_watched([*installer.install, *what], client_env, INSTALL_SECONDS)
     if code:
         raise StopError(f"{installer.name} could not install what is needed; it said:\n{output.strip()}")
-    write_atomic(
-        home / MARKER, json.dumps({"fingerprint": content.fingerprint(), "installed": what}, indent=1)
-    )
+    write_atomic(home / MARKER, json.dumps({"fingerprint": content.fingerprint(), "installed": what}, indent=1))
     say(f"installed {len(what)} requirements with {installer.name} in {time.monotonic() - started:.0f} s")
 
 
@@ -279,18 +275,14 @@ def create_environment(home: Path, requirement: str, client_env: Mapping[str, st
         shutil.rmtree(home, ignore_errors=True)
         code, output = run_watched(installer.create, client_env, INSTALL_SECONDS)
         if code:
-            raise StopError(
-                f"{installer.name} could not make an environment in {home}; it said:\n{output.strip()}"
-            )
+            raise StopError(f"{installer.name} could not make an environment in {home}; it said:\n{output.strip()}")
         patience = UV_PROBE_SECONDS if installer.name == "uv" else deadline - time.monotonic()
         code, _ = run_watched([*installer.probe, requirement], client_env, patience)
         if not code:
             return installer
         say(f"{installer.name} reaches no package index")
     shutil.rmtree(home, ignore_errors=True)
-    raise StopError(
-        "no package index can be reached: check the network, or the index that pip is set up to use"
-    )
+    raise StopError("no package index can be reached: check the network, or the index that pip is set up to use")
 
 
 def environment_for_client(cache: Path) -> dict[str, str]:
@@ -479,9 +471,7 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Split our own options from those of pytest."""
-    parser = argparse.ArgumentParser(
-        "install.py test", allow_abbrev=False, epilog="Anything else goes to pytest."
-    )
+    parser = argparse.ArgumentParser("install.py test", allow_abbrev=False, epilog="Anything else goes to pytest.")
     parser.add_argument("--lint-only", action="store_true", help="run the linters, no tests")
     parser.add_argument("--no-lint", action="store_true", help="run the tests, no linters")
     parser.add_argument("--ring", action="append", choices=RINGS, help="run only this ring; may be repeated")
@@ -492,9 +482,7 @@ def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, 
 def rings_asked_for(named: Sequence[str] | None, pytest_arguments: Sequence[str]) -> list[str]:
     """Return the rings to run: those named, else those that a path among the arguments lies in, else all."""
     paths = [Path(argument.split("::")[0]).resolve() for argument in test_paths(pytest_arguments)]
-    touched = [
-        ring for ring in RINGS if any(path.is_relative_to(CHECKOUT / "tests" / ring) for path in paths)
-    ]
+    touched = [ring for ring in RINGS if any(path.is_relative_to(CHECKOUT / "tests" / ring) for path in paths)]
     return [ring for ring in RINGS if ring in (named or touched or RINGS)]
 
 

@@ -27,9 +27,7 @@ def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("GLUERUN_E2E_PYTHON is not set: run `python3 install.py test --ring e2e`")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     argv = [python, "-P", "-c", WHERE]
-    done = subprocess.run(
-        argv, cwd=elsewhere, env=outside_environment(), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(argv, cwd=elsewhere, env=outside_environment(), capture_output=True, text=True, check=True)
     found = Path(done.stdout.strip())
     assert "site-packages" in found.parts, f"{found} is not the installed wheel"
     return python
@@ -42,8 +40,6 @@ def gluerun(wheel_python: str, tmp_path: Path) -> Callable[..., subprocess.Compl
     def run(*arguments: str, cwd: Path = tmp_path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         argv = [wheel_python, "-P", "-m", "gluerun", *arguments]
         env = outside_environment()
-        return subprocess.run(
-            argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run

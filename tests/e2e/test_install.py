@@ -66,9 +66,7 @@ def launch(root: Path, cwd: Path, words=("status", "a b"), **env: str) -> tuple[
     """Run the launcher in a folder and return code, output and complaint."""
     cwd.mkdir(parents=True, exist_ok=True)
     argv = [str(root / "bin" / "gluerun"), *words]
-    done = subprocess.run(
-        argv, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 

@@ -57,9 +57,7 @@ def test_a_process_that_is_left_behind_fails_the_run(checkout, tmp_path_factory,
 
 
 def test_a_file_that_is_left_in_the_checkout_fails_the_run(checkout):
-    (checkout / "tests" / "test_leaver.py").write_text(
-        LEAVES_A_FILE.format(name=str(checkout / "litter.txt"))
-    )
+    (checkout / "tests" / "test_leaver.py").write_text(LEAVES_A_FILE.format(name=str(checkout / "litter.txt")))
 
     done = run_pytest(checkout)
 

@@ -17,9 +17,7 @@ def test_the_program_runs_from_the_wheel(gluerun):
 
 def test_the_wheel_carries_schemas_and_migrations(wheel_python, tmp_path):
     argv = [wheel_python, "-P", "-c", ROOT]
-    packed = Path(
-        subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
-    )
+    packed = Path(subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip())
 
     for folder in ("schemas", "migrations"):
         for path in (CHECKOUT / folder).rglob("*"):

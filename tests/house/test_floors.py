@@ -44,9 +44,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def replica(tmp_path):
     """A copy of the source that may be spoilt, with every room of the floor plan in it."""
     shutil.copytree(CHECKOUT / "engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        CHECKOUT / "gluerun_ext", tmp_path / "gluerun_ext", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(CHECKOUT / "gluerun_ext", tmp_path / "gluerun_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
     house = tmp_path / "engine" / "gluerun"
     for room in ("wiring", "testing", "demo", "backtest", "ports", "settings"):
@@ -124,8 +122,6 @@ def test_the_quiet_answer_imports_nothing_of_ours():
 
 
 def test_nothing_imports_the_door_of_the_program():
-    guilty = [
-        str(path) for path in ENGINE.rglob("*.py") if any("__main__" in name for name in imported(path))
-    ]
+    guilty = [str(path) for path in ENGINE.rglob("*.py") if any("__main__" in name for name in imported(path))]
 
     assert guilty == []

@@ -134,9 +134,7 @@ def test_no_source_imports_the_library_of_a_vendor():
 def test_no_requirement_is_the_library_of_a_vendor():
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = [wanted for extra in project.get("optional-dependencies", {}).values() for wanted in extra]
-    wanted = {
-        re.split(r"[^\w-]", requirement)[0].lower() for requirement in [*project["dependencies"], *optional]
-    }
+    wanted = {re.split(r"[^\w-]", requirement)[0].lower() for requirement in [*project["dependencies"], *optional]}
 
     assert wanted & {vendor.replace(".", "-").replace("_", "-") for vendor in VENDORS} == set()
 
@@ -148,9 +146,7 @@ def test_the_engine_names_no_opt_in_module():
     words = {form for name in modules for form in (name, name.replace("_", "-"))}
     guilty = {
         f"{path.relative_to(CHECKOUT)}: {word}"
-        for path in (
-            path for path in ENGINE.rglob("*") if path.suffix in {".py", ".yaml", ".toml", ".json", ".md"}
-        )
+        for path in (path for path in ENGINE.rglob("*") if path.suffix in {".py", ".yaml", ".toml", ".json", ".md"})
         for word in words & set(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
     }
 
@@ -172,8 +168,7 @@ def test_a_package_file_holds_a_docstring_and_nothing_else():
 
 def test_no_room_is_called_after_its_furniture():
     named = {
-        path: path.parent.name if path.name == "__init__.py" else path.stem
-        for path in sources(ENGINE, EXTENSIONS)
+        path: path.parent.name if path.name == "__init__.py" else path.stem for path in sources(ENGINE, EXTENSIONS)
     }
 
     assert [str(path) for path, name in named.items() if name in JUNK_ROOMS] == []
@@ -192,9 +187,7 @@ def test_every_door_and_every_decision_says_what_it_promises():
             nodes += [method for node in nodes for method in public(node.body)]
         else:
             nodes = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-        silent += [
-            f"{path.relative_to(ENGINE)}: {node.name}" for node in nodes if not ast.get_docstring(node)
-        ]
+        silent += [f"{path.relative_to(ENGINE)}: {node.name}" for node in nodes if not ast.get_docstring(node)]
 
     assert silent == []
 
@@ -204,9 +197,7 @@ def test_every_door_and_every_decision_says_what_it_promises():
 
 def tracked_texts() -> Iterator[tuple[str, str]]:
     """Yield name and text of every committed file that is text."""
-    done = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("this is no git checkout")
     for name in filter(None, done.stdout.split("\0")):
@@ -220,14 +211,10 @@ def tracked_texts() -> Iterator[tuple[str, str]]:
 
 def test_no_committed_file_knows_a_machine_or_a_registry():
     folders = "|".join(["work", "farm", "root"])
-    hosts = "|".join(
-        rf"{name}\.{end}" for name, end in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org")]
-    )
+    hosts = "|".join(rf"{name}\.{end}" for name, end in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org")])
     # A home that ends in one of these names is a path on this machine only where the path begins with it.
     unclean = re.compile(rf"(?<![\w.~$}}/*-])/(?:{folders})/|{hosts}")
-    guilty = {
-        f"{name}: {found[0]}" for name, text in tracked_texts() for found in [unclean.search(text)] if found
-    }
+    guilty = {f"{name}: {found[0]}" for name, text in tracked_texts() for found in [unclean.search(text)] if found}
 
     assert guilty == set()
 
