@@ -1,0 +1,651 @@
+#!/usr/bin/env python3
+"""Put gluerun on this machine, show it, or test it. Needs Python 3.11 or newer, and git for the tests.
+
+    python3 install.py                  install this version under ~/.gluerun and make it the current one
+    python3 install.py demo [ARG...]    run `gluerun demo ARG...` from this checkout in a private environment
+    python3 install.py test [ARG...]    lint, build and test; ARGs go to pytest (see `test --help`)
+
+Private environments live in the user's cache folder, each named after a hash of what is in it, so that a
+second run finds everything in place. An environment cannot be moved once it is made (its scripts carry its
+path), so it is built where it stays, under a lock, and a marker written last says that it is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+CHECKOUT = Path(__file__).resolve().parent
+SOURCES = (
+    "engine",
+    "gluerun_ext",
+    "schemas",
+    "migrations",
+    "SCHEMA_VERSION",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
+
+RINGS = ("house", "records", "core", "contracts", "scenarios", "e2e")
+PARALLEL_RINGS = ("contracts", "scenarios", "e2e")  # the others are over before workers have started
+COVERED_RINGS = {"core": "gluerun.core", "records": "gluerun.records"}
+PYTEST_FAILED, PYTEST_NO_TESTS = 1, 5
+
+LAYOUT = "1"  # part of every environment's name: raise it when environments are built in another way
+MARKER = ".complete"
+STALE_AFTER = 14 * 24 * 3600  # seconds after which an unused environment is removed
+UV_PROBE_SECONDS, PROBE_SECONDS = 7, 18  # the second is for all probes: silence must end within 20
+INSTALL_SECONDS = 30 * 60
+REFUSED, MISSING, INTERRUPTED = 2, 127, 130
+
+
+class StopError(Exception):
+    """An expected end: one sentence for the person, and the exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def say(message: str) -> None:
+    """Tell what is being done; on stderr, because stdout belongs to what was asked for."""
+    print(f"install: {message}", file=sys.stderr, flush=True)
+
+
+# --- what is in this checkout -------------------------------------------------------------------------
+
+
+class Project(NamedTuple):
+    """The part of pyproject.toml that matters here."""
+
+    version: str
+    dependencies: tuple[str, ...]
+    dev: tuple[str, ...]
+
+
+def read_project(checkout: Path = CHECKOUT) -> Project:
+    """Read version and requirements from pyproject.toml, their only source."""
+    import tomllib
+
+    document = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    project = document["project"]
+    return Project(project["version"], tuple(project["dependencies"]), tuple(document["dependency-groups"]["dev"]))
+
+
+def source_hash(checkout: Path = CHECKOUT) -> str:
+    """Return a hash over every file that ends up in the wheel."""
+    digest = hashlib.sha256()
+    for top in (checkout / name for name in SOURCES):
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                data = path.read_bytes()
+                digest.update(f"{path.relative_to(checkout)}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()
+
+
+# --- where things are kept ----------------------------------------------------------------------------
+
+
+def is_usable(folder: Path) -> bool:
+    """Tell whether files can be made in *folder*, making it if needed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def cache_folder(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Path:
+    """Return the user's cache folder for gluerun, or one in the checkout where there is no usable home."""
+    candidates = []
+    if Path(environ.get("XDG_CACHE_HOME", "")).is_absolute():
+        candidates.append(Path(environ["XDG_CACHE_HOME"]) / "gluerun")
+    elif environ.get("HOME"):
+        caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
+        candidates.append(Path(environ["HOME"], caches, "gluerun"))
+    candidates.append(checkout / ".gluerun-cache")
+    for folder in candidates:
+        if is_usable(folder):
+            return folder
+    raise StopError(f"no folder can be written to: neither {' nor '.join(map(str, candidates))}")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at *path*; wait, and say so, while another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another install to finish")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
+    """Put *text* at *path* so that a reader sees all of it or none."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(mode)
+    draft.replace(path)
+
+
+# --- environments -------------------------------------------------------------------------------------
+
+
+class Content(NamedTuple):
+    """What an environment is to hold: named requirements, and at most one path (a checkout or a wheel)."""
+
+    requirements: tuple[str, ...]
+    path: Path | None = None
+    path_hash: str = ""
+
+    def fingerprint(self) -> str:
+        """Return what distinguishes this content, on this machine's Python, from any other."""
+        about = [LAYOUT, platform.python_implementation(), platform.python_version(), sys.platform]
+        about += [platform.machine(), self.path_hash, *sorted(self.requirements)]
+        return hashlib.sha256("\n".join(about).encode()).hexdigest()
+
+
+def python_of(environment: Path) -> Path:
+    """Return the interpreter of an environment."""
+    return environment / "bin" / "python"
+
+
+def fingerprint_of(environment: Path) -> str:
+    """Return the fingerprint of a whole, working environment; empty when it is not one."""
+    try:
+        marker = json.loads((environment / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    # The base interpreter may have been removed since: then the link to it leads nowhere.
+    return str(marker.get("fingerprint", "")) if os.access(python_of(environment), os.X_OK) else ""
+
+
+def ensure_environment(cache: Path, kind: str, content: Content) -> Path:
+    """Return the interpreter of the environment with this content, building it on first use."""
+    fingerprint = content.fingerprint()
+    home = cache / "environments" / f"{kind}-{fingerprint[:16]}"
+    if fingerprint_of(home) != fingerprint:
+        with locked(home.with_name(f"{home.name}.lock")):
+            if fingerprint_of(home) != fingerprint:  # another process may have built it while we waited
+                remove_stale(home.parent, kind)
+                build_environment(home, content, cache)
+                return python_of(home)
+    say(f"{kind} environment is complete, nothing was installed")
+    (home / MARKER).touch()
+    return python_of(home)
+
+
+def build_environment(home: Path, content: Content, cache: Path) -> None:
+    """Make an environment at *home*; the caller holds its lock."""
+    say(f"building {home}")
+    started = time.monotonic()
+    client_env = environment_for_client(cache)
+    installer = create_environment(home, content.requirements[0], client_env)
+    what = [*content.requirements, *([str(content.path)] if content.path else [])]
+    code, output = run_watched([*installer.install, *what], client_env, INSTALL_SECONDS)
+    if code:
+        raise StopError(f"{installer.name} could not install what is needed; it said:\n{output.strip()}")
+    write_atomic(home / MARKER, json.dumps({"fingerprint": content.fingerprint(), "installed": what}, indent=1))
+    say(f"installed {len(what)} requirements with {installer.name} in {time.monotonic() - started:.0f} s")
+
+
+def remove_stale(folder: Path, kind: str) -> None:
+    """Remove environments of this kind that nobody has used for long: each change of the source makes one."""
+    for marker in folder.glob(f"{kind}-*/{MARKER}"):
+        if marker.stat().st_mtime < time.time() - STALE_AFTER:
+            say(f"removing {marker.parent}, unused for two weeks")
+            marker.unlink()  # first, so that a removal that is cut short leaves nothing that looks whole
+            shutil.rmtree(marker.parent, ignore_errors=True)
+
+
+# --- uv or pip ----------------------------------------------------------------------------------------
+
+
+class Installer(NamedTuple):
+    """A package client, with the commands that work on one environment."""
+
+    name: str
+    create: list[str]
+    install: list[str]
+    probe: list[str]  # asks the index for one requirement and installs nothing
+
+
+def uv_installer(uv: str, home: Path) -> Installer:
+    """Return uv, told never to trust a wheel that it once built from another state of the checkout."""
+    pip = [uv, "pip", "install", "--quiet", "--no-progress", f"--python={python_of(home)}"]
+    return Installer(
+        "uv",
+        [uv, "venv", "--quiet", "--no-project", f"--python={sys.executable}", str(home)],
+        [*pip, "--compile-bytecode", "--refresh-package=gluerun", "--reinstall-package=gluerun"],
+        [*pip, "--dry-run", "--no-deps"],
+    )
+
+
+def pip_installer(home: Path) -> Installer:
+    """Return pip: this interpreter's own, which saves seconds, or else one put into the environment."""
+    create = [sys.executable, "-m", "venv", str(home)]
+    if has_module("pip"):
+        create.insert(3, "--without-pip")
+        pip = [sys.executable, "-m", "pip", f"--python={python_of(home)}"]
+    elif has_module("ensurepip"):
+        pip = [str(python_of(home)), "-m", "pip"]
+    else:
+        raise StopError("this Python has neither pip nor ensurepip: install python3-venv or pip", MISSING)
+    patience = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries=1", "--timeout=8"]
+    probe = [*pip, "download", *patience, "--no-deps", f"--dest={home}"]
+    return Installer("pip", create, [*pip, "install", *patience, "--compile"], probe)
+
+
+def has_module(name: str) -> bool:
+    """Tell whether this interpreter can import *name*."""
+    return importlib.util.find_spec(name) is not None
+
+
+def create_environment(home: Path, requirement: str, client_env: Mapping[str, str]) -> Installer:
+    """Make an empty environment with the first client that reaches an index, and return that client.
+
+    uv does not read pip's configuration, so pip is asked too where uv finds no index.
+    """
+    uv = shutil.which("uv")
+    deadline = time.monotonic() + PROBE_SECONDS
+    for make in [*([lambda: uv_installer(uv, home)] if uv else []), lambda: pip_installer(home)]:
+        installer = make()
+        shutil.rmtree(home, ignore_errors=True)
+        code, output = run_watched(installer.create, client_env, INSTALL_SECONDS)
+        if code:
+            raise StopError(f"{installer.name} could not make an environment in {home}; it said:\n{output.strip()}")
+        patience = UV_PROBE_SECONDS if installer.name == "uv" else deadline - time.monotonic()
+        code, _ = run_watched([*installer.probe, requirement], client_env, patience)
+        if not code:
+            return installer
+        say(f"{installer.name} reaches no package index")
+    shutil.rmtree(home, ignore_errors=True)
+    raise StopError("no package index can be reached: check the network, or the index that pip is set up to use")
+
+
+def environment_for_client(cache: Path) -> dict[str, str]:
+    """Return variables under which a client writes only where we say, whatever the user's shell holds."""
+    leads_astray = {
+        "PIP_USER",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_REQUIRE_VIRTUALENV",
+        "PYTHONDONTWRITEBYTECODE",
+    }
+    clean = {key: value for key, value in child_environment().items() if key not in leads_astray}
+    defaults = {"PIP_CACHE_DIR": str(cache / "downloads/pip"), "UV_CACHE_DIR": str(cache / "downloads/uv")}
+    return {**defaults, "UV_HTTP_TIMEOUT": "8", "UV_HTTP_RETRIES": "1", **clean}
+
+
+def child_environment() -> dict[str, str]:
+    """Return our variables without those that would let a child import from elsewhere."""
+    leaks = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
+    return {key: value for key, value in os.environ.items() if key not in leaks}
+
+
+def run_watched(argv: Sequence[str], env: Mapping[str, str], seconds: float) -> tuple[int, str]:
+    """Run a command and return its code and output; end it, and its children, when its time is over."""
+    # A group of its own, because pip works through a child that would survive it and keep the pipe open.
+    with subprocess.Popen(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return 124, process.communicate()[0]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output
+
+
+# --- install ------------------------------------------------------------------------------------------
+
+LAUNCHER = """\
+#!/bin/sh
+# Starts the engine that is asked for: GLUERUN_ENGINE_HOME, else this repository's pin, else the current one.
+set -eu
+root={root}
+
+refuse() {{
+    printf 'gluerun: %s\\n' "$1" >&2
+    exit 2
+}}
+
+pinned_by() {{
+    folder=$(pwd -P)
+    while [ ! -f "$folder/.gluerun-version" ]; do
+        [ -n "$folder" ] || return 0
+        folder=${{folder%/*}}
+    done
+    printf '%s' "$folder/.gluerun-version"
+}}
+
+pin_file=$(pinned_by)
+if [ -n "${{GLUERUN_ENGINE_HOME:-}}" ]; then
+    engine=$GLUERUN_ENGINE_HOME
+    [ -x "$engine/bin/python" ] || refuse "GLUERUN_ENGINE_HOME names $engine, where no engine is installed"
+elif [ -n "$pin_file" ]; then
+    read -r pin _ <"$pin_file" || :
+    case $pin in
+    '' | .* | */*) refuse "$pin_file names no version" ;;
+    esac
+    engine=$root/versions/$pin
+    [ -f "$engine/{marker}" ] ||
+        refuse "$pin_file pins version $pin, which is not installed: run install.py from a checkout of $pin"
+else
+    engine=$root/current
+    [ -f "$engine/{marker}" ] || refuse "no engine is installed: run install.py from a checkout of gluerun"
+fi
+
+# The real path, so that a flip of `current` never changes the code under a running command.
+engine=$(cd "$engine" && pwd -P)
+exec "$engine/bin/python" -P -m gluerun "$@"
+"""
+
+
+def version_folder(versions: Path, version: str, fingerprint: str) -> Path:
+    """Return where this build belongs; never the folder of another build, which may be running."""
+    plain = versions / version
+    if fingerprint_of(plain) in ("", fingerprint):
+        return plain
+    return versions / f"{version}+{fingerprint[:8]}"
+
+
+def install_engine() -> int:
+    """Install this checkout under ~/.gluerun, make it current and write the launcher."""
+    home = os.environ.get("HOME")
+    if not home or not is_usable(Path(home) / ".gluerun"):
+        raise StopError("the engine is installed in your home folder, and that cannot be written to")
+    root = Path(home) / ".gluerun"
+    project = read_project()
+    content = Content(project.dependencies, CHECKOUT, source_hash())
+    with locked(root / "install.lock"):
+        folder = version_folder(root / "versions", project.version, content.fingerprint())
+        if fingerprint_of(folder) == content.fingerprint():
+            say(f"{folder} is complete, nothing was installed")
+        else:
+            folder.parent.mkdir(exist_ok=True)
+            build_environment(folder, content, cache_folder(os.environ))
+        make_current(root, folder)
+        launcher = write_launcher(root)
+    print(f"gluerun {folder.name} is the current version; start it with {launcher}")
+    if str(launcher.parent) not in os.environ.get("PATH", "").split(os.pathsep):
+        print(f'To type just `gluerun`: export PATH="{launcher.parent}:$PATH"')
+    return 0
+
+
+def make_current(root: Path, folder: Path) -> None:
+    """Point `current` at a version; at no moment is there no current version."""
+    draft = root / f".current.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(folder.relative_to(root))
+    draft.replace(root / "current")
+
+
+def write_launcher(root: Path) -> Path:
+    """Write the script that picks a version and hands over to it."""
+    launcher = root / "bin" / "gluerun"
+    launcher.parent.mkdir(exist_ok=True)
+    write_atomic(launcher, LAUNCHER.format(root=shlex.quote(str(root)), marker=MARKER), mode=0o755)
+    return launcher
+
+
+# --- demo ---------------------------------------------------------------------------------------------
+
+
+def run_demo(arguments: Sequence[str]) -> int:
+    """Hand this process over to `gluerun demo`, installed from this checkout."""
+    content = Content(read_project().dependencies, CHECKOUT, source_hash())
+    python = ensure_environment(cache_folder(os.environ), "demo", content)
+    argv = [str(python), "-P", "-m", "gluerun", "demo", *arguments]
+    say(f"running gluerun {shlex.join(argv[4:])}")
+    sys.stdout.flush()
+    os.execve(python, argv, child_environment())  # exit code, signals and terminal are the demo's own
+
+
+# --- test ---------------------------------------------------------------------------------------------
+
+
+class Tally(NamedTuple):
+    """What became of the tests of one ring."""
+
+    ring: str
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skips: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = f"{self.passed:5} passed {self.failed:4} failed {len(self.skips):4} skipped"
+        return f"{self.ring:10} {self.seconds:6.1f} s {counts}"
+
+
+def run_tests(arguments: Sequence[str]) -> int:
+    """Lint, then run the rings of tests from the inside out; 0 when all is well."""
+    options, pytest_arguments = parse_test_arguments(arguments)
+    cache = cache_folder(os.environ)
+    project = read_project()
+    dev = ensure_environment(cache, "dev", Content(project.dependencies + project.dev))
+    lint_failures = [] if options.no_lint else run_linters(dev, cache)
+    if options.lint_only:
+        return report([], lint_failures)
+    rings = rings_asked_for(options.ring, pytest_arguments)
+    env = tool_environment(cache)
+    if "e2e" in rings:
+        env["GLUERUN_E2E_PYTHON"] = str(wheel_environment(cache, project, dev))
+    tallies = []
+    for ring in rings:
+        tallies.append(run_ring(dev, ring, pytest_arguments, env, with_coverage=options.cov))
+    return report(tallies, lint_failures)
+
+
+def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split our own options from those of pytest."""
+    parser = argparse.ArgumentParser("install.py test", allow_abbrev=False, epilog="Anything else goes to pytest.")
+    parser.add_argument("--lint-only", action="store_true", help="run the linters, no tests")
+    parser.add_argument("--no-lint", action="store_true", help="run the tests, no linters")
+    parser.add_argument("--ring", action="append", choices=RINGS, help="run only this ring; may be repeated")
+    parser.add_argument("--cov", action="store_true", help="report branch coverage of core and records")
+    return parser.parse_known_args(arguments)
+
+
+def rings_asked_for(named: Sequence[str] | None, pytest_arguments: Sequence[str]) -> list[str]:
+    """Return the rings to run: those named, else those that a path among the arguments lies in, else all."""
+    paths = [Path(argument.split("::")[0]).resolve() for argument in test_paths(pytest_arguments)]
+    touched = [ring for ring in RINGS if any(path.is_relative_to(CHECKOUT / "tests" / ring) for path in paths)]
+    return [ring for ring in RINGS if ring in (named or touched or RINGS)]
+
+
+def test_paths(pytest_arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that name tests by their path."""
+    return [a for a in pytest_arguments if not a.startswith("-") and Path(a.split("::")[0]).exists()]
+
+
+def wheel_environment(cache: Path, project: Project, dev: Path) -> Path:
+    """Build the wheel, once for each state of the source, and return the Python that has it installed."""
+    content_hash = source_hash()
+    folder = cache / "wheels" / content_hash[:16]
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        if not folder.exists():
+            say("building the wheel")
+            shutil.rmtree(f"{folder}.new", ignore_errors=True)
+            build = [
+                str(dev),
+                "-P",
+                "-m",
+                "hatchling",
+                "build",
+                "--target=wheel",
+                f"--directory={folder}.new",
+            ]
+            subprocess.run(build, cwd=CHECKOUT, env=tool_environment(cache), stdout=sys.stderr, check=True)
+            Path(f"{folder}.new").replace(folder)
+    wheel = next(folder.glob("*.whl"))
+    return ensure_environment(cache, "wheel", Content(project.dependencies, wheel, content_hash))
+
+
+def tool_environment(cache: Path) -> dict[str, str]:
+    """Return variables under which the tools leave nothing behind in the checkout."""
+    return child_environment() | {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "RUFF_CACHE_DIR": str(cache / "ruff"),
+        "MYPY_CACHE_DIR": str(cache / "mypy"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
+    }
+
+
+def run_linters(dev: Path, cache: Path) -> list[str]:
+    """Run every linter and return the names of those that complain."""
+    commands = {
+        "ruff check": ["ruff", "check", "--quiet", "."],
+        "ruff format": ["ruff", "format", "--quiet", "--check", "."],
+        "mypy --strict": ["mypy", "--strict", "--no-error-summary"],
+        "lint-imports": ["lint-imports", "--no-cache"],
+    }
+    source_path = os.pathsep.join([str(CHECKOUT / "engine"), str(CHECKOUT)])  # only lint-imports looks there
+    failures = []
+    for name, (program, *options) in commands.items():
+        started = time.monotonic()
+        env = tool_environment(cache) | ({"PYTHONPATH": source_path} if program == "lint-imports" else {})
+        argv = [str(dev.with_name(program)), *options]
+        done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False)
+        print(
+            f"{name:14} {time.monotonic() - started:6.1f} s {'failed' if done.returncode else 'ok'}",
+            flush=True,
+        )
+        if done.returncode:
+            failures.append(name)
+            print(done.stdout + done.stderr, flush=True)
+    return failures
+
+
+def run_ring(
+    dev: Path, ring: str, pytest_arguments: Sequence[str], env: Mapping[str, str], *, with_coverage: bool
+) -> Tally:
+    """Run one ring of tests and count what pytest reports."""
+    folder = CHECKOUT / "tests" / ring
+    named = test_paths(pytest_arguments)
+    options = [argument for argument in pytest_arguments if argument not in named]
+    inside = [argument for argument in named if Path(argument).resolve().is_relative_to(folder)]
+    if not folder.is_dir():
+        return Tally(ring, 0.0)
+    print(f"\n--- {ring}", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gluerun-report-") as scratch:
+        xml = Path(scratch, "report.xml")
+        argv = [str(dev), "-P", "-m", "pytest", "--quiet", f"--junitxml={xml}"]
+        argv += ["-n2", "--dist=loadfile"] if ring in PARALLEL_RINGS else []
+        argv += coverage_options(ring) if with_coverage else []
+        argv += [*options, *(inside or [str(folder)])]
+        measured = {**env, "COVERAGE_FILE": str(Path(scratch, "coverage"))}
+        done = subprocess.run(argv, cwd=CHECKOUT, env=measured, check=False)
+        return tally_report(xml, ring, time.monotonic() - started, done.returncode)
+
+
+def coverage_options(ring: str) -> list[str]:
+    """Return what makes pytest measure the package that this ring is about, if there is one."""
+    package = COVERED_RINGS.get(ring)
+    return [f"--cov={package}", "--cov-branch", "--cov-report=term-missing"] if package else []
+
+
+def tally_report(xml: Path, ring: str, seconds: float, code: int) -> Tally:
+    """Count the tests in pytest's report; a run that fails outside any test counts as one failure."""
+    passed, failed, skips = 0, 0, []
+    for case in ElementTree.parse(xml).iter("testcase") if xml.exists() else ():
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skip is not None:
+            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+        else:
+            passed += 1
+    if code not in (0, PYTEST_NO_TESTS) and not failed:
+        failed = 1
+    return Tally(ring, seconds, passed, failed, tuple(skips))
+
+
+def report(tallies: Sequence[Tally], lint_failures: Sequence[str]) -> int:
+    """Print what happened and return the exit code."""
+    print()
+    for tally in tallies:
+        print(tally)
+    for skip in (skip for tally in tallies for skip in tally.skips):
+        print(f"skipped: {skip}")
+    if lint_failures:
+        print(f"linters that complain: {', '.join(lint_failures)}")
+    passed, failed = sum(tally.passed for tally in tallies), sum(tally.failed for tally in tallies)
+    skipped = sum(len(tally.skips) for tally in tallies)
+    nothing_ran = bool(tallies) and passed + failed + skipped == 0
+    if nothing_ran:
+        print("no test was run")
+    if tallies:
+        print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return int(bool(failed or lint_failures or nothing_ran))
+
+
+# --- the door -----------------------------------------------------------------------------------------
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for and return the exit code."""
+    # No `match` here: an older Python has to get as far as being told that it is too old.
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if not verb:
+        return install_engine()
+    if verb == "demo":
+        return run_demo(rest)
+    if verb == "test":
+        return run_tests(rest)
+    if verb in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    raise StopError(f"`{verb}` is none of demo, test and --help", REFUSED)
+
+
+def main() -> int:
+    """Run, and turn every expected end into one sentence and an exit code."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older Python
+        print("install: Python 3.11 or newer is needed", file=sys.stderr)
+        return 1
+    try:
+        return run(sys.argv[1:])
+    except StopError as stop:
+        say(str(stop))
+        return stop.code
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

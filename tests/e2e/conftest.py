@@ -1,0 +1,45 @@
+"""What the outermost ring needs: gluerun as it comes out of the wheel, and proof that it is that one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+WHERE = "import gluerun; print(gluerun.__file__)"
+
+
+def outside_environment() -> dict[str, str]:
+    """Return variables under which nothing can be imported from the checkout."""
+    leaks = ("PYTHONPATH", "PYTHONHOME", "GLUERUN_E2E_PYTHON")
+    return {name: value for name, value in os.environ.items() if name not in leaks}
+
+
+@pytest.fixture(scope="session")
+def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The interpreter that has the wheel installed, and cannot see the checkout."""
+    python = os.environ.get("GLUERUN_E2E_PYTHON")
+    if not python:
+        pytest.skip("GLUERUN_E2E_PYTHON is not set: run `python3 install.py test --ring e2e`")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    argv = [python, "-P", "-c", WHERE]
+    done = subprocess.run(argv, cwd=elsewhere, env=outside_environment(), capture_output=True, text=True, check=True)
+    found = Path(done.stdout.strip())
+    assert "site-packages" in found.parts, f"{found} is not the installed wheel"
+    return python
+
+
+@pytest.fixture
+def gluerun(wheel_python: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed gluerun in a temporary folder, or in the one given as `cwd`."""
+
+    def run(*arguments: str, cwd: Path = tmp_path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        argv = [wheel_python, "-P", "-m", "gluerun", *arguments]
+        env = outside_environment()
+        return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+
+    return run

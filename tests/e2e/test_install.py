@@ -1,0 +1,334 @@
+"""install.py keeps its promises: nothing twice, nothing outside its folders, one sentence where it cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INSTALL = CHECKOUT / "install.py"
+NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "UV_INDEX_URL": "http://127.0.0.1:9/"}
+OFFLINE = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "UV_NO_CONFIG": "1",
+}  # no mirror that this machine's settings may name
+MADE_BY_OTHERS = {".rustup"}  # pip asks the machine's Rust for its version, which may leave this
+TINY = ("pluggy>=1.5",)
+
+
+def load_install():
+    """Return install.py as a module; it is a script, on nobody's path."""
+    spec = importlib.util.spec_from_file_location("gluerun_install", INSTALL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+install = load_install()
+
+
+def run_install(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run install.py as a person with this home would."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PIP_FIND"))}
+    argv = [sys.executable, str(INSTALL), *arguments]
+    variables = {**clean, "HOME": str(home), **env}
+    return subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+
+def fake_engine(folder: Path, fingerprint: str = "") -> Path:
+    """Make a version folder whose Python says only which one it is."""
+    python = install.python_of(folder)
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "{folder.name}: $*"\n')
+    python.chmod(0o755)
+    (folder / install.MARKER).write_text(f'{{"fingerprint": "{fingerprint}"}}')
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    """An installation with two versions, of which 2.0 is current, and a launcher."""
+    root = tmp_path / "home" / ".gluerun"
+    fake_engine(root / "versions" / "1.0")
+    install.make_current(root, fake_engine(root / "versions" / "2.0"))
+    install.write_launcher(root)
+    return root
+
+
+def launch(root: Path, cwd: Path, words=("status", "a b"), **env: str) -> tuple[int, str, str]:
+    """Run the launcher in a folder and return code, output and complaint."""
+    cwd.mkdir(parents=True, exist_ok=True)
+    argv = [str(root / "bin" / "gluerun"), *words]
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+
+# --- the launcher ---------------------------------------------------------------------------------------
+
+
+def test_the_launcher_starts_the_current_version(root, tmp_path):
+    assert launch(root, tmp_path / "repo") == (0, "2.0: -P -m gluerun status a b", "")
+
+
+def test_the_launcher_obeys_the_pin_of_the_repository_from_any_folder_in_it(root, tmp_path):
+    (tmp_path / ".gluerun-version").write_text("1.0\n")
+
+    assert launch(root, tmp_path / "deep" / "down") == (0, "1.0: -P -m gluerun status a b", "")
+
+
+def test_the_engine_home_wins_over_the_pin(root, tmp_path):
+    (tmp_path / ".gluerun-version").write_text("1.0\n")
+    other = fake_engine(tmp_path / "other")
+
+    assert launch(root, tmp_path, GLUERUN_ENGINE_HOME=str(other)) == (
+        0,
+        "other: -P -m gluerun status a b",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pin", "said"),
+    [
+        ("9.9", "pins version 9.9, which is not installed"),
+        ("", "names no version"),
+        ("../1.0", "names no version"),
+    ],
+)
+def test_a_pin_that_cannot_be_obeyed_is_refused_in_one_sentence(root, tmp_path, pin, said):
+    (tmp_path / ".gluerun-version").write_text(pin)
+
+    code, output, complaint = launch(root, tmp_path)
+
+    assert (code, output) == (2, "")
+    assert said in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_an_engine_that_is_not_whole_is_not_started(root, tmp_path):
+    (root / "current" / install.MARKER).unlink()
+
+    assert launch(root, tmp_path)[0] == 2
+
+
+# --- versions -------------------------------------------------------------------------------------------
+
+
+def test_another_build_of_a_version_gets_a_folder_of_its_own(root):
+    versions = root / "versions"
+    fake_engine(versions / "3.0", fingerprint="a" * 64)
+
+    assert install.version_folder(versions, "3.0", "a" * 64) == versions / "3.0"
+    assert install.version_folder(versions, "3.0", "b" * 64) == versions / "3.0+bbbbbbbb"
+    assert install.version_folder(versions, "4.0", "b" * 64) == versions / "4.0"
+
+
+def test_an_environment_is_whole_only_while_its_interpreter_is_there(tmp_path):
+    home = fake_engine(tmp_path / "one", fingerprint="f")
+    assert install.fingerprint_of(home) == "f"
+
+    install.python_of(home).unlink()
+
+    assert install.fingerprint_of(home) == ""
+
+
+def test_a_changed_source_is_other_content(tmp_path):
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "one.py").write_text("1")
+    for name in install.SOURCES[4:]:
+        (tmp_path / name).touch()
+    before = install.source_hash(tmp_path)
+
+    (tmp_path / "engine" / "one.py").write_text("2")
+
+    assert install.source_hash(tmp_path) != before
+
+
+# --- where things are kept ------------------------------------------------------------------------------
+
+
+def test_the_cache_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+
+    assert install.cache_folder({"HOME": str(tmp_path)}) == tmp_path / ".cache/gluerun"
+    assert install.cache_folder({"XDG_CACHE_HOME": str(tmp_path / "c")}) == tmp_path / "c/gluerun"
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert install.cache_folder({"HOME": str(tmp_path)}) == tmp_path / "Library/Caches/gluerun"
+
+
+@pytest.mark.parametrize("environ", [{}, {"HOME": os.devnull}, {"HOME": "", "XDG_CACHE_HOME": "relative"}])
+def test_without_a_usable_home_the_cache_is_in_the_checkout(tmp_path, environ):
+    assert install.cache_folder(environ, tmp_path) == tmp_path / ".gluerun-cache"
+
+
+def test_where_nothing_can_be_written_that_is_said():
+    with pytest.raises(install.StopError, match="no folder can be written to"):
+        install.cache_folder({}, Path(os.devnull))
+
+
+def test_without_a_home_nothing_is_installed():
+    done = run_install(home=Path(os.devnull))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_version_is_installed_once_and_its_launcher_runs_it(tmp_path):
+    first = run_install(home=tmp_path)
+    if "no package index" in first.stderr:
+        pytest.skip("no package index can be reached")
+
+    second = run_install(home=tmp_path)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "building" in first.stderr
+    assert second.stderr.endswith("is complete, nothing was installed\n")
+    code, output, _ = launch(tmp_path / ".gluerun", tmp_path, words=("version",))
+    assert code == 0, output
+    assert {path.name for path in tmp_path.iterdir()} <= {".gluerun", ".cache", *MADE_BY_OTHERS}
+    assert {path.name for path in (tmp_path / ".cache").iterdir()} <= {"gluerun"}
+
+
+# --- environments ---------------------------------------------------------------------------------------
+
+
+def build_tiny(cache: Path) -> subprocess.CompletedProcess[str]:
+    """Ask, in a process of its own, for an environment with one small requirement."""
+    code = (
+        f"import sys, pathlib; sys.path.insert(0, {str(CHECKOUT)!r}); import install\n"
+        f"content = install.Content({TINY!r})\n"
+        f"print(install.ensure_environment(pathlib.Path({str(cache)!r}), 'tiny', content))"
+    )
+    return subprocess.Popen([sys.executable, "-B", "-c", code], stdout=-1, stderr=-1, text=True)
+
+
+def test_two_runs_at_once_build_one_environment_and_a_third_installs_nothing(tmp_path):
+    results = [process.communicate() for process in [build_tiny(tmp_path), build_tiny(tmp_path)]]
+    if "no package index" in results[0][1]:
+        pytest.skip("no package index can be reached")
+
+    started = time.monotonic()
+    third = build_tiny(tmp_path).communicate()
+
+    assert len({output for output, _ in [*results, third]}) == 1
+    assert sum("building" in complaint for _, complaint in results) == 1
+    assert "nothing was installed" in third[1]
+    assert time.monotonic() - started < 5
+    subprocess.run([third[0].strip(), "-c", "import pluggy"], check=True)
+    assert {path.name for path in tmp_path.iterdir()} <= {"environments", "downloads"}
+
+
+def test_environments_that_nobody_uses_are_removed(tmp_path):
+    old, new = fake_engine(tmp_path / "dev-old"), fake_engine(tmp_path / "dev-new")
+    os.utime(old / install.MARKER, (0, 0))
+
+    install.remove_stale(tmp_path, "dev")
+
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_an_index_that_cannot_be_reached_is_said_in_one_sentence_and_soon(tmp_path):
+    started = time.monotonic()
+
+    done = run_install("demo", home=tmp_path, **NO_INDEX, **OFFLINE)
+
+    assert time.monotonic() - started < 20
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no package index can be reached" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / ".cache/gluerun/environments").glob(f"*/{install.MARKER}"))
+
+
+def test_an_index_that_never_answers_is_given_up(tmp_path):
+    code, _ = install.run_watched(["sh", "-c", "sleep 60 & wait"], dict(os.environ), seconds=0.2)
+
+    assert code == 124
+
+
+def test_a_python_with_neither_pip_nor_ensurepip_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "has_module", lambda _: False)
+
+    with pytest.raises(install.StopError, match="install python3-venv or pip") as caught:
+        install.pip_installer(tmp_path)
+
+    assert caught.value.code == 127
+
+
+@pytest.mark.parametrize(("has", "without_pip"), [("pip", True), ("ensurepip", False)])
+def test_either_pip_or_ensurepip_is_enough(tmp_path, monkeypatch, has, without_pip):
+    monkeypatch.setattr(install, "has_module", lambda name: name == has)
+
+    installer = install.pip_installer(tmp_path)
+
+    assert ("--without-pip" in installer.create) is without_pip
+    assert installer.install[0] == (sys.executable if has == "pip" else str(install.python_of(tmp_path)))
+
+
+# --- test and the door ----------------------------------------------------------------------------------
+
+
+def test_the_report_counts_every_test_once(tmp_path):
+    xml = tmp_path / "report.xml"
+    xml.write_text(
+        "<testsuites><testsuite><testcase/><testcase><failure/><error/></testcase><testcase><error/></testcase>"
+        "<testcase classname='t' name='s'><skipped message='no reason'/></testcase></testsuite></testsuites>"
+    )
+
+    assert install.tally_report(xml, "core", 1.0, 1) == install.Tally("core", 1.0, 1, 2, ("t::s: no reason",))
+
+
+@pytest.mark.parametrize(("code", "failed"), [(0, 0), (5, 0), (1, 1), (3, 1), (-9, 1)])
+def test_a_run_that_fails_outside_any_test_is_a_failure(tmp_path, code, failed):
+    assert install.tally_report(tmp_path / "none", "core", 1.0, code).failed == failed
+
+
+def test_the_last_line_is_the_total(capsys):
+    tallies = [install.Tally("house", 1.0, 7), install.Tally("e2e", 1.0, 5, 0, ("t::s: why",))]
+
+    assert install.report(tallies, []) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "skipped: t::s: why",
+        "12 passed, 0 failed, 1 skipped",
+    ]
+
+
+def test_a_run_without_any_test_is_a_failure(capsys):
+    assert install.report([install.Tally("house", 1.0)], []) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == ["no test was run", "0 passed, 0 failed, 0 skipped"]
+
+
+def test_a_path_chooses_its_ring():
+    assert install.rings_asked_for(None, ["-x"]) == list(install.RINGS)
+    assert install.rings_asked_for(["core"], []) == ["core"]
+    assert install.rings_asked_for(None, [f"{__file__}::test_it"]) == ["e2e"]
+
+
+def test_a_word_that_is_no_verb_is_refused(tmp_path):
+    done = run_install("dance", home=tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_ends_with_130_and_no_traceback(tmp_path):
+    home = tmp_path / "home"
+    lock = home / ".gluerun" / "install.lock"
+    with install.locked(lock):
+        argv = [sys.executable, str(INSTALL)]
+        env = {**os.environ, "HOME": str(home)}
+        process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
+        waiting = process.stderr.readline()  # it waits for our lock
+        process.send_signal(signal.SIGINT)
+        complaint = process.communicate(timeout=10)[1]
+
+    assert "waiting" in waiting
+    assert (process.returncode, complaint) == (130, "install: interrupted\n")
