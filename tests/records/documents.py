@@ -12,10 +12,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_args, get_origin, get_type_hints
 
-import gluerun.records
-from gluerun.records import names
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+import gluerun.records
+from gluerun.records import names
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "schemas"

@@ -6,12 +6,12 @@ import copy
 import json
 
 import pytest
-from gluerun.records.validators.table import Invalid, validator
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-
 from tests.records.documents import documents, examples, schemas
+
+from gluerun.records.validators.table import Invalid, validator
 
 JUNK_VALUES = [
     None, True, False, 0, 1, -1, 1.0, 0.5, -0.0, 2**53 - 1, 2**53, 1e300, float("inf"), float("nan"),

@@ -9,11 +9,11 @@ from types import GenericAlias, NoneType, UnionType
 from typing import get_type_hints
 
 import pytest
+from jsonschema import Draft7Validator
+from tests.records.documents import FROM_AGENTS, ROOT, bound_classes, schemas
+
 from gluerun.records import codec
 from gluerun.records.validators import table
-from jsonschema import Draft7Validator
-
-from tests.records.documents import FROM_AGENTS, ROOT, bound_classes, schemas
 
 KEYWORDS = {
     "$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties",
@@ -106,13 +106,13 @@ def test_types_are_those_of_the_fields(name, part, cls):
         shape = part["properties"][codec.wire_name(field)]
         optional = isinstance(hint, UnionType)
         if optional:
-            hint = next(inner for inner in hint.__args__ if inner is not NoneType)  # noqa: PLW2901
+            hint = next(inner for inner in hint.__args__ if inner is not NoneType)  # noqa: PLW2901 peeled
         if isinstance(hint, GenericAlias) and hint.__origin__ is dict:
             assert shape["type"] == "object"
             continue
         if isinstance(hint, GenericAlias):
             assert kind(shape) == ("array", optional and name in FROM_AGENTS), field
-            shape, hint, optional = shape["items"], hint.__args__[0], False
+            shape, hint, optional = shape["items"], hint.__args__[0], False  # noqa: PLW2901 peeled
         if "$ref" in shape:
             assert hasattr(hint, "__fields__"), field
             continue
