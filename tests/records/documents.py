@@ -111,9 +111,7 @@ def _document(part, root):
         return st.just(part["const"])
     if "enum" in part:
         return (
-            st.sampled_from(part["enum"])
-            if isinstance(part["type"], str)
-            else st.sampled_from([*part["enum"], None])
+            st.sampled_from(part["enum"]) if isinstance(part["type"], str) else st.sampled_from([*part["enum"], None])
         )
     kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
     return st.one_of([_KINDS[kind](part, root) for kind in kinds])

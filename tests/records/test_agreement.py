@@ -55,9 +55,7 @@ def twist(draw, holder, key):
     """Change a value a little: the newline, the bool, the float that is an integer."""
     value = holder[key]
     if isinstance(value, str):
-        holder[key] = draw(
-            st.sampled_from([value + "\n", "\n" + value, value[:-1], value + "/", value.upper()])
-        )
+        holder[key] = draw(st.sampled_from([value + "\n", "\n" + value, value[:-1], value + "/", value.upper()]))
     elif isinstance(value, bool):
         holder[key] = int(value)
     elif isinstance(value, int):

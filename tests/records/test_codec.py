@@ -50,9 +50,7 @@ LEASE = Lease(
 )
 
 
-@pytest.mark.parametrize(
-    "cls", [pytest.param(cls, id=name) for name, cls in sorted(record_classes().items())]
-)
+@pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in sorted(record_classes().items())])
 def test_every_record_comes_back_the_same(cls):
     @examples(15)
     @given(instances(cls))
@@ -176,9 +174,7 @@ def test_a_missing_field_is_refused():
 
 
 def test_null_and_whole_floats_from_agents():
-    claim = schema.load(
-        PacketClaim, b'{"summary": null, "commands": [{"cmd": "x", "exitCode": 1.0, "logRef": null}]}'
-    )
+    claim = schema.load(PacketClaim, b'{"summary": null, "commands": [{"cmd": "x", "exitCode": 1.0, "logRef": null}]}')
     assert claim.summary is None
     assert repr(claim.commands[0].exit_code) == "1"
     assert schema.dump(claim).count(b"null") == 0
