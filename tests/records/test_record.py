@@ -86,8 +86,8 @@ def test_derived_words_of_a_task():
     )  # fmt: skip
     for status in Status:
         task = Task(
-            task_id="TASK-0001", status=status, spec=spec, source_sha256="", created_at=None, updated_at=None,
-            amended_files=("b",),
+            task_id="TASK-0001", status=status, spec=spec, source_sha256="", source_mark="",
+            created_at=None, updated_at=None, amended_files=("b",),
         )  # fmt: skip
         assert task.owned == ("a", "b")
         assert task.is_terminal is (status in TERMINAL)
