@@ -1,6 +1,5 @@
 """The repository, real side: git itself, asked through one private way of starting it."""
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH100
 
 from __future__ import annotations
 
@@ -116,9 +115,7 @@ class RepositoryGit:
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         return tuple(
-            Change(
-                path=one.path, status=one.letter, mode=(one.new or ("", ""))[0], sha=(one.new or ("", ""))[1]
-            )
+            Change(path=one.path, status=one.letter, mode=(one.new or ("", ""))[0], sha=(one.new or ("", ""))[1])
             for one in differences(self._git, old, new)
         )
 

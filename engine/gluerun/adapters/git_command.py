@@ -4,7 +4,6 @@ It starts the program by itself instead of importing `subprocess`, whose import 
 an idle cycle asks git one question.
 """
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH120
 
 from __future__ import annotations
 
@@ -128,9 +127,7 @@ class GitCommand:
         """Run git and return its one line of answer."""
         return self.run(*args, at=at, index=index, give=give).line
 
-    def _start(
-        self, args: tuple[str, ...], at: str | None, index: str | None, give: bytes, enough: int = 0
-    ) -> Answer:
+    def _start(self, args: tuple[str, ...], at: str | None, index: str | None, give: bytes, enough: int = 0) -> Answer:
         place = at or self.root
         argv = ("git", "--no-pager", "--literal-pathspecs", *SETTINGS, "-C", place, *args)
         self.started += 1

@@ -1,6 +1,5 @@
 """Where git keeps its own files: the folder of a work tree, the shared one, private indexes and locks."""
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH112, PTH113, PTH114, PTH116, PTH118, PTH120, PTH121, PTH123
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Finishing after a crash: a work tree follows its branch path by path and keeps what the user did since."""
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH108, PTH118, PTH123
 
 from __future__ import annotations
 
@@ -45,9 +44,7 @@ def follow(git: GitCommand, site: tuple[str, str, str], old: str, new: str) -> N
 
 def _staged(indexed: dict[str, State], touched: tuple[Difference, ...]) -> dict[str, State | None]:
     """Return the entries that are neither the old ones nor the new ones."""
-    return {
-        one.path: indexed.get(one.path) for one in touched if indexed.get(one.path) not in (one.old, one.new)
-    }
+    return {one.path: indexed.get(one.path) for one in touched if indexed.get(one.path) not in (one.old, one.new)}
 
 
 def _states(git: GitCommand, place: str, folder: str, paths: list[str]) -> dict[str, State]:

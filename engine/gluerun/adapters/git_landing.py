@@ -5,7 +5,6 @@ keeps every git of the user out; the checks; the compare-and-swap; the files; th
 intent. Before the swap everything can be taken back, after it everything can be finished.
 """
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH105, PTH120
 
 from __future__ import annotations
 
@@ -140,9 +139,7 @@ class Landings:
                 blocking += _rebasing(folder, branch)
         return tuple(sites), tuple(blocking)
 
-    def _blocking(
-        self, site: Site, before: str, new: str, touched: tuple[Difference, ...]
-    ) -> tuple[str, ...]:
+    def _blocking(self, site: Site, before: str, new: str, touched: tuple[Difference, ...]) -> tuple[str, ...]:
         """Return what keeps the work tree from following, looking under its index lock."""
         if not folders.copy_index(site.folder, site.draft):
             self._git.run("read-tree", "--empty", at=site.place, index=site.draft)
@@ -150,9 +147,7 @@ class Landings:
         run("update-index", "-q", "--refresh", at=at, index=index, ok=(0, 1))
         staged = differences_of_index(self._git, site, before)
         edited = set(
-            pieces(
-                run("diff-files", "-z", "--name-only", "--ignore-submodules=dirty", at=at, index=index).out
-            )
+            pieces(run("diff-files", "-z", "--name-only", "--ignore-submodules=dirty", at=at, index=index).out)
         )
         names = {one.path for one in touched}
         leaving = {one.path for one in touched if one.old is not None}

@@ -3,7 +3,6 @@
 git spares untracked files in most commands, but not ignored ones; for us both are the user's.
 """
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH114, PTH118
 
 from __future__ import annotations
 

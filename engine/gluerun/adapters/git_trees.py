@@ -34,9 +34,7 @@ def differences(git: GitCommand, old: str, new: str) -> tuple[Difference, ...]:
     for said, path in zip(words[::2], words[1::2], strict=True):
         old_mode, new_mode, old_sha, new_sha, letter = said.removeprefix(":").split(" ")
         found.append(
-            Difference(
-                path=path, letter=letter[0], old=_state(old_mode, old_sha), new=_state(new_mode, new_sha)
-            )
+            Difference(path=path, letter=letter[0], old=_state(old_mode, old_sha), new=_state(new_mode, new_sha))
         )
     return tuple(found)
 
@@ -52,17 +50,14 @@ def entries(git: GitCommand, place: str, index: str) -> dict[str, State]:
     return found
 
 
-def put_entries(
-    git: GitCommand, place: str, index: str, states: Mapping[str, State | None], zero: str
-) -> None:
+def put_entries(git: GitCommand, place: str, index: str, states: Mapping[str, State | None], zero: str) -> None:
     """Set entries of a private index; None removes."""
     if not states:
         return
     # Removals go first: a file may make room for a folder of its name.
     ordered = sorted(states.items(), key=lambda item: item[1] is not None)
     lines = b"".join(
-        encode(f"{state[0]} {state[1]}\t{path}\0" if state else f"0 {zero}\t{path}\0")
-        for path, state in ordered
+        encode(f"{state[0]} {state[1]}\t{path}\0" if state else f"0 {zero}\t{path}\0") for path, state in ordered
     )
     git.run("update-index", "-z", "--index-info", at=place, index=index, give=lines)
 

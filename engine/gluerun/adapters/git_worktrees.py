@@ -1,6 +1,5 @@
 """Work trees: making and removing them, and turning what stands in them into commits."""
 # Names are bytes here, and pathlib's import is dear.
-# ruff: noqa: PTH105, PTH112, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 

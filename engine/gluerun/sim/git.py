@@ -337,9 +337,7 @@ class SimGit:
     def unlock(self, place: str, branch: str) -> tuple[str, ...]:
         self.fault("unlock:before")
         work, name = self.worktrees.get(place), f"{HEADS}{branch}.lock"
-        removed: list[str] = [
-            lock for lock in ("index.lock", "HEAD.lock") if work is not None and lock in work.locks
-        ]
+        removed: list[str] = [lock for lock in ("index.lock", "HEAD.lock") if work is not None and lock in work.locks]
         if work is not None:
             work.locks -= set(removed)
         removed += [name] if name in self.branch_locks else []

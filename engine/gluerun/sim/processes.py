@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from gluerun.errors import BusyError
-from gluerun.ports import Life
-from gluerun.records.dispatch import Identity
+from gluerun.records.dispatch import Identity, Life
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
