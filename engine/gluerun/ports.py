@@ -13,7 +13,7 @@ from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from typing import Protocol
@@ -358,9 +358,18 @@ class Children(Protocol):
 
 @record
 class Doors:
-    """All doors of one repository, as one value. `root` is the absolute path of the repository."""
+    """All doors of one repository, as one value.
+
+    `root` is the absolute path of the repository, `state_root` of its state folder; `environ` is the
+    environment that programs may inherit from; `programs` are the commands of the runners that come with
+    the engine; `at` opens the storage door at another absolute path.
+    """
 
     root: str
+    state_root: str
+    environ: dict[str, str]
+    programs: dict[str, tuple[str, ...]]
+    at: Callable[[str], Files]
     clock: Clock
     state: Files
     work: Files

@@ -53,14 +53,20 @@ class InlineChildren:
 
         argv = self._records.waiter(run_id, child, ())
         pulse = os.environ.get(PULSE, "")
-        code = subprocess.run(
+        started = subprocess.Popen(
             argv,
             env={**os.environ, MARKER: run_id},
             stdin=subprocess.DEVNULL,
             pass_fds=[int(pulse)] if pulse else [],
             start_new_session=True,
-            check=False,
-        ).returncode
+        )
+        try:
+            code = started.wait()
+        except BaseException:
+            # Somebody interrupts us: the child's whole tree goes first.
+            started.terminate()
+            started.wait()
+            raise
         done = self.finished(run_id, child.name)
         if done is None:
             raise StateError(f"the waiter of {child.name} ended with {code} and left no record")
@@ -95,7 +101,8 @@ class _Records:
             stdin=self._absolute(child.stdin) if child.stdin else "",
             log=self._absolute(child.log),
         )
-        self._private.write(spec, codec.encode(told))
+        # Escapes only: an environment may hold bytes that are no UTF-8 (lone surrogates, to Python).
+        self._private.write(spec, json.dumps(codec.to_wire(told)).encode())
         return [
             sys.executable,
             "-I",

@@ -152,7 +152,8 @@ class DiskFiles:
 
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many."""
-        return sum(self._sweep(f"{folder}/{name}") for name in self._list(folder) if _is_temporary(name))
+        start = f"{folder}/" if folder else ""
+        return sum(self._sweep(start + name) for name in self._list(folder) if _is_temporary(name))
 
     def _sweep(self, path: str) -> bool:
         target = self._at(path)

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 MARKER = "GLUERUN_RUN"
 PULSE = "GLUERUN_PULSE_FD"
 
-# A look may hold the pulse for a moment; a wrapper at its birth waits that long for it.
-_SIGN_IN_SECONDS = 5.0
-
 
 def wrapper_command(run_id: str) -> list[str]:
     """Return the argv of a run's wrapper; `-P` keeps a consumer's own `gluerun` folder off the path."""
@@ -36,8 +33,17 @@ def wrapper_command(run_id: str) -> list[str]:
 class OsProcesses:
     """The processes of one repository's runs."""
 
-    def __init__(self, root: str, state_root: str, command: Callable[[str], Sequence[str]] = wrapper_command) -> None:
+    def __init__(
+        self,
+        root: str,
+        state_root: str,
+        command: Callable[[str], Sequence[str]] = wrapper_command,
+        *,
+        patience: float = 5.0,
+    ) -> None:
         self._root = root
+        # A look may hold the pulse for a moment; a wrapper at its birth waits that long for it.
+        self._patience = patience
         self._files = DiskFiles(state_root)
         self._command = command
         self._started: list[subprocess.Popen[bytes]] = []
@@ -124,7 +130,7 @@ class OsProcesses:
         handle = _inherited(path)
         if handle < 0:
             handle = locks.open_lock(path)
-        if not locks.take(handle, _SIGN_IN_SECONDS):
+        if not locks.take(handle, self._patience):
             os.close(handle)
             raise BusyError(f"somebody else lives in the run {run_id}", "`gluerun stop` ends a run")
         # The whole tree holds the pulse, also the waiter that an exec makes of this process.

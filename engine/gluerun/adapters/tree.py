@@ -22,6 +22,7 @@ else:
 LINUX = sys.platform.startswith("linux")
 
 _KERNEL_THREAD = 0x00200000
+_LOCKED = {b"FLOCK", b"WRITE"}
 _BLANK_LOOKS = 3
 _KILL_ROUNDS = 200
 
@@ -109,7 +110,10 @@ def carriers(name: str, value: str) -> list[int]:
 
 
 def holders(path: str) -> list[int]:
-    """Return the living processes that have the file at *path* open; empty where that cannot be seen."""
+    """Return the living processes that hold the lock on *path*, inherited or not; Linux only.
+
+    Who merely has it open, as somebody who looks at it does for a moment, is not among them.
+    """
     try:
         wanted = os.stat(path)
     except OSError:
@@ -120,7 +124,11 @@ def holders(path: str) -> list[int]:
             numbers = os.listdir(f"/proc/{pid}/fd")
         except OSError:
             continue
-        if any(_is_same(f"/proc/{pid}/fd/{number}", wanted) for number in numbers):
+        if any(
+            _is_same(f"/proc/{pid}/fd/{number}", wanted)
+            and set((_read(f"/proc/{pid}/fdinfo/{number}") or b"").split()) >= _LOCKED
+            for number in numbers
+        ):
             found.append(pid)
     return found
 
@@ -168,7 +176,10 @@ class _Family:
         self._known: dict[int, int] = {}
 
     def members(self) -> list[Seen]:
-        """Return those who live now."""
+        """Return those who live now; nobody only if two scans agree, for one may miss a process at birth."""
+        return self._scan() or self._scan()
+
+    def _scan(self) -> list[Seen]:
         seen = table()
         mine = {pid for pid in seen if self._known.get(pid) == seen[pid].ticks}
         mine |= {pid for pid in self._leaders if pid in seen and pid not in self._known}

@@ -33,6 +33,8 @@ _SETTLE = 0.1
 
 _STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _WATCHED = _STOPS | {signal.SIGCHLD}
+# What a program may find ignored though it never asked for that: by the interpreter, by `nohup`, by a `&`.
+_USUAL = _STOPS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, signal.SIGCHLD}
 
 
 def main(argv: list[str]) -> int:
@@ -87,6 +89,8 @@ class _Watch:
     """The signals that wake the waiter: a child's death, and requests to stop."""
 
     def __init__(self) -> None:
+        # Where a parent ignored it, and that is inherited, the kernel would throw exit codes away.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._stopped = False
         self._waits = hasattr(signal, "sigtimedwait")
         if self._waits:
@@ -193,8 +197,7 @@ def _spawn(spec: dict[str, Any], log: int) -> tuple[int, str]:
 def _be_the_child(spec: dict[str, Any], log: int, tell: int) -> NoReturn:
     try:
         os.setsid()
-        # The interpreter ignores these two; a program expects their usual action.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        for number in _USUAL:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.dup2(os.open(spec["stdin"] or os.devnull, os.O_RDONLY), 0)

@@ -10,13 +10,6 @@ from gluerun.records.taskfile import TaskFile
 
 
 @record
-class Rebuild:
-    """Restore lost task records from what was published and from the trailers of the target branch."""
-
-    reason: str
-
-
-@record
 class Admit:
     """Take in a task that was never seen before."""
 
@@ -53,6 +46,14 @@ class SetAside:
     """Move one of our own files out of the way because it cannot be used."""
 
     path: str
+    reason: str
+
+
+@record
+class Shelve:
+    """Finish moving a terminal task to the archive."""
+
+    task_id: str
     reason: str
 
 
@@ -188,11 +189,11 @@ class Promote:
 
 
 Action = (
-    Rebuild
-    | Admit
+    Admit
     | Readmit
     | Refuse
     | SetAside
+    | Shelve
     | Close
     | Settle
     | Unlease

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from gluerun.errors import SchemaError
 from gluerun.records import schema
+from gluerun.records.codec import canonical
+from gluerun.records.dispatch import Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.packet import PacketClaim
 from gluerun.records.proposal import TaskBatch
@@ -90,3 +94,35 @@ def _names_somebody_else(answer: PacketClaim | Verdict | DecisionClaim | TaskBat
         if said is not None and said != is_so:
             return f"{name} is {said!r}, not {is_so!r}"
     return ""
+
+
+def objects_in(text: str) -> list[dict[str, object]]:
+    """Return every complete JSON object that stands in *text* for itself, in order; inner ones are not counted."""
+    decoder = json.JSONDecoder()
+    found: list[dict[str, object]] = []
+    place = text.find("{")
+    while place >= 0:
+        try:
+            document, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            found.append(document)
+        place = text.find("{", end)
+    return found
+
+
+KEY_OF = {Role.AUDITOR: "verdict", Role.DECIDER: "action", Role.PLANNER: "tasks"}
+
+
+def last_answer(text: str, role: Role) -> tuple[object | None, int]:
+    """Return the last JSON object of a final message and how many different answers it holds.
+
+    For a role whose answer has a key that makes it one, only objects with that key count.
+    """
+    documents = objects_in(text)
+    if role in KEY_OF:
+        documents = [one for one in documents if KEY_OF[role] in one]
+    if not documents:
+        return None, 0
+    return documents[-1], len({canonical(one) for one in documents}) if role in KEY_OF else 1

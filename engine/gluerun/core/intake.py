@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import batches
-from gluerun.core.actions import Admit, EndPlanner, ImportBatch, Readmit, Refuse, SetAside
+from gluerun.core.actions import Admit, EndPlanner, ImportBatch, Readmit, Refuse, SetAside, Shelve
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.task import TERMINAL
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def plan_intake(world: World) -> list[Action]:
     """Say what is done about everything new: admitted, taken in again, refused or set aside."""
     plan: list[Action] = [SetAside(path=one.path, reason=one.reason) for one in world.broken]
+    plan += [Shelve(task_id=task.task_id, reason="it is settled") for task in world.tasks if task.is_terminal]
     seen: dict[str, str] = {}
     for one in world.inputs:
         plan += _judge_input(world, one, seen)

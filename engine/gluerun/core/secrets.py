@@ -33,13 +33,23 @@ class SecretHit:
     kind: str
 
 
-def hits(path: str, text: str) -> Iterator[SecretHit]:
-    """Yield a hit for every line of *text* that holds something like a secret."""
-    for number, line in enumerate(text.splitlines(), 1):
-        for kind, pattern in PATTERNS:
-            if pattern.search(line):
+def in_patch(patch: str) -> Iterator[SecretHit]:
+    """Yield a hit for every line that a unified difference adds and that holds something like a secret."""
+    path, number = "", 0
+    for line in patch.splitlines():
+        if line.startswith("+++ "):
+            path = line[4:].strip().strip('"').removeprefix("b/")
+        elif line.startswith("@@ "):
+            number = int(line.split("+", 1)[1].split(",")[0].split(" ")[0]) - 1
+        elif line.startswith(("+", " ")):
+            number += 1
+            if line.startswith("+") and (kind := kind_of(line[1:])):
                 yield SecretHit(path=path, line=number, kind=kind)
-                break
+
+
+def kind_of(text: str) -> str:
+    """Return what kind of secret a line looks like; empty if none."""
+    return next((kind for kind, pattern in PATTERNS if pattern.search(text)), "")
 
 
 def redacted(text: str) -> str:

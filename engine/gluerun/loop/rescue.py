@@ -1,4 +1,4 @@
-"""Nothing is removed before it is safe: whatever a place holds becomes a ref first."""
+"""Nothing is removed before it is safe: whatever a place or a branch holds becomes a ref first."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from gluerun.loop.house import RESCUE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.loop.house import House
+    from gluerun.records.dispatch import Dispatch
+    from gluerun.records.task import Task
 
 
-def rescue_place(house: House, task_id: str, run_id: str, place: str, base: str | None) -> str | None:
-    """Keep everything that stands at *place* and is not in *base*; return the kept commit, if any."""
+def remove_place(house: House, task: Task | Dispatch, run_id: str, place: str) -> str | None:
+    """Rescue what stands at a worker's *place*, then remove it; return the kept commit, if any."""
     git = house.doors.git
-    commit = git.snapshot(place, f"rescue of {task_id} ({run_id})")
-    if commit is None or (base is not None and git.contains(base, commit)):
-        return None
-    git.keep(f"{RESCUE}/{task_id}/{run_id}", commit)
-    return commit
+    commit = git.snapshot(place, f"rescue of {task.task_id} ({run_id})")
+    head = git.head(task.spec.worker_branch) if task.spec else None
+    safe = commit is None or any(known and git.contains(known, commit) for known in (head, task.base_sha))
+    if commit and not safe:
+        git.keep(f"{RESCUE}/{task.task_id}/{run_id}", commit)
+    git.remove_worktree(place)
+    return None if safe else commit
 
 
 def rescue_branch(house: House, task_id: str, run_id: str, branch: str, into: str) -> str | None:
-    """Keep a branch's commits that are not in *into*; return the kept commit, if any."""
+    """Keep a branch's commits that are not in *into*, before the branch is reset; return the kept commit."""
     git = house.doors.git
     head = git.head(branch)
     if head is None or git.contains(into, head):
         return None
     git.keep(f"{RESCUE}/{task_id}/{run_id}-branch", head)
     return head
-
-
-def remove_place(house: House, task_id: str, run_id: str, place: str, base: str | None) -> str | None:
-    """Rescue what stands at *place*, then remove it; return the kept commit, if any."""
-    kept = rescue_place(house, task_id, run_id, place, base)
-    house.doors.git.remove_worktree(place)
-    return kept

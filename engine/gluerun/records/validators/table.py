@@ -15,6 +15,7 @@ NAMES = (
     "audit-verdict.v0",
     "child-done.v0",
     "circuit.v0",
+    "cycle.v0",
     "dag.v0",
     "decider-verdict.v0",
     "decision.v0",
@@ -54,6 +55,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.child_done_v0 import validate
         case "circuit.v0":
             from gluerun.records.validators.circuit_v0 import validate
+        case "cycle.v0":
+            from gluerun.records.validators.cycle_v0 import validate
         case "dag.v0":
             from gluerun.records.validators.dag_v0 import validate
         case "decider-verdict.v0":

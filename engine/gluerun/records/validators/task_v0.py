@@ -12,7 +12,7 @@ def validate(data, place=''):
         raise Invalid(place, 'must be an object', data)
     data_is_dict = isinstance(data, dict)
     if data_is_dict:
-        data__missing_keys = set(['schema', 'taskId', 'status', 'spec', 'sourceSha256', 'createdAt', 'updatedAt']) - data.keys()
+        data__missing_keys = set(['schema', 'taskId', 'status', 'spec', 'sourceSha256', 'sourceMark', 'createdAt', 'updatedAt']) - data.keys()
         if data__missing_keys:
             raise Invalid(place, 'lacks', data__missing_keys, True)
         data_keys = set(data.keys())
@@ -48,6 +48,11 @@ def validate(data, place=''):
             if isinstance(data__sourceSha256, str):
                 if not REGEX_PATTERNS['^[0-9a-f]{64}$(?!\\n)'].search(data__sourceSha256):
                     raise Invalid(place + '.sourceSha256', 'must match ^[0-9a-f]{64}$', data__sourceSha256)
+        if 'sourceMark' in data_keys:
+            data_keys.remove('sourceMark')
+            data__sourceMark = data['sourceMark']
+            if not isinstance(data__sourceMark, str):
+                raise Invalid(place + '.sourceMark', 'must be a string', data__sourceMark)
         if 'createdAt' in data_keys:
             data_keys.remove('createdAt')
             data__createdAt = data['createdAt']
@@ -64,6 +69,11 @@ def validate(data, place=''):
             if isinstance(data__updatedAt, str):
                 if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__updatedAt):
                     raise Invalid(place + '.updatedAt', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__updatedAt)
+        if 'sourcePath' in data_keys:
+            data_keys.remove('sourcePath')
+            data__sourcePath = data['sourcePath']
+            if not isinstance(data__sourcePath, str):
+                raise Invalid(place + '.sourcePath', 'must be a string', data__sourcePath)
         if 'epoch' in data_keys:
             data_keys.remove('epoch')
             data__epoch = data['epoch']

@@ -1,0 +1,218 @@
+"""The repository, real side: git itself, asked through one private way of starting it."""
+# Names are bytes here, and pathlib's import is dear.
+
+from __future__ import annotations
+
+import os
+
+from gluerun.adapters import git_publishing as publishing
+from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
+from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
+from gluerun.errors import GitError
+from gluerun.ports import Change, Merge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from gluerun.adapters.git_landing import Landings
+    from gluerun.adapters.git_worktrees import WorkTrees
+    from gluerun.ports import Landed
+
+OURS = "refs/gluerun/"
+UNSEEN = (b"docs", b"orchestration")
+
+
+class RepositoryGit:
+    """The repository at *root*, with the records of landings kept in the folder *state*.
+
+    *lock* is held around changes of work trees and landings; without one the caller holds it.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        state: str,
+        *,
+        identity_name: str = "gluerun",
+        identity_email: str = "gluerun@localhost",
+        lock: Callable[[], AbstractContextManager[None]] | None = None,
+        fault: Callable[[str], None] | None = None,
+    ) -> None:
+        self._git = GitCommand(os.path.abspath(root), identity_name, identity_email)
+        self._state = os.path.abspath(state)
+        self._lock = lock or _Unlocked
+        self._fault = fault
+
+    @property
+    def processes(self) -> int:
+        """How many git processes this door has started."""
+        return self._git.started
+
+    def head(self, branch: str) -> str | None:
+        return self.heads((branch,)).get(branch)
+
+    def heads(self, branches: Sequence[str]) -> dict[str, str]:
+        if not branches:
+            return {}
+        refs = self._refs(*(f"refs/heads/{branch}" for branch in branches))
+        return {branch: refs[ref] for branch in branches if (ref := f"refs/heads/{branch}") in refs}
+
+    def commit_of(self, revision: str) -> str | None:
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+        return self._git.run(*words, f"{revision}^{{commit}}", ok=(0, 1)).line or None
+
+    def tree_of(self, commit: str) -> str:
+        return self._git.line("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
+
+    def code_tree(self, commit: str) -> str:
+        import hashlib
+
+        docs, unseen = UNSEEN
+        give = encode(f"{commit}^{{tree}}\n{commit}:{decode(docs)}\n")
+        whole, within = parse_batch(self._git.run("cat-file", "--batch", give=give).out, 2)
+        if whole is None:
+            raise GitError(f"{commit} is no commit", file=self._git.root)
+        digest = hashlib.sha256()
+        is_folder = within is not None and within[0] == "tree"
+        for mode, name, sha in parse_tree(whole[1], whole[2]):
+            if not (is_folder and name == docs):
+                digest.update(b"%s %s\0%s" % (mode, name, sha))
+        if within is not None and is_folder:
+            for mode, name, sha in parse_tree(within[1], within[2]):
+                if name != unseen:
+                    digest.update(b"%s docs/%s\0%s" % (mode, name, sha))
+        return digest.hexdigest()
+
+    def contains(self, commit: str, ancestor: str) -> bool:
+        return self._git.run("merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).code == 0
+
+    def merge(self, ours: str, theirs: str) -> Merge:
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+        answer = self._git.run(*words, "--allow-unrelated-histories", ours, theirs, ok=(0, 1))
+        tree, *paths = pieces(answer.out)
+        if answer.code and not paths:
+            raise GitError(f"git cannot merge {theirs} into {ours}", file=self._git.root)
+        return Merge(tree=tree, conflicts=tuple(sorted(set(paths))))
+
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        words = [word for parent in parents for word in ("-p", parent)]
+        return self._git.line("commit-tree", *words, "-F", "-", tree, give=encode(message))
+
+    def advance(self, branch: str, new: str, old: str) -> bool:
+        from gluerun.adapters.git_landing import swap
+
+        return swap(self._git, branch, new, old, "gluerun: advance")
+
+    def land(self, branch: str, new: str, old: str) -> Landed:
+        with self._lock():
+            return self._landings().land(branch, new, old)
+
+    def finish_landing(self) -> bool:
+        with self._lock():
+            return self._landings().finish()
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        return tuple(
+            Change(path=one.path, status=one.letter, mode=(one.new or ("", ""))[0], sha=(one.new or ("", ""))[1])
+            for one in differences(self._git, old, new)
+        )
+
+    def patch(self, old: str, new: str, *, limit: int) -> str:
+        words = ("diff-tree", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", old, new)
+        # A character is at most four bytes; one more tells that there is a rest.
+        text = self._git.run_some(*words, enough=4 * limit + 4).out.decode("utf-8", "replace")
+        return text if len(text) <= limit else f"{text[:limit]}\n[cut after {limit} characters]\n"
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        if not path or path.startswith(("/", "./", "../")):
+            return None
+        give = encode(f"{commit}:{path}\0")
+        found = parse_batch(self._git.run("cat-file", "--batch", "-z", give=give).out, 1)[0]
+        return found[1] if found is not None and found[0] == "blob" else None
+
+    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+        with self._lock():
+            self._trees().add(place, commit, branch)
+
+    def remove_worktree(self, place: str) -> None:
+        with self._lock():
+            self._trees().remove(place)
+
+    def seed_worktree(self, place: str, tree: str) -> None:
+        self._trees().seed(place, tree)
+
+    def dirt(self, place: str) -> tuple[Change, ...]:
+        return self._trees().dirt(place)
+
+    def worktree_head(self, place: str) -> str | None:
+        return self._trees().head(place)
+
+    def is_ignored(self, place: str, path: str) -> bool:
+        return self._trees().is_ignored(place, path)
+
+    def commit_all(self, place: str, base: str, message: str) -> str:
+        return self._trees().commit_all(place, base, message)
+
+    def snapshot(self, place: str, message: str) -> str | None:
+        return self._trees().snapshot(place, message)
+
+    def keep(self, ref: str, commit: str) -> None:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        self._git.run("update-ref", "--no-deref", ref, commit)
+
+    def kept(self, prefix: str) -> dict[str, str]:
+        return self._refs(prefix)
+
+    def delete_branch(self, branch: str, old: str) -> bool:
+        ref = f"refs/heads/{branch}"
+        answer = self._git.run("update-ref", "--no-deref", "-d", ref, old, ok=(0, 1, 128))
+        if answer.code == 0:
+            return True
+        if self.head(branch) != old:
+            return False
+        said = answer.err.decode("utf-8", "replace").strip()
+        raise GitError(f"the branch {branch} cannot be deleted: {said}", file=self._git.root)
+
+    def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
+        return publishing.publish(self._git, ref, files, message)
+
+    def published(self, ref: str) -> dict[str, bytes]:
+        return publishing.published(self._git, ref)
+
+    def trailers(self, branch: str, key: str) -> dict[str, str]:
+        return publishing.trailers(self._git, branch, key)
+
+    def push(self, branch: str) -> str:
+        return publishing.push(self._git, branch)
+
+    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+        with self._lock():
+            return self._trees().unlock(place, branch)
+
+    def _refs(self, *patterns: str) -> dict[str, str]:
+        """Return refs and their commits in one process."""
+        lines = self._git.line("for-each-ref", "--format=%(refname) %(objectname)", *patterns).split("\n")
+        return dict(line.split(" ") for line in lines if line)
+
+    def _trees(self) -> WorkTrees:
+        from gluerun.adapters.git_worktrees import WorkTrees
+
+        return WorkTrees(self._git)
+
+    def _landings(self) -> Landings:
+        from gluerun.adapters.git_landing import Landings
+
+        return Landings(self._git, self._state, self._fault)
+
+
+class _Unlocked:
+    """A lock that somebody else holds."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None

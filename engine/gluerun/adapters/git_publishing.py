@@ -1,0 +1,122 @@
+"""Commits without a work tree, and the way to a remote."""
+
+from __future__ import annotations
+
+from gluerun.adapters.git_command import encode, pieces
+from gluerun.adapters.git_trees import parse_batch
+from gluerun.errors import GitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gluerun.adapters.git_command import GitCommand
+
+RACES = 5
+REPLACED = b"Not updating"
+
+
+def publish(git: GitCommand, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
+    """Commit *files* on top of *ref*, which moves only if nobody else moved it meanwhile."""
+    for _ in range(RACES):
+        old = git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
+        story = _story(git, ref, old, files, message)
+        answer = git.run("fast-import", "--quiet", "--done", "--date-format=now", give=story, ok=(0, 1))
+        if answer.code == 0:
+            return answer.line
+        if REPLACED not in answer.err:
+            break
+    said = answer.err.decode("utf-8", "replace").strip()
+    raise GitError(f"{ref} cannot be published: {said[:2000]}", file=git.root)
+
+
+def published(git: GitCommand, ref: str) -> dict[str, bytes]:
+    """Return every file of *ref*'s tree."""
+    answer = git.run("ls-tree", "-r", "-z", "--full-tree", f"{ref}^{{tree}}", ok=(0, 128))
+    if answer.code:
+        return {}
+    found: dict[str, str] = {}
+    for line in pieces(answer.out):
+        said, _, path = line.partition("\t")
+        _, kind, sha = said.split(" ")
+        if kind == "blob":
+            found[path] = sha
+    blobs = git.run("cat-file", "--batch", give="".join(f"{sha}\n" for sha in found.values()).encode())
+    contents = parse_batch(blobs.out, len(found))
+    return {path: one[1] for path, one in zip(found, contents, strict=True) if one is not None}
+
+
+def trailers(git: GitCommand, branch: str, key: str) -> dict[str, str]:
+    """Return value → newest commit for each value of trailer *key* on *branch*'s first-parent line."""
+    if not key.replace("-", "").isalnum():
+        raise GitError(f"`{key}` is no name for a trailer")
+    ref = f"refs/heads/{branch}"
+    form = f"%H%n%(trailers:key={key},valueonly=true,unfold=true,separator=%x0A)"
+    answer = git.run("log", "-z", "--first-parent", "--no-patch", f"--format={form}", ref, "--", ok=(0, 128))
+    if answer.code:
+        if git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1)).code == 0:
+            raise GitError(f"the history of {branch} cannot be read: {answer.err.decode('utf-8', 'replace')}")
+        return {}
+    found: dict[str, str] = {}
+    for one in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+        commit, *values = one.split("\n")
+        for value in values:
+            if value.strip():
+                found.setdefault(value.strip(), commit)
+    return found
+
+
+def push(git: GitCommand, branch: str) -> str:
+    """Push *branch*; return "" or why it was not pushed."""
+    remote = _remote(git, branch)
+    if not remote:
+        return ""
+    ref = f"refs/heads/{branch}"
+    words = ("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}")
+    try:
+        answer = git.run(*words, ok=tuple(range(256)))
+        if answer.code:
+            # Never forced: what the remote has beyond us is somebody's work.
+            git.run("fetch", "--no-tags", "--no-write-fetch-head", "--", remote)
+            answer = git.run(*words, ok=tuple(range(256)))
+    except GitError as error:
+        return error.message
+    if not answer.code:
+        return ""
+    said = answer.out + answer.err
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
+    reasons = [line for line in lines if line.startswith(("!", "error:", "fatal:", "remote:"))]
+    return " ".join(" ".join(reasons or lines).split())[:500] or f"git push ended with code {answer.code}"
+
+
+def _remote(git: GitCommand, branch: str) -> str:
+    chosen = git.run("config", "--get", f"branch.{branch}.remote", ok=(0, 1)).line
+    names = git.line("remote").split("\n")
+    if chosen:
+        return chosen if chosen != "." else ""
+    return names[0] if len(names) == 1 else "origin" if "origin" in names else ""
+
+
+def _story(git: GitCommand, ref: str, old: str, files: Mapping[str, bytes | None], message: str) -> bytes:
+    """Tell fast-import the commit; paths sorted, removals first, so that equal input makes equal trees."""
+    text = encode(message)
+    parts = [
+        b"commit %s\nmark :1\n" % encode(ref),
+        b"committer %s <%s> now\n" % (encode(git.name), encode(git.email)),
+        b"data %d\n%s\n" % (len(text), text),
+    ]
+    if old:
+        parts.append(b"from %s\n" % encode(old))
+    contents = sorted(files.items(), key=lambda item: (item[1] is not None, item[0]))
+    for path, data in contents:
+        if data is None:
+            parts.append(b"D %s\n" % _quoted(path))
+        else:
+            parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data))
+    parts.append(b"\nget-mark :1\ndone\n")
+    return b"".join(parts)
+
+
+def _quoted(path: str) -> bytes:
+    safe = encode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + safe + b'"'

@@ -1,0 +1,225 @@
+"""Work trees: making and removing them, and turning what stands in them into commits."""
+# Names are bytes here, and pathlib's import is dear.
+
+from __future__ import annotations
+
+import os
+
+from gluerun.adapters import git_folders as folders
+from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.errors import GitError
+from gluerun.ports import Change
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gluerun.adapters.git_command import GitCommand
+
+HOME = ".worktrees"
+REASON = "gluerun works here"
+# Which branch a work tree of ours is for; an agent may have switched to another one.
+PURPOSE = "gluerun-branch"
+EMBEDDED = "does not have a commit checked out"
+
+
+class WorkTrees:
+    """The work trees of one repository."""
+
+    def __init__(self, git: GitCommand) -> None:
+        self._git = git
+
+    def add(self, place: str, commit: str, branch: str | None) -> None:
+        kind = ("--detach",) if branch is None else ("-B", branch)
+        # Forced, because the branch may still be checked out in a tree that a crash left behind.
+        self._git.run("worktree", "add", "--force", "--lock", "--reason", REASON, *kind, "--", place, commit)
+        folder = self._folder(place)
+        folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
+
+    def remove(self, place: str) -> None:
+        self._refuse_outside(place)
+        known = list(self._metadata(place))
+        folders.clear(place)
+        for folder in known:
+            folders.clear(folder)
+
+    def head(self, place: str) -> str | None:
+        if folders.own_folder(self._git.root, place) is None:
+            return None
+        answer = self._git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", at=place, ok=(0, 1, 128))
+        return answer.line or None
+
+    def dirt(self, place: str) -> tuple[Change, ...]:
+        self._folder(place)
+        words = pieces(
+            self._git.run(
+                "status",
+                "--porcelain=v1",
+                "-z",
+                "--untracked-files=all",
+                "--ignored=no",
+                "--no-renames",
+                "--ignore-submodules=dirty",
+                at=place,
+            ).out
+        )
+        found: dict[str, str] = {}
+        for word in words:
+            code, path = word[:2], word[3:].rstrip("/")
+            # Added to the index and gone again: nothing differs. Only out of the index: it may still differ.
+            if code != "AD":
+                found[path] = "M" if path in found else _letter(code)
+        return tuple(Change(path=path, status=found[path]) for path in sorted(found))
+
+    def is_ignored(self, place: str, path: str) -> bool:
+        self._folder(place)
+        return self._git.run("check-ignore", "-q", "--", path, at=place, ok=(0, 1)).code == 0
+
+    def seed(self, place: str, tree: str) -> None:
+        folder = self._folder(place)
+        with _PrivateIndex(folder, "seed") as index:
+            if not folders.copy_index(folder, index):
+                self._git.run("read-tree", "HEAD", at=place, index=index, ok=(0, 128))
+            # Known to the private index, what is not in the tree goes away too.
+            self._take_everything(place, index)
+            self._git.run("read-tree", "--reset", "-u", tree, at=place, index=index)
+
+    def snapshot(self, place: str, message: str) -> str | None:
+        folder = folders.own_folder(self._git.root, place)
+        if folder is None:
+            return None
+        head = self.head(place)
+        with _PrivateIndex(folder, "snapshot") as index:
+            tree = self._whole_tree(place, index, folder, head)
+        if head is not None and tree == self._tree_of(head):
+            return head
+        return self._commit(tree, head, message)
+
+    def commit_all(self, place: str, base: str, message: str) -> str:
+        folder = self._folder(place)
+        lock, token = folders.join(folder, folders.INDEX_LOCK), b"gluerun commits"
+        # A lock with our own word in it is of a commit that a crash ended; a tree has one engine at a time.
+        if not folders.take(lock, token) and not folders.holds(lock, token):
+            raise GitError("another git works on this work tree", "remove the lock if none does", file=lock)
+        try:
+            with _PrivateIndex(folder, "commit") as index:
+                tree = self._whole_tree(place, index, folder, base)
+                new = base if tree == self._tree_of(base) else self._commit(tree, base, message)
+                self._attach(place, folder, new)
+                os.replace(encode(index), encode(folders.join(folder, "index")))
+            for name in folders.LEFT_OVER:
+                folders.clear(folders.join(folder, name))
+        finally:
+            folders.release(lock, token)
+        return new
+
+    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+        folder = folders.own_folder(self._git.root, place)
+        home = folders.folder_of(self._git.root)
+        candidates = [] if folder is None else [(folder, folders.INDEX_LOCK), (folder, "HEAD.lock")]
+        if home is not None:
+            candidates.append((folders.shared_of(home), f"refs/heads/{branch}.lock"))
+        return tuple(name for where, name in candidates if folders.discard(folders.join(where, name)))
+
+    def _folder(self, place: str) -> str:
+        folder = folders.own_folder(self._git.root, place)
+        if folder is None:
+            raise GitError("this folder is no work tree of the repository", file=place)
+        return folder
+
+    def _refuse_outside(self, place: str) -> None:
+        home = os.path.realpath(encode(folders.join(self._git.root, HOME)))
+        parent = os.path.realpath(encode(os.path.dirname(os.path.normpath(place))))
+        if parent != home and not parent.startswith(home + b"/"):
+            raise GitError(f"only work trees beneath {HOME} are ever removed", file=place)
+
+    def _metadata(self, place: str) -> Iterator[str]:
+        """Name what git knows of *place*, also where making it was cut in two."""
+        home = folders.folder_of(self._git.root)
+        shelf = folders.join(folders.shared_of(home), "worktrees") if home else ""
+        name = os.path.basename(os.path.normpath(place))
+        for one in sorted(os.listdir(encode(shelf))) if os.path.isdir(encode(shelf)) else []:
+            folder = folders.join(shelf, decode(one))
+            back = folders.read(folders.join(folder, "gitdir"))
+            if back is None:
+                is_it = decode(one).startswith(name) and (decode(one)[len(name) :] or "0").isdigit()
+            else:
+                is_it = _resolved(os.path.dirname(folders.backlink(folder, back))) == _resolved(place)
+            if is_it:
+                yield folder
+
+    def _whole_tree(self, place: str, index: str, folder: str, start: str | None) -> str:
+        """Return the tree of everything at *place* that is not ignored, and leave it in *index*."""
+        # Without an index the tracked files would be new ones, and the ignored among them would be lost.
+        if not folders.copy_index(folder, index) and start is not None:
+            self._git.run("read-tree", start, at=place, index=index)
+        self._take_everything(place, index)
+        return self._git.line("write-tree", at=place, index=index)
+
+    def _take_everything(self, place: str, index: str) -> None:
+        # Somebody may have told git not to look at a file; we look.
+        self._git.run("update-index", "-q", "--really-refresh", at=place, index=index, ok=(0, 1))
+        answer = self._git.run("add", "-A", at=place, index=index, ok=(0, 128))
+        if answer.code == 0:
+            return
+        # A repository without a commit inside the tree has nothing that git could take.
+        said = answer.err.decode("utf-8", "replace")
+        if EMBEDDED not in said:
+            raise GitError(f"the files of the work tree cannot be taken: {said.strip()[:2000]}", file=place)
+        again = self._git.run("add", "-A", "--ignore-errors", at=place, index=index, ok=(0, 1))
+        errors = [line for line in again.err.decode("utf-8", "replace").splitlines() if "error:" in line]
+        if not all(EMBEDDED in line for line in errors):
+            raise GitError(f"the files of the work tree cannot be taken: {errors[0]}", file=place)
+
+    def _tree_of(self, commit: str) -> str:
+        return self._git.line("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    def _commit(self, tree: str, parent: str | None, message: str) -> str:
+        parents = () if parent is None else ("-p", parent)
+        return self._git.line("commit-tree", *parents, "-F", "-", tree, give=encode(message))
+
+    def _attach(self, place: str, folder: str, new: str) -> None:
+        """Let the branch that this work tree is for, or else its HEAD, move to *new*."""
+        purpose = folders.read(folders.join(folder, PURPOSE))
+        note = ("-m", "gluerun: commit")
+        if purpose is None:
+            old = self.head(place) or "0" * len(new)
+            self._git.run("update-ref", *note, "HEAD", new, old, at=place)
+        elif branch := decode(purpose):
+            ref = f"refs/heads/{branch}"
+            answer = self._git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1))
+            self._git.run("update-ref", *note, ref, new, answer.line or "0" * len(new), at=place)
+            self._git.run("symbolic-ref", *note, "HEAD", ref, at=place)
+        else:
+            self._git.run("update-ref", "--no-deref", *note, "HEAD", new, at=place)
+
+
+class _PrivateIndex:
+    """An index file of our own in a git folder, gone afterwards."""
+
+    def __init__(self, folder: str, purpose: str) -> None:
+        self._path = folders.join(folder, f"gluerun-{purpose}-{os.getpid()}.index")
+
+    def __enter__(self) -> str:
+        self.__exit__()
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        folders.discard(self._path)
+        folders.discard(f"{self._path}.lock")
+
+
+def _letter(code: str) -> str:
+    """Say how a path differs from HEAD, from the two letters of a short status."""
+    if code == "??":
+        return "A"
+    if "U" in code or code in ("AA", "DD"):
+        return "M"
+    if "D" in code:
+        return "D"
+    return next(letter for letter in "ATM" if letter in code)
+
+
+def _resolved(place: str) -> bytes:
+    parent, name = os.path.split(os.path.normpath(place))
+    return os.path.join(os.path.realpath(encode(parent)), encode(name))

@@ -1,0 +1,376 @@
+"""The bench of a run: how each step of a drive is carried out through the doors.
+
+A program that takes its time is a child: the run's process gives way to a small waiter, and this bench,
+in a new process, finds the child ended and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gluerun.core import answers, secrets
+from gluerun.core.environment import of_agent, of_program
+from gluerun.core.gates import gate_sha256
+from gluerun.core.steps import (
+    AgentDone,
+    Clear,
+    Commit,
+    Committed,
+    Done,
+    Gated,
+    Inspect,
+    Inspected,
+    Keep,
+    KeepAttempts,
+    OpenDispatch,
+    Opened,
+    Patch,
+    Patched,
+    Place,
+    Prepare,
+    Prepared,
+    Recall,
+    Recalled,
+    Restore,
+    RunAgent,
+    RunGate,
+    RunSetup,
+    Tell,
+    Told,
+)
+from gluerun.errors import GitError, SchemaError
+from gluerun.loop.rescue import remove_place, rescue_branch
+from gluerun.loop.store import run_path
+from gluerun.records import codec, schema
+from gluerun.records.child import Child, How
+from gluerun.records.config import RunnerKind
+from gluerun.records.dispatch import Role
+from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.steps import Answered, Step
+    from gluerun.loop.house import House
+    from gluerun.records.child import ChildDone
+    from gluerun.records.config import RunnerSpec
+    from gluerun.records.dispatch import Dispatch
+
+PATCH_FOR_SECRETS = 50_000_000
+MESSAGE_TAIL = 262_144
+LOG_TAIL = 6_000
+# A gate that cannot be started says nothing about the work.
+_NOT_STARTED = (126, 127)
+INCONCLUSIVE = 20
+
+
+class Bench:
+    """What one run works with. `number` is the place of the current step in the drive."""
+
+    def __init__(self, house: House, dispatch: Dispatch) -> None:
+        self.house = house
+        self.dispatch = dispatch
+        self.number = 0
+
+    def act(self, number: int, step: Step) -> Answered:
+        """Carry out one step and return its answer."""
+        self.number = number
+        match step:
+            case Prepare():
+                return self._prepare(step)
+            case RunSetup():
+                return self._setup(step)
+            case Clear(place=place):
+                return self._clear(place)
+            case OpenDispatch():
+                return Opened(dispatch_id=f"{self.dispatch.run_id}.{number}", nonce=self.house.doors.clock.token(16))
+            case RunAgent():
+                return self._agent(step)
+            case Inspect(base=base):
+                return self._inspect(base)
+            case Commit():
+                return self._commit(step)
+            case RunGate():
+                return self._gate(step)
+            case _:
+                return self._note(step)
+
+    def _note(self, step: Step) -> Answered:
+        store, run_id = self.house.store, self.dispatch.run_id
+        match step:
+            case Restore(commit=commit, paths=paths):
+                return self._restore(commit, paths)
+            case Patch(old=old, new=new, limit=limit):
+                return Patched(text=self.house.doors.git.patch(old, new, limit=limit))
+            case Keep(name=name, document=document):
+                store.put_document(run_id, name, document)
+                return Done()
+            case KeepAttempts(index=index):
+                store.files.write(run_path(run_id, "attempts/index.json"), schema.dump(index))
+                return Done()
+            case Recall(run_id=earlier, name=name):
+                return self._recall(earlier, name)
+            case Tell():
+                return Told(now=codec.stamp(self.house.now()))
+        raise TypeError(f"no hand knows {type(step).__name__}")
+
+    def _recall(self, run_id: str, name: str) -> Recalled:
+        try:
+            return Recalled(document=self.house.store.document(run_id, name))
+        except SchemaError:
+            return Recalled()
+
+    # places
+
+    def _path(self, place: Place) -> str:
+        if place is Place.WORK:
+            return self.house.place(self.dispatch.task_id or self.dispatch.run_id)
+        return self.house.place(f"{self.dispatch.run_id}-{place}")
+
+    def _prepare(self, step: Prepare) -> Prepared:
+        """Make a work tree ready; the one function for every role."""
+        path = self._path(step.place)
+        git = self.house.doors.git
+        try:
+            with self.house.doors.locks.git():
+                if step.place is Place.WORK:
+                    self._clear_old_work(path, step.commit)
+                    git.add_worktree(path, step.commit, branch=self._branch())
+                else:
+                    git.remove_worktree(path)
+                    git.add_worktree(path, step.commit)
+            if step.seed:
+                git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
+        except GitError as error:
+            return Prepared(trouble=f"no work tree: {error.message}")
+        trouble = self._provision(path)
+        config = self.house.config
+        setup = (*config.bootstrap, *((config.prewarm,) if config.prewarm else ()))
+        return Prepared(trouble=trouble, setup=setup)
+
+    def _clear_old_work(self, path: str, base: str) -> None:
+        """Rescue what an earlier run left at this place and on this branch."""
+        remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+        rescue_branch(self.house, self.dispatch.task_id or "", self.dispatch.run_id, self._branch(), base)
+
+    def _branch(self) -> str:
+        if self.dispatch.spec is None:
+            raise TypeError(f"{self.dispatch.run_id} has no task, so it has no branch")
+        return self.dispatch.spec.worker_branch
+
+    def _provision(self, path: str) -> str:
+        """Copy the provisioned files; both ends must be ignored by git, or nothing is copied."""
+        git, doors = self.house.doors.git, self.house.doors
+        for file in self.house.config.provision_files:
+            data = doors.work.read(file.source)
+            if data is None:
+                if file.required:
+                    return f"provisioned file {file.source} is missing"
+                continue
+            if not git.is_ignored(doors.root, file.source) or not git.is_ignored(path, file.target):
+                return f"provisioned file {file.source} → {file.target} is not ignored by git at both ends"
+            doors.at(path).write(file.target, data, durable=False)
+        return ""
+
+    def _setup(self, step: RunSetup) -> Done:
+        path = self._path(step.place)
+        done = self._run("setup", ("sh", "-c", step.command), path, self._own_env("setup", path), step.attempt)
+        if done.how is not How.EXITED or done.exit_code != 0:
+            return Done(trouble=f"set-up {step.command!r} {_how(done)}; see {self._log('setup', step.attempt)}")
+        dirt = [change.path for change in self.house.doors.git.dirt(path)]
+        if step.place is not Place.WORK and dirt:
+            return Done(trouble=f"set-up {step.command!r} left {dirt[0]}, which git does not ignore")
+        return Done()
+
+    def _clear(self, place: Place) -> Done:
+        path = self._path(place)
+        with self.house.doors.locks.git():
+            if place is Place.WORK:
+                remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+            else:
+                self.house.doors.git.remove_worktree(path)
+        return Done()
+
+    def _restore(self, commit: str, paths: tuple[str, ...]) -> Done:
+        files = self.house.doors.at(self._path(Place.WORK))
+        for path in paths:
+            data = self.house.doors.git.file_at(commit, path)
+            if data is None:
+                files.remove(path)
+            else:
+                files.write(path, data, durable=False)
+        return Done()
+
+    # programs
+
+    def _own_env(self, role: str, place: str, **more: str) -> dict[str, str]:
+        own = {"ROLE": role, "TASK": self.dispatch.task_id or "", "RUN": self.dispatch.run_id, "WORKTREE": place}
+        named = {f"GLUERUN_{name}": value for name, value in (own | more).items()}
+        return of_program(self.house.doors.environ, named, self.house.config.env_allowlist)
+
+    def _log(self, kind: str, attempt: int) -> str:
+        return run_path(self.dispatch.run_id, f"attempts/{attempt}/{self.number:03d}-{kind}.log")
+
+    def _run(self, kind: str, argv: tuple[str, ...], cwd: str, env: dict[str, str], attempt: int) -> ChildDone:
+        """Run a set-up command or a gate as a child, under the gate's time limit."""
+        name = f"{self.number:03d}-{kind}"
+        child = Child(
+            name=name,
+            argv=argv,
+            cwd=cwd,
+            env=env,
+            stdin="",
+            log=self._log(kind, attempt),
+            marker=f"{self.dispatch.run_id}.{self.number}",
+            timeout=self.house.config.gate_timeout_sec,
+            grace=int(self.house.config.kill_grace_sec),
+        )
+        return self._wait(child)
+
+    def _wait(self, child: Child) -> ChildDone:
+        children = self.house.doors.children
+        return children.finished(self.dispatch.run_id, child.name) or children.wait(self.dispatch.run_id, child)
+
+    def _agent(self, step: RunAgent) -> AgentDone:
+        runner = self.house.config.runners.get(self.house.config.runner_of(step.role))
+        if runner is None:
+            return AgentDone(how=How.MISSING, exit_code=127, trouble=f"no runner plays the {step.role}")
+        output = run_path(self.dispatch.run_id, f"outputs/{step.dispatch_id}.json")
+        child = self._agent_child(step, runner, output)
+        done = self.house.doors.children.finished(self.dispatch.run_id, child.name)
+        if done is None:
+            self.house.store.files.write(child.stdin, step.prompt.encode(), durable=False)
+            self.house.store.files.remove(output)
+            done = self.house.doors.children.wait(self.dispatch.run_id, child)
+        answer, error, count = self._answer(output, child.log, step.role)
+        trouble = "" if done.how is How.EXITED and done.exit_code == 0 else f"the {step.role} {_how(done)}"
+        return AgentDone(
+            how=done.how,
+            exit_code=done.exit_code,
+            trouble=trouble,
+            answer=answer,
+            answer_error=error,
+            answers=count,
+            log_ref=child.log,
+        )
+
+    def _agent_child(self, step: RunAgent, runner: RunnerSpec, output: str) -> Child:
+        place = self._path(step.place)
+        doors, config = self.house.doors, self.house.config
+        own = {
+            "GLUERUN_ROLE": step.role.value,
+            "GLUERUN_TASK": self.dispatch.task_id or self.dispatch.node or "",
+            "GLUERUN_RUN": self.dispatch.run_id,
+            "GLUERUN_DISPATCH": step.dispatch_id,
+            "GLUERUN_ATTEMPT": str(step.attempt),
+            "GLUERUN_WORKTREE": place,
+            "GLUERUN_OUTPUT": f"{doors.state_root}/{output}",
+            "GLUERUN_NONCE": step.nonce,
+        }
+        if runner.scenario:
+            own["GLUERUN_SCENARIO"] = _from_root(runner.scenario, doors.root)
+        argv = doors.programs[runner.kind.value] if runner.kind is not RunnerKind.COMMAND else runner.argv
+        return Child(
+            name=f"{self.number:03d}-{step.role}",
+            argv=tuple(_from_root(word, doors.root) if word.startswith(("./", "../")) else word for word in argv),
+            cwd=place,
+            env=of_agent(doors.environ, own, config.env_allowlist, runner),
+            stdin=run_path(self.dispatch.run_id, f"attempts/{step.attempt}/{self.number:03d}-{step.role}-prompt.md"),
+            log=self._log(step.role, step.attempt),
+            marker=step.dispatch_id,
+            timeout=runner.timeout_seconds if step.role is not Role.DECIDER else config.decider_timeout_sec,
+            idle=runner.idle_seconds,
+            grace=int(config.kill_grace_sec),
+        )
+
+    def _answer(self, output: str, log: str, role: Role) -> tuple[object | None, str, int]:
+        """Return an agent's answer, why there is none, and how many it gave; its output file wins."""
+        data = self.house.store.files.read(output)
+        if data is not None and data.strip():
+            try:
+                return codec.decode(data, file="the agent's answer"), "", 1
+            except SchemaError as error:
+                return None, error.message, 0
+        text = self.house.store.files.tail(log, MESSAGE_TAIL).decode("utf-8", "replace")
+        answer, count = answers.last_answer(text, role)
+        return answer, "", count
+
+    # the work
+
+    def _inspect(self, base: str) -> Inspected:
+        git, place = self.house.doors.git, self._path(Place.WORK)
+        try:
+            now = git.snapshot(place, "look")
+            if now is None:
+                return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
+            changes = git.changes(base, now)
+            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if changes else ""
+        except GitError as error:
+            return Inspected(changed=(), diff_sha256="", trouble=error.message)
+        digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
+        hits = tuple(f"{hit.path}:{hit.line}" for hit in secrets.in_patch(patch))
+        return Inspected(changed=tuple(change.path for change in changes), diff_sha256=digest, secrets=hits)
+
+    def _commit(self, step: Commit) -> Committed:
+        git = self.house.doors.git
+        try:
+            head = git.commit_all(self._path(Place.WORK), step.base, step.message)
+            return Committed(head=head, code_tree=git.code_tree(head) if self.dispatch.gate_command else "")
+        except GitError as error:
+            return Committed(trouble=error.message)
+
+    def _gate(self, step: RunGate) -> Gated:
+        """Run the gate in its prepared place; what it says becomes a receipt for exactly this commit."""
+        path = self._path(Place.GATE)
+        done = self._run("gate", ("sh", "-c", step.command), path, self._own_env("gate", path), step.attempt)
+        log = self._log("gate", step.attempt)
+        text = self.house.store.files.read(log) or b""
+        tail = secrets.redacted(text[-LOG_TAIL:].decode("utf-8", "replace"))
+        check = GateCheck(
+            run_id=self.dispatch.run_id,
+            cmd=step.command,
+            exit_code=done.exit_code,
+            result=_gate_verdict(done),
+            log_ref=log,
+            log_sha256=hashlib.sha256(text).hexdigest(),
+            commit=step.commit,
+            code_tree=self.house.doors.git.code_tree(step.commit),
+            gate_sha256=gate_sha256(step.command, self.house.config),
+            duration_ms=done.duration_ms,
+            created_at=self.house.now(),
+            outputs=self._outputs(path),
+            timed_out=done.how is How.TIMED_OUT,
+        )
+        self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
+        trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
+        return Gated(check=check, tail=tail, trouble=trouble)
+
+    def _outputs(self, path: str) -> tuple[DeclaredOutput, ...]:
+        found = []
+        for file in self.house.config.provision_files:
+            data = self.house.doors.at(path).read(file.target)
+            if data is not None:
+                found.append(DeclaredOutput(path=file.target, sha256=hashlib.sha256(data).hexdigest()))
+        return tuple(found)
+
+
+def _gate_verdict(done: ChildDone) -> GateVerdict:
+    if done.how is How.TIMED_OUT:
+        return GateVerdict.RED
+    if done.how is not How.EXITED or done.exit_code in (INCONCLUSIVE, *_NOT_STARTED):
+        return GateVerdict.INCONCLUSIVE
+    return GateVerdict.GREEN if done.exit_code == 0 else GateVerdict.RED
+
+
+def _how(done: ChildDone) -> str:
+    words = {
+        How.EXITED: f"ended with {done.exit_code}",
+        How.KILLED: "was ended from outside, or wrote too much",
+        How.TIMED_OUT: "ran into its time limit",
+        How.IDLE: "was silent for too long",
+        How.MISSING: "is not installed",
+    }
+    return words[done.how]
+
+
+def _from_root(path: str, root: str) -> str:
+    return path if path.startswith("/") else f"{root}/{path}"

@@ -1,0 +1,153 @@
+"""Planners and nodes: a planner is a run like any other; its batch is admitted whole or not at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gluerun.core import batches, prompts_planner
+from gluerun.core.actions import EndPlanner, ImportBatch, Promote, StartPlanner
+from gluerun.core.gates import gate_sha256
+from gluerun.loop.observe import GATES, TASKS
+from gluerun.loop.starting import run_seconds
+from gluerun.records import schema
+from gluerun.records.dispatch import Dispatch, Role
+from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
+from gluerun.records.lease import NodeLease, NodeLeaseStatus
+from gluerun.records.origin import PlannerBackoff
+from gluerun.records.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.world import World
+    from gluerun.loop.house import House
+    from gluerun.loop.report import Notes
+    from gluerun.records.graph import Node
+
+
+def handle(house: House, world: World, action: StartPlanner | ImportBatch | EndPlanner | Promote, notes: Notes) -> bool:
+    """Carry out one step of planning."""
+    match action:
+        case StartPlanner():
+            return _start(house, world, action)
+        case ImportBatch():
+            return _import(house, world, action, notes)
+        case EndPlanner():
+            return _end(house, world, action, notes)
+        case Promote():
+            return _promote(house, world, action)
+
+
+def _node(world: World, name: str) -> Node | None:
+    return next((node for node in world.graph.nodes if node.id == name), None) if world.graph else None
+
+
+def _start(house: House, world: World, action: StartPlanner) -> bool:
+    node = _node(world, action.node)
+    if node is None:
+        return False
+    now, run_id = house.now(), house.new_run()
+    expires = now + timedelta(seconds=run_seconds(house.config, 1))
+    lease = NodeLease(
+        node=node.id,
+        area=node.area,
+        stage=node.stage,
+        layer=node.layer,
+        status=NodeLeaseStatus.PLANNING,
+        run_id=run_id,
+        base_sha=action.base,
+        target_branch=house.config.target_branch,
+        allowed_write_scopes=house.config.areas.get(node.area, ()),
+        started_at=now,
+        updated_at=now,
+        expires_at=expires,
+    )
+    house.store.put_node_lease(lease)
+    house.store.put_dispatch(
+        Dispatch(
+            run_id=run_id,
+            role=Role.PLANNER,
+            batch_id=world.origin_run,
+            target_branch=house.config.target_branch,
+            base_sha=action.base,
+            started_at=now,
+            expires_at=expires,
+            config_sha256=house.config.sha256,
+            node=node.id,
+            prompt=prompts_planner.planner(node, world),
+        )
+    )
+    house.doors.processes.start(run_id)
+    house.tell("l1.dispatch_started", f"{node.id}: {action.reason}", node=node.id, run=run_id)
+    return True
+
+
+def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bool:
+    """Write a batch's task files; the next look admits them. Files that are there already are its own."""
+    texts = batches.numbered(action.batch, action.node, world)
+    for task_id, text in texts.items():
+        house.doors.work.create(f"{TASKS}/{task_id}.md", text.encode())
+    notes.next_task = world.next_task + len(texts)
+    _release(house, world, action.node, NodeLeaseStatus.RELEASED)
+    house.tell("planner.generated", f"{action.node}: {', '.join(texts)}", node=action.node, run=action.run_id)
+    return True
+
+
+def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
+    now = house.now()
+    if action.failed:
+        seconds = house.config.planner_backoff_seconds
+        house.store.put_backoff(
+            PlannerBackoff(
+                failure_class="planner-failed",
+                run_id=action.run_id,
+                node=action.node,
+                log_ref=f"runs/{action.run_id}",
+                started_at=now,
+                until=now + timedelta(seconds=seconds),
+            )
+        )
+        notes.trouble.append(f"the planner of {action.node} failed: {action.reason}")
+    status = NodeLeaseStatus.FAILED if action.failed else NodeLeaseStatus.RELEASED
+    _release(house, world, action.node, status)
+    kind = "planner.failed" if action.failed else "planner.no_tasks"
+    house.tell(kind, f"{action.node}: {action.reason}", node=action.node, run=action.run_id)
+    return True
+
+
+def _release(house: House, world: World, node: str, status: NodeLeaseStatus) -> None:
+    lease = next((one for one in world.node_leases if one.node == node), None)
+    if lease is not None:
+        house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
+        house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
+
+
+def _promote(house: House, world: World, action: Promote) -> bool:
+    """Record a node's completion; its evidence is the set of integrated tasks and the gate on the target."""
+    memory = house.store.memory()
+    tasks = tuple(world.node_tasks.get(action.node, ()))
+    head = world.target_head or ""
+    evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=tasks, head_sha=head)]
+    if house.config.gate_command:
+        evidence.append(
+            GateEvidence(
+                kind="command-log",
+                ref=f"runs/{memory.green_run}" if memory.green_run else "receipt",
+                command=house.config.gate_command,
+                exit_code=0,
+                sha256=gate_sha256(house.config.gate_command, house.config),
+                head_sha=head,
+            )
+        )
+    result = GateResult(
+        node=action.node,
+        status=NodeStatus.PASSED,
+        authoritative=True,
+        evidence_class="task-set",
+        evidence=tuple(evidence),
+        decided_by="gluerun",
+        recorded_at=house.now(),
+        rationale=action.reason,
+    )
+    house.doors.work.write(f"{GATES}/{action.node}.gate-result.json", schema.dump(result))
+    house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
+    return True

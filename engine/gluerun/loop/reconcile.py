@@ -1,0 +1,157 @@
+"""A cycle: for each phase look, think, act, tell. It returns in seconds and is called again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gluerun.core.intake import plan_intake
+from gluerun.core.integration import is_current, plan_integration
+from gluerun.core.launch import plan_launch
+from gluerun.core.plan import plan_cycle, plan_integrating
+from gluerun.core.recovery import plan_recovery
+from gluerun.loop.actuate import actuate
+from gluerun.loop.observe import observe
+from gluerun.loop.report import Notes, line_of, report_of, write_snapshot
+from gluerun.records.origin import Circuit, OriginHolder
+from gluerun.records.record import replace
+from gluerun.records.task import ProofState, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.actions import Action
+    from gluerun.core.plan import Phase
+    from gluerun.core.world import World
+    from gluerun.loop.house import House
+    from gluerun.loop.observe import Look
+    from gluerun.loop.report import CycleReport
+    from gluerun.records.origin import CycleMemory
+    from gluerun.records.task import Task
+
+MODES: dict[str, tuple[Phase, ...]] = {
+    "apply": (plan_intake, plan_recovery),
+    "recover": (plan_recovery,),
+    "drain": (plan_intake, plan_recovery, plan_integrating),
+    "integrate": (plan_recovery, plan_integration),
+    "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
+}
+# A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
+_MAX_ROUNDS = 10_000
+
+
+def plan(house: House) -> CycleReport:
+    """Say what a cycle would do, and change nothing; no lock is taken."""
+    world = observe(house, _origin_run(house)).world
+    lines = [line_of(action) for action in plan_cycle(world)]
+    return replace(report_of(world, "plan", lines, Notes()), quiet=not lines)
+
+
+def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleReport:
+    """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
+    origin_run = _origin_run(house)
+    with house.doors.locks.origin(_holder(house, origin_run)):
+        with house.doors.locks.git():
+            if house.doors.git.finish_landing():
+                house.tell("integration.followed", "a landing that a crash cut in two was finished")
+        notes = Notes()
+        look = observe(house, origin_run)
+        for phase in MODES[mode]:
+            look = _run_phase(house, look, _only(phase, only), notes)
+        _remember(house, look, notes)
+        _count_failures(house, look.world, notes)
+        write_snapshot(house, look.world)
+        house.journal.flush()
+    return report_of(look.world, mode, notes.lines, notes)
+
+
+def is_drained(house: House) -> bool:
+    """Tell whether no run lives and nothing that was accepted still moves."""
+    world = observe(house, _origin_run(house)).world
+    if world.leases or world.node_leases:
+        return False
+    return not _moving(world)
+
+
+def _moving(world: World) -> list[Task]:
+    """Return the accepted tasks that still get somewhere by themselves."""
+    found = []
+    for task in world.tasks:
+        waits = task.proof is not None and task.proof.state is ProofState.WAITING
+        if task.status is not Status.ACCEPTED or not world.config.auto_integrate:
+            continue
+        if not waits or (task.proof and not is_current(task.proof, task, world.target_head)):
+            found.append(task)
+    return found
+
+
+def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
+    """Plan, act, and look again until the phase has nothing left that gets anywhere."""
+    for _ in range(_MAX_ROUNDS):
+        actions = phase(look.world)
+        if not actions:
+            return look
+        progress = False
+        for action in actions:
+            notes.act(action)
+            progress = actuate(house, look.world, action, notes) or progress
+        house.journal.flush()
+        _remember(house, look, notes)
+        look = observe(house, look.world.origin_run)
+        if not progress or phase is plan_launch:
+            return look
+    return look
+
+
+def _only(phase: Phase, task_id: str | None) -> Phase:
+    if task_id is None:
+        return phase
+
+    def filtered(world: World) -> list[Action]:
+        return [action for action in phase(world) if getattr(action, "task_id", task_id) == task_id]
+
+    return filtered
+
+
+def _remember(house: House, look: Look, notes: Notes) -> None:
+    """Write what the next cycle may skip, if it is any different."""
+    before = house.store.memory()
+    after = _memory(look.memory, look.world, notes)
+    if after != before:
+        house.store.put_memory(after)
+
+
+def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
+    node_tasks = dict(memory.node_tasks)
+    for node, ids in notes.node_tasks.items():
+        node_tasks[node] = tuple(dict.fromkeys([*node_tasks.get(node, ()), *ids]))
+    return replace(
+        memory,
+        refused=memory.refused | notes.refused,
+        refusals=memory.refusals | notes.refusals,
+        next_task=max(memory.next_task, world.next_task, notes.next_task),
+        node_tasks=node_tasks,
+        green_head=notes.green_head or memory.green_head,
+        green_run=notes.green_run or memory.green_run,
+    )
+
+
+def _count_failures(house: House, world: World, notes: Notes) -> None:
+    """Keep the breaker's count: durable progress resets it, failures without progress add up."""
+    before = world.circuit.consec_fails if world.circuit else 0
+    after = 0 if notes.has_progressed else before + notes.failures
+    if after != before:
+        house.store.put_circuit(Circuit(consec_fails=after, updated_at=house.now()))
+
+
+def _origin_run(house: House) -> str:
+    return f"ORIGIN-{house.now():%Y%m%dT%H%M%SZ}-{house.doors.clock.pid()}"
+
+
+def _holder(house: House, origin_run: str) -> OriginHolder:
+    now = house.now()
+    return OriginHolder(
+        owner="origin",
+        run_id=origin_run,
+        pid=house.doors.clock.pid(),
+        started_at=now,
+        expires_at=now + timedelta(minutes=60),
+    )

@@ -1,0 +1,114 @@
+"""A detached run: the drive of its role, fed with what its bench answers, until its ending is durable.
+
+Every answer is appended to `steps.ndjson`. When the process was replaced while it waited for a program, the
+drive is started again and fed the kept answers up to where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+
+from gluerun.core import steps
+from gluerun.core.drive import DRIVES
+from gluerun.errors import GluerunError, ImpossibleError, StateError
+from gluerun.loop.bench import Bench
+from gluerun.loop.house import House
+from gluerun.loop.store import run_path
+from gluerun.records import codec
+from gluerun.records.config import Config
+from gluerun.records.dispatch import Ending, Outcome
+from gluerun.records.failure import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.steps import Answered, Step
+    from gluerun.records.dispatch import Dispatch
+
+_STEPS = "steps.ndjson"
+
+
+def perform(house: House, run_id: str) -> Ending:
+    """Do what a run was asked; return its ending, which is durable by then. Safe to call again."""
+    house.doors.processes.sign_in(run_id)
+    dispatch = house.store.dispatch(run_id)
+    if dispatch is None:
+        raise StateError(f"{run_id} has no dispatch", file=run_path(run_id, "dispatch.json"))
+    ending = house.store.ending(run_id)
+    if ending is not None:
+        return ending
+    house = House(house.doors, _config_of(house, run_id))
+    try:
+        ending = _drive(house, dispatch)
+    except GluerunError as error:
+        ending = _broken_off(house, dispatch, error.message)
+    except Exception as error:  # noqa: BLE001 the border of a run: its end must be told, whatever it was
+        trace = traceback.format_exc()
+        house.store.files.write(run_path(run_id, "crash.txt"), trace.encode())
+        ending = _broken_off(house, dispatch, f"a defect of gluerun: {error!r}; see runs/{run_id}/crash.txt")
+    house.store.put_ending(ending)
+    return ending
+
+
+def _drive(house: House, dispatch: Dispatch) -> Ending:
+    kept = _kept(house, dispatch.run_id)
+    bench = Bench(house, dispatch)
+    drive = DRIVES[dispatch.role](dispatch, house.config)
+    number = 0
+    step = next(drive)
+    while True:
+        number += 1
+        answer = kept.get(number) or bench.act(number, step)
+        if number not in kept:
+            _keep(house, dispatch.run_id, number, step, answer)
+        try:
+            step = drive.send(answer)
+        except StopIteration as stop:
+            ending: Ending = stop.value
+            return ending
+
+
+def _config_of(house: House, run_id: str) -> Config:
+    """Return the configuration that this run began with, so that an edit cannot change it under way."""
+    document = house.store.document(run_id, "config.json")
+    if document is None:
+        house.store.put_document(run_id, "config.json", house.config)
+        return house.config
+    return codec.from_wire(Config, document)
+
+
+def _kept(house: House, run_id: str) -> dict[int, Answered]:
+    data = house.store.files.read(run_path(run_id, _STEPS)) or b""
+    found: dict[int, Answered] = {}
+    for line in data.splitlines():
+        document = json.loads(line)
+        found[document["number"]] = codec.from_wire(getattr(steps, document["kind"]), document["answer"])
+    if sorted(found) != list(range(1, len(found) + 1)):
+        raise ImpossibleError(f"{run_id} has lost a step")
+    return found
+
+
+def _keep(house: House, run_id: str, number: int, step: Step, answer: Answered) -> None:
+    document = {
+        "number": number,
+        "step": type(step).__name__,
+        "kind": type(answer).__name__,
+        "answer": codec.to_wire(answer),
+    }
+    house.store.files.append(run_path(run_id, _STEPS), codec.canonical(document) + b"\n")
+
+
+def _broken_off(house: House, dispatch: Dispatch, reason: str) -> Ending:
+    """Return the ending of a run that could not go on."""
+    return Ending(
+        run_id=dispatch.run_id,
+        role=dispatch.role,
+        epoch=dispatch.epoch,
+        outcome=Outcome.FAILED,
+        finished_at=house.now(),
+        tries=house.store.tries_begun(dispatch.run_id),
+        task_id=dispatch.task_id,
+        node=dispatch.node,
+        failure=Failure.WORKER_INFRA,
+        reason=reason,
+    )

@@ -1,0 +1,45 @@
+"""A clock that stands still until a story moves it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+
+class SimClock:
+    """A time of day that is set, a machine that reboots on demand, and tokens that repeat with the seed."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, 12, 0, tzinfo=UTC), *, seed: int = 0) -> None:
+        self.moment = now
+        self.boots = 1
+        self.process = 1000
+        self._seed = seed
+        self._drawn = 0
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC, without microseconds."""
+        return self.moment.astimezone(UTC).replace(microsecond=0)
+
+    def boot_id(self) -> str:
+        """Return an id that changes at every boot of the machine and at no other moment."""
+        return f"boot-{self.boots}"
+
+    def pid(self) -> int:
+        """Return the id of this process."""
+        return self.process
+
+    def token(self, size: int) -> str:
+        """Return *size* bytes as hexadecimal digits: the next ones of this seed."""
+        digits = ""
+        while len(digits) < 2 * size:
+            self._drawn += 1
+            digits += hashlib.sha256(f"{self._seed}:{self._drawn}".encode()).hexdigest()
+        return digits[: 2 * size]
+
+    def tick(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
+        """Let time pass; a negative step is a clock that somebody set back."""
+        self.moment += timedelta(seconds=seconds, minutes=minutes, hours=hours)
+
+    def reboot(self) -> None:
+        """Let the machine boot again."""
+        self.boots += 1

@@ -1,0 +1,202 @@
+"""Files in memory, with a crash at any step and a power loss after any step."""
+
+from __future__ import annotations
+
+from gluerun.errors import GluerunError, StateError
+from gluerun.ports import FileMark
+from gluerun.records.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Fault = Callable[[str], None]
+
+
+@record
+class Operation:
+    """One change that was made: enough to make it again on another machine, or to lose it."""
+
+    verb: str
+    path: str
+    data: bytes = b""
+    new: str = ""
+    durable: bool = True
+
+
+class SimFiles:
+    """Files as one dictionary.
+
+    `fault` is called with `before <verb> <path>` and `after <verb> <path>`; what it raises goes through. A
+    crash (any exception but ours) before a write leaves the half-written temporary that a real one leaves.
+    """
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self.fault = fault
+        self.files: dict[str, bytes] = {}
+        self.log: list[Operation] = []
+        self.free = 1 << 40
+        self._folders: dict[str, FileMark] = {"": FileMark(mtime_ns=0, size=0, inode=1)}
+        self._marks: dict[str, FileMark] = {}
+        self._steps = 1
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
+        if _clean(path) in self._folders:
+            raise StateError(f"cannot read {path}: is a directory", file=path)
+        return self.files.get(path)
+
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
+        self._check_place(path)
+        self._do(Operation(verb="write", path=path, data=bytes(data), durable=durable))
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
+        if _clean(path) in self.files or path in self._folders:
+            return False
+        self._check_place(path)
+        self._do(Operation(verb="create", path=path, data=bytes(data)))
+        return True
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
+        self._check_place(path)
+        self._do(Operation(verb="append", path=path, data=bytes(data)))
+
+    def move(self, path: str, new: str) -> bool:
+        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+        self._check_place(new)
+        if _clean(path) not in self.files:
+            return False
+        self._do(Operation(verb="move", path=path, new=new))
+        return True
+
+    def remove(self, path: str) -> bool:
+        """Remove a file, durably; False if it is not there."""
+        if _clean(path) in self._folders:
+            raise StateError(f"cannot remove {path}: is a directory", file=path)
+        if path not in self.files:
+            return False
+        self._do(Operation(verb="remove", path=path))
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
+        return [name for name in self._list(folder) if not _is_temporary(name)]
+
+    def mark(self, path: str) -> FileMark | None:
+        """Return the mark of a file or folder; None if it is not there."""
+        return self._marks.get(_clean(path)) or self._folders.get(path)
+
+    def free_bytes(self) -> int:
+        """Return the disk space that is left for us."""
+        return self.free
+
+    def sweep(self, folder: str) -> int:
+        """Remove what a crash left half-written directly in *folder*; return how many."""
+        left = [name for name in self._list(folder) if _is_temporary(name)]
+        for name in left:
+            self._do(Operation(verb="remove", path=f"{folder}/{name}" if folder else name))
+        return len(left)
+
+    def power_loss(self, found: Callable[[Operation], bytes | None] = lambda _: None) -> SimFiles:
+        """Return what is on the disk after a power loss right now.
+
+        *found* says, for each write that was never synced, what its file holds (nothing, half, all); None
+        means the file that was there before.
+        """
+        disk = SimFiles()
+        for done in self.log:
+            if done.durable:
+                disk._apply(done)
+            elif (data := found(done)) is not None:
+                disk._apply(Operation(verb="write", path=done.path, data=data))
+        return disk
+
+    def _do(self, wanted: Operation) -> None:
+        name = f"{wanted.verb} {wanted.path}"
+        try:
+            self._call_fault(f"before {name}")
+        except GluerunError:
+            raise  # a full disk, say: the real side leaves nothing behind either
+        except BaseException:
+            self._leave_torn(wanted)
+            raise
+        self._apply(wanted)
+        self.log.append(wanted)
+        self._call_fault(f"after {name}")
+
+    def _call_fault(self, name: str) -> None:
+        if self.fault is not None:
+            self.fault(name)
+
+    def _leave_torn(self, wanted: Operation) -> None:
+        half = wanted.data[: len(wanted.data) // 2]
+        if wanted.verb in {"write", "create"}:
+            folder, name = _split(wanted.path)
+            self._steps += 1
+            torn = f"{folder}/.{name}.{self._steps:012x}.tmp".lstrip("/")
+            self._apply(Operation(verb="write", path=torn, data=half))
+        elif wanted.verb == "append":
+            self._apply(Operation(verb="append", path=wanted.path, data=half))
+
+    def _apply(self, done: Operation) -> None:
+        self._steps += 1
+        match done.verb:
+            case "remove":
+                self.files.pop(done.path, None)
+                self._marks.pop(done.path, None)
+            case "move":
+                self._put(done.new, self.files.pop(done.path, b""), self._marks.pop(done.path, None))
+            case "append":
+                was = self._marks.get(done.path)
+                self._put(done.path, self.files.get(done.path, b"") + done.data, self._next(was))
+            case _:
+                self._put(done.path, done.data, self._next(None))
+        self._touch(_split(done.path)[0])
+
+    def _put(self, path: str, data: bytes, mark: FileMark | None) -> None:
+        self.files[path] = data
+        known = mark or self._next(None)
+        self._marks[path] = FileMark(mtime_ns=known.mtime_ns, size=len(data), inode=known.inode)
+        self._touch(_split(path)[0])
+
+    def _next(self, same: FileMark | None) -> FileMark:
+        inode = same.inode if same is not None else self._steps
+        return FileMark(mtime_ns=self._steps * 1_000_000, size=0, inode=inode)
+
+    def _touch(self, folder: str) -> None:
+        was = self._folders.get(folder)
+        self._folders[folder] = self._next(was)
+        if was is None:
+            self._touch(_split(folder)[0])
+
+    def _list(self, folder: str) -> list[str]:
+        start = f"{_clean(folder)}/" if folder else ""
+        inside = [*self.files, *(known for known in self._folders if known)]
+        return sorted({path[len(start) :].partition("/")[0] for path in inside if path.startswith(start)})
+
+    def _check_place(self, path: str) -> None:
+        if not _clean(path) or path in self._folders:
+            raise StateError(f"cannot write {path}: is a directory", file=path)
+        folder = _split(path)[0]
+        while folder:
+            if folder in self.files:
+                raise StateError(f"cannot write {path}: not a directory", file=path)
+            folder = _split(folder)[0]
+
+
+def _clean(path: str) -> str:
+    if path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise StateError(f"the path {path!r} leaves its folder", "this name was made up by somebody else")
+    return path
+
+
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")

@@ -1,0 +1,442 @@
+"""The repository, simulated side: commits, refs and work trees in memory, crashes where a story wants them.
+
+The object itself is the durable part: a story that raises at a point and goes on with the same object
+sees what a process that died there would have left behind.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from gluerun.errors import GitError
+from gluerun.ports import Change, Landed, Landing, Merge
+from gluerun.records.record import record
+from gluerun.sim.git_model import (
+    FILE,
+    Commit,
+    Tree,
+    commit_id,
+    compare,
+    is_ignored,
+    merge_trees,
+    obstacles,
+    trailers_of,
+    tree_id,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+HEADS = "refs/heads/"
+OURS = "refs/gluerun/"
+HOME = ".worktrees"
+UNSEEN = "docs/orchestration/"
+
+
+class SimTree:
+    """A work tree: its files, what its HEAD is on, and the locks that somebody left in it."""
+
+    def __init__(self, files: Tree, branch: str | None, commit: str | None, *, is_ours: bool) -> None:
+        self.files = files
+        self.branch = branch
+        self.commit = commit
+        self.purpose = branch
+        self.is_ours = is_ours
+        self.locks: set[str] = set()
+        self.in_progress: str = ""
+
+
+@record
+class SimIntent:
+    """A landing on record: until it is forgotten the work trees at *places* are locked."""
+
+    branch: str
+    old: str
+    new: str
+    places: tuple[str, ...]
+
+
+class SimGit:
+    """A repository in memory at *root*, whose own work tree is on *branch* (None: a bare one).
+
+    *fault* is called with the name of every changing operation and `:before` or `:after`.
+    """
+
+    def __init__(
+        self,
+        fault: Callable[[str], None] | None = None,
+        *,
+        root: str = "/sim",
+        branch: str | None = "main",
+    ) -> None:
+        self.root = root
+        self.fault = fault or (lambda _: None)
+        self.trees: dict[str, Tree] = {}
+        self.commits: dict[str, Commit] = {}
+        self.refs: dict[str, str] = {}
+        self.worktrees: dict[str, SimTree] = {}
+        self.branch_locks: set[str] = set()
+        self.remote: dict[str, str] | None = None
+        self.remote_refuses = ""
+        self.intent: SimIntent | None = None
+        if branch is not None:
+            self.worktrees[root] = SimTree({}, branch, None, is_ours=False)
+
+    # What a story does to the world.
+
+    def write(self, place: str, path: str, data: bytes, mode: str = FILE) -> None:
+        """Put a file into a work tree, as an agent or the user would."""
+        self._at(place).files[path] = (mode, data)
+
+    def delete(self, place: str, path: str) -> None:
+        """Remove a file from a work tree."""
+        del self._at(place).files[path]
+
+    def checkout_dirty(self, place: str) -> tuple[str, ...]:
+        """Return the paths of a work tree that are not as its HEAD has them."""
+        return tuple(change.path for change in self.dirt(place))
+
+    def checkout(self, place: str, branch: str | None, commit: str = "") -> None:
+        """Switch a work tree to a branch, or to a commit; changed files are thrown away."""
+        work = self._at(place)
+        ignored = {path: one for path, one in work.files.items() if self._is_left_out(work, path)}
+        work.branch, work.commit = branch, commit or None
+        work.files = {**ignored, **self._head_tree(work)}
+
+    def commit(self, place: str, message: str) -> str:
+        """Commit everything at *place*, as an agent or the user would."""
+        work = self._at(place)
+        if "index.lock" in work.locks or (self.intent and place in self.intent.places):
+            raise GitError("index.lock exists", file=place)
+        head = self._head(work)
+        new = self._store(self._take(work), (head,) if head else (), message)
+        self._move_head(work, new)
+        return new
+
+    # What the door promises.
+
+    def head(self, branch: str) -> str | None:
+        return self.refs.get(HEADS + branch)
+
+    def heads(self, branches: Sequence[str]) -> dict[str, str]:
+        return {branch: self.refs[HEADS + branch] for branch in branches if HEADS + branch in self.refs}
+
+    def commit_of(self, revision: str) -> str | None:
+        if revision in self.commits:
+            return revision
+        names = (revision, HEADS + revision)
+        return next((self.refs[name] for name in names if name in self.refs), None)
+
+    def tree_of(self, commit: str) -> str:
+        return self._commit(commit).tree
+
+    def code_tree(self, commit: str) -> str:
+        tree = self._tree(commit)
+        return tree_id({path: one for path, one in tree.items() if not path.startswith(UNSEEN)})
+
+    def contains(self, commit: str, ancestor: str) -> bool:
+        floor = self._commit(ancestor).order
+        return any(one == ancestor for one in self._ancestors(commit, floor))
+
+    def merge(self, ours: str, theirs: str) -> Merge:
+        known = set(self._ancestors(ours))
+        shared = [one for one in self._ancestors(theirs) if one in known]
+        base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
+        tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
+        return Merge(tree=self._store_tree(tree), conflicts=conflicts)
+
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        self.fault("commit_tree:before")
+        if tree not in self.trees:
+            raise GitError(f"{tree} is no tree")
+        new = self._store(self.trees[tree], tuple(dict.fromkeys(parents)), message)
+        self.fault("commit_tree:after")
+        return new
+
+    def advance(self, branch: str, new: str, old: str) -> bool:
+        self.fault("advance:before")
+        moved = self._swap(branch, new, old)
+        self.fault("advance:after")
+        return moved
+
+    def land(self, branch: str, new: str, old: str) -> Landed:
+        self.finish_landing()
+        self.fault("land:before")
+        places = tuple(place for place, work in self.worktrees.items() if work.branch == branch)
+        before = {} if set(old) == {"0"} else self._tree(old)
+        blocking = sorted(path for place in places for path in self._blocking(place, before, self._tree(new)))
+        if blocking:
+            return Landed(landing=Landing.BLOCKED, paths=tuple(blocking))
+        self.intent = SimIntent(branch=branch, old=old, new=new, places=places)
+        self.fault("land:intended")
+        if not self._swap(branch, new, old):
+            self.intent = None
+            return Landed(landing=Landing.MOVED)
+        self.fault("land:moved")
+        self._follow(self.intent)
+        self.fault("land:after")
+        return Landed(landing=Landing.LANDED)
+
+    def finish_landing(self) -> bool:
+        intent = self.intent
+        if intent is None:
+            return False
+        self.fault("finish_landing:before")
+        now = self.head(intent.branch)
+        if now is not None and now != intent.old and self.contains(now, intent.new):
+            self._follow(intent)
+        self.intent = None
+        self.fault("finish_landing:after")
+        return True
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        return compare(self._tree(old), self._tree(new))
+
+    def patch(self, old: str, new: str, *, limit: int) -> str:
+        before, after = self._tree(old), self._tree(new)
+        text = ""
+        for change in compare(before, after):
+            text += f"diff --git a/{change.path} b/{change.path}\n"
+            for sign, tree in (("-", before), ("+", after)):
+                content = tree.get(change.path, (FILE, b""))[1].decode("utf-8", "replace")
+                text += "".join(f"{sign}{line}\n" for line in content.splitlines())
+        return text if len(text) <= limit else f"{text[:limit]}\n[cut after {limit} characters]\n"
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        found = self._tree(commit).get(path)
+        return None if found is None else found[1]
+
+    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+        self.fault("add_worktree:before")
+        if place in self.worktrees:
+            raise GitError("something stands there already", file=place)
+        files = dict(self._tree(commit))
+        if branch is not None:
+            self.refs[HEADS + branch] = commit
+        self.worktrees[place] = SimTree(files, branch, None if branch else commit, is_ours=True)
+        self.fault("add_worktree:after")
+
+    def remove_worktree(self, place: str) -> None:
+        self.fault("remove_worktree:before")
+        if not posixpath.normpath(place).startswith(f"{self.root}/{HOME}/"):
+            raise GitError(f"only work trees beneath {HOME} are ever removed", file=place)
+        self.worktrees.pop(place, None)
+        self.fault("remove_worktree:after")
+
+    def seed_worktree(self, place: str, tree: str) -> None:
+        self.fault("seed_worktree:before")
+        work = self._at(place)
+        ignored = {path: one for path, one in work.files.items() if self._is_left_out(work, path)}
+        wanted = self._tree(tree)
+        work.files = {**{path: ignored[path] for path in ignored.keys() - wanted.keys()}, **wanted}
+        self.fault("seed_worktree:after")
+
+    def dirt(self, place: str) -> tuple[Change, ...]:
+        work = self._at(place)
+        found = compare(self._head_tree(work), self._take(work))
+        return tuple(Change(path=change.path, status=change.status) for change in found)
+
+    def worktree_head(self, place: str) -> str | None:
+        work = self.worktrees.get(place)
+        return None if work is None else self._head(work)
+
+    def is_ignored(self, place: str, path: str) -> bool:
+        work = self._at(place)
+        return path not in self._head_tree(work) and is_ignored(work.files, path)
+
+    def commit_all(self, place: str, base: str, message: str) -> str:
+        self.fault("commit_all:before")
+        work = self._at(place)
+        if "index.lock" in work.locks:
+            raise GitError("another git works on this work tree", file=place)
+        tree = self._take(work)
+        new = base if tree == self._tree(base) else self._store(tree, (base,), message)
+        self.fault("commit_all:stored")
+        if work.is_ours:
+            work.branch = work.purpose
+        self._move_head(work, new)
+        work.in_progress = ""
+        self.fault("commit_all:after")
+        return new
+
+    def snapshot(self, place: str, message: str) -> str | None:
+        work = self.worktrees.get(place)
+        if work is None:
+            return None
+        self.fault("snapshot:before")
+        head, tree = self._head(work), self._take(work)
+        if head is not None and tree == self._tree(head):
+            return head
+        new = self._store(tree, (head,) if head else (), message)
+        self.fault("snapshot:after")
+        return new
+
+    def keep(self, ref: str, commit: str) -> None:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        self.fault("keep:before")
+        self._commit(commit)
+        self.refs[ref] = commit
+        self.fault("keep:after")
+
+    def kept(self, prefix: str) -> dict[str, str]:
+        stem = prefix.rstrip("/")
+        return {ref: self.refs[ref] for ref in sorted(self.refs) if f"{ref}/".startswith(f"{stem}/")}
+
+    def delete_branch(self, branch: str, old: str) -> bool:
+        self.fault("delete_branch:before")
+        if self.head(branch) != old:
+            return False
+        del self.refs[HEADS + branch]
+        self.fault("delete_branch:after")
+        return True
+
+    def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
+        self.fault("publish:before")
+        old = self.refs.get(ref)
+        tree = dict(self._tree(old)) if old else {}
+        for path, data in files.items():
+            tree.pop(path, None)
+            if data is not None:
+                tree[path] = (FILE, data)
+        new = self._store(tree, (old,) if old else (), message)
+        self.refs[ref] = new
+        self.fault("publish:after")
+        return new
+
+    def published(self, ref: str) -> dict[str, bytes]:
+        commit = self.refs.get(ref)
+        return {path: data for path, (_, data) in self._tree(commit).items()} if commit else {}
+
+    def trailers(self, branch: str, key: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        at = self.head(branch)
+        while at is not None:
+            commit = self.commits[at]
+            for value in trailers_of(commit.message, key):
+                found.setdefault(value, at)
+            at = commit.parents[0] if commit.parents else None
+        return found
+
+    def push(self, branch: str) -> str:
+        self.fault("push:before")
+        if self.remote is None:
+            return ""
+        mine, there = self.head(branch), self.remote.get(branch)
+        if self.remote_refuses:
+            return self.remote_refuses
+        if mine is None:
+            return f"error: there is no branch {branch}"
+        if there is not None and not (there in self.commits and self.contains(mine, there)):
+            return f"! {branch} [rejected] (non-fast-forward)"
+        self.remote[branch] = mine
+        self.fault("push:after")
+        return ""
+
+    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+        self.fault("unlock:before")
+        work, name = self.worktrees.get(place), f"{HEADS}{branch}.lock"
+        removed: list[str] = [lock for lock in ("index.lock", "HEAD.lock") if work is not None and lock in work.locks]
+        if work is not None:
+            work.locks -= set(removed)
+        removed += [name] if name in self.branch_locks else []
+        self.branch_locks.discard(name)
+        self.fault("unlock:after")
+        return tuple(removed)
+
+    # How it is done.
+
+    def _at(self, place: str) -> SimTree:
+        if place not in self.worktrees:
+            raise GitError("this folder is no work tree of the repository", file=place)
+        return self.worktrees[place]
+
+    def _commit(self, commit: str) -> Commit:
+        if commit not in self.commits:
+            raise GitError(f"{commit} is no commit")
+        return self.commits[commit]
+
+    def _tree(self, name: str) -> Tree:
+        return self.trees[name] if name in self.trees else self.trees[self._commit(name).tree]
+
+    def _head(self, work: SimTree) -> str | None:
+        return work.commit if work.branch is None else self.head(work.branch)
+
+    def _head_tree(self, work: SimTree) -> Tree:
+        head = self._head(work)
+        return self._tree(head) if head else {}
+
+    def _is_left_out(self, work: SimTree, path: str) -> bool:
+        return path not in self._head_tree(work) and is_ignored(work.files, path)
+
+    def _take(self, work: SimTree) -> Tree:
+        return {path: one for path, one in work.files.items() if not self._is_left_out(work, path)}
+
+    def _move_head(self, work: SimTree, new: str) -> None:
+        if work.branch is None:
+            work.commit = new
+        else:
+            self.refs[HEADS + work.branch] = new
+
+    def _store_tree(self, tree: Tree) -> str:
+        name = tree_id(tree)
+        self.trees.setdefault(name, dict(tree))
+        return name
+
+    def _store(self, tree: Tree, parents: tuple[str, ...], message: str) -> str:
+        order = 1 + max((self._commit(parent).order for parent in parents), default=0)
+        commit = Commit(tree=self._store_tree(tree), parents=parents, message=message, order=order)
+        name = commit_id(commit.tree, parents, message)
+        self.commits.setdefault(name, commit)
+        return name
+
+    def _ancestors(self, commit: str, floor: int = 0) -> Iterator[str]:
+        """Yield *commit* and its ancestors that are not older than *floor*."""
+        self._commit(commit)
+        seen, waiting = {commit}, [commit]
+        while waiting:
+            one = waiting.pop()
+            yield one
+            for parent in self.commits[one].parents:
+                if parent not in seen and self.commits[parent].order >= floor:
+                    seen.add(parent)
+                    waiting.append(parent)
+
+    def _swap(self, branch: str, new: str, old: str) -> bool:
+        self._commit(new)
+        now = self.head(branch)
+        if now != (None if set(old) == {"0"} else old):
+            return False
+        if f"{HEADS}{branch}.lock" in self.branch_locks:
+            raise GitError(f"the branch {branch} is locked")
+        self.refs[HEADS + branch] = new
+        return True
+
+    def _blocking(self, place: str, before: Tree, after: Tree) -> set[str]:
+        work = self._at(place)
+        if work.in_progress or "index.lock" in work.locks:
+            return {f"{place}/.git/{work.in_progress or 'index.lock'}"}
+        touched = {change.path for change in compare(before, after)}
+        dirty = {path for path in touched if before.get(path) != work.files.get(path)}
+        arriving = [path for path in touched if path in after]
+        return dirty | obstacles(work.files, arriving, touched & before.keys())
+
+    def _follow(self, intent: SimIntent) -> None:
+        """Let the work trees follow path by path; what is neither old nor new is the user's own."""
+        before = {} if set(intent.old) == {"0"} else self._tree(intent.old)
+        now = self.refs[HEADS + intent.branch]
+        after = self._tree(now)
+        for place in intent.places:
+            work = self.worktrees.get(place)
+            if work is None or work.branch != intent.branch:
+                continue
+            for change in compare(before, after):
+                self.fault("land:file")
+                if work.files.get(change.path) != before.get(change.path):
+                    continue
+                if change.path in after:
+                    work.files[change.path] = after[change.path]
+                else:
+                    del work.files[change.path]
+        self.intent = None

@@ -1,0 +1,343 @@
+"""What every way of waiting for a program promises; and what the real waiter is made of."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gluerun.adapters import tree, waiting
+from gluerun.adapters.children import InlineChildren
+from gluerun.errors import StateError
+from gluerun.records import codec
+from gluerun.records.child import Child, ChildDone, How
+from gluerun.records.record import replace
+from gluerun.sim.children import SimChildren
+
+linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
+LIMIT_MIB = 8
+
+# A run's process: it signs in, waits for a child by becoming its waiter, is started again, and tells.
+RUN = """
+import json, os, sys
+from gluerun.adapters.children import WaitingChildren
+from gluerun.adapters.processes import OsProcesses
+from gluerun.records import codec
+from gluerun.records.child import Child
+root, run = sys.argv[1:]
+again = [sys.executable, "-c", os.environ["RUN_CODE"], root, run]
+children = WaitingChildren(f"{root}/state", lambda _: again)
+who = OsProcesses(root, f"{root}/state").sign_in(run)
+done = children.finished(run, "a1")
+life = [os.getpid(), who.start_ticks, os.environ["GLUERUN_PULSE_FD"], done and done.exit_code]
+with open(f"{root}/lives", "a") as lives:
+    lives.write(json.dumps(life) + chr(10))
+if done is None:
+    with open(f"{root}/child.json", "rb") as spec:
+        children.wait(run, codec.from_wire(Child, json.load(spec)))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    os.makedirs(tmp_path / "state/runs/r1")
+    return tmp_path
+
+
+@pytest.fixture
+def inline(folder):
+    return InlineChildren(str(folder / "state"))
+
+
+@pytest.fixture(params=["waiter", "script"])
+def children(request, inline):
+    if request.param == "waiter":
+        return inline
+    return SimChildren(
+        lambda _, child: ChildDone(name=child.name, how=How.EXITED, exit_code=int(child.argv[-1][-1]), duration_ms=5)
+    )
+
+
+def child(code, **changes):
+    argv = ("sh", "-c", code) if isinstance(code, str) else tuple(code)
+    return replace(
+        Child(
+            name="a1",
+            argv=argv,
+            cwd="/",
+            env={"PATH": os.environ["PATH"]},
+            stdin="",
+            log="runs/r1/a1.log",
+            marker=f"dispatch-{os.getpid()}",
+            timeout=60,
+            grace=1,
+        ),
+        **changes,
+    )
+
+
+class TestChildren:
+    def test_what_was_not_waited_for_has_no_answer(self, children):
+        assert children.finished("r1", "a1") is None
+
+    def test_the_answer_is_kept(self, children):
+        done = children.wait("r1", child("exit 3"))
+        assert (done.name, done.how, done.exit_code, done.survivors) == ("a1", How.EXITED, 3, 0)
+        assert children.finished("r1", "a1") == done
+        assert (children.finished("r1", "a2"), children.finished("r2", "a1")) == (None, None)
+
+    def test_a_second_wait_replaces_the_answer(self, children):
+        children.wait("r1", child("exit 3"))
+        children.wait("r1", child("exit 4"))
+        assert children.finished("r1", "a1").exit_code == 4
+
+    def test_each_name_has_its_own_answer(self, children):
+        children.wait("r1", child("exit 3"))
+        children.wait("r1", child("exit 0", name="a2"))
+        assert [children.finished("r1", name).exit_code for name in ("a1", "a2")] == [3, 0]
+
+
+@linux
+class TestWaiter:
+    def test_output_of_both_kinds_is_appended_to_the_log(self, inline, folder):
+        log = folder / "state/runs/r1/a1.log"
+        log.write_text("before\n")
+        inline.wait("r1", child("echo out; echo err >&2"))
+        assert log.read_text() == "before\nout\nerr\n"
+
+    def test_a_large_input_is_delivered_whole(self, inline, folder):
+        text = os.urandom(150_000).hex()
+        (folder / "state/runs/r1/prompt").write_text(text)
+        inline.wait("r1", child("cat", stdin="runs/r1/prompt"))
+        assert (folder / "state/runs/r1/a1.log").read_text() == text
+
+    def test_without_an_input_there_is_nothing_to_read(self, inline):
+        assert inline.wait("r1", child("cat; exit 5")).exit_code == 5
+
+    def test_the_environment_is_exactly_what_was_given_and_the_markers(self, inline, folder, monkeypatch):
+        monkeypatch.setenv("SECRET", "leaks")
+        wanted = child([sys.executable, "-c", "import os; print(dict(os.environ))"], env={"LANG": "C", "Ä": "ö\n\"'"})
+        inline.wait("r1", wanted)
+        code = "import json, os, sys; json.dump(dict(os.environ), sys.stdout)"
+        inline.wait("r1", replace(wanted, argv=(sys.executable, "-I", "-S", "-c", code), log="runs/r1/env"))
+        seen = json.loads((folder / "state/runs/r1/env").read_text())
+        seen.pop("LC_CTYPE", None)  # the interpreter's own
+        assert seen == {**wanted.env, "GLUERUN_RUN": "r1", "GLUERUN_DISPATCH": wanted.marker}
+
+    def test_the_secrets_of_the_environment_do_not_stay_on_the_disk(self, inline, folder):
+        inline.wait("r1", child("true", env={"PATH": os.environ["PATH"], "TOKEN": "s3cret"}))
+        assert os.listdir(folder / "state/runs/r1/children") == ["a1.done.json"]
+
+    def test_the_child_runs_in_its_folder_and_its_own_session(self, inline, folder):
+        inline.wait("r1", child("pwd; echo $$; cut -d' ' -f6 /proc/self/stat", cwd=str(folder)))
+        place, pid, session = (folder / "state/runs/r1/a1.log").read_text().split()
+        assert (place, pid) == (str(folder), session)
+
+    def test_the_child_gets_usual_signals_and_no_other_descriptors(self, inline, folder):
+        inline.wait("r1", child("ls /proc/self/fd; grep -E 'SigBlk|SigIgn' /proc/self/status"))
+        said = (folder / "state/runs/r1/a1.log").read_text().split()
+        assert said == ["0", "1", "2", "3", "SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+
+    @pytest.mark.parametrize(
+        ("code", "number"), [("exit 0", 0), ("exit 200", 200), ("kill -9 $$", -9), ("kill -15 $$", -15)]
+    )
+    def test_exit_codes_and_signals_are_told(self, inline, code, number):
+        done = inline.wait("r1", child(code))
+        assert (done.how, done.exit_code) == (How.EXITED, number)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"argv": ("/no/such/program",)},
+            {"argv": ("no-such-program",)},
+            {"argv": ("/etc/hostname",)},
+            {"cwd": "/no/such"},
+            {"stdin": "/no/such"},
+        ],
+    )
+    def test_what_cannot_be_started_is_missing(self, inline, folder, changes):
+        done = inline.wait("r1", child("true", **changes))
+        assert (done.how, done.exit_code) == (How.MISSING, 127)
+        assert "cannot start" in (folder / "state/runs/r1/a1.log").read_text()
+
+    def test_a_child_that_takes_too_long_is_ended(self, inline):
+        done = inline.wait("r1", child("sleep 60", timeout=1))
+        assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGTERM)
+        assert 900 <= done.duration_ms < 5000
+
+    def test_a_child_that_does_not_listen_is_killed(self, inline):
+        done = inline.wait("r1", child("trap '' TERM; while :; do sleep 0.1; done", timeout=1, grace=0))
+        assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGKILL)
+
+    def test_a_child_may_end_in_its_own_way_within_the_grace(self, inline):
+        done = inline.wait("r1", child("trap 'exit 9' TERM; while :; do sleep 0.05; done", timeout=1, grace=10))
+        assert (done.how, done.exit_code) == (How.TIMED_OUT, 9)
+
+    def test_a_silent_child_is_ended(self, inline):
+        done = inline.wait("r1", child("echo hello; sleep 60", idle=1))
+        assert (done.how, done.duration_ms < 10_000) == (How.IDLE, True)
+
+    def test_a_talking_child_is_not_idle(self, inline):
+        done = inline.wait("r1", child("for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done", idle=1))
+        assert (done.how, done.exit_code) == (How.EXITED, 0)
+
+    def test_a_child_that_writes_without_end_is_ended_and_its_log_cut(self, inline, folder):
+        done = inline.wait("r1", child("while :; do echo 0123456789; done", max_log_bytes=10_000))
+        assert done.how is How.KILLED
+        assert os.stat(folder / "state/runs/r1/a1.log").st_size < 10_200
+
+    def test_what_the_child_leaves_behind_is_ended_and_counted(self, inline):
+        marker = f"left-{os.getpid()}"
+        left = "import os, time\nos.setsid()\nif os.fork(): os._exit(0)\nos.closerange(0, 999)\ntime.sleep(600)"
+        code = f"{sys.executable} -c '{left}' ; (trap '' TERM; while :; do sleep 0.1; done) & exit 0"
+        done = inline.wait("r1", child(code, marker=marker, grace=0))
+        assert (done.how, done.survivors >= 2, tree.carriers("GLUERUN_DISPATCH", marker)) == (
+            How.EXITED,
+            True,
+            [],
+        )
+
+    def test_somebody_with_a_cleared_environment_in_the_child_s_session_is_ended(self, inline, folder):
+        inline.wait("r1", child("env -i sh -c 'echo $$; exec sleep 600' & sleep 0.5; exit 0"))
+        pid = int((folder / "state/runs/r1/a1.log").read_text())
+        assert tree.look(pid) is None
+
+    def test_a_stop_ends_the_tree_and_is_told(self, folder):
+        waiter = _waiter(folder, child("echo here; sleep 600"), [])
+        _until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
+        waiter.send_signal(signal.SIGTERM)
+        assert waiter.wait(20) == 0
+        done = InlineChildren(str(folder / "state")).finished("r1", "a1")
+        assert (done.how, done.exit_code) == (How.KILLED, -signal.SIGTERM)
+
+    def test_a_continuation_that_is_not_there_is_our_bug(self, folder):
+        waiter = _waiter(folder, child("true"), ["/no/such/program"])
+        assert waiter.wait(20) == 70
+        assert InlineChildren(str(folder / "state")).finished("r1", "a1").exit_code == 0
+
+    def test_a_killed_waiter_leaves_no_answer(self, folder):
+        waiter = _waiter(folder, child("echo here; sleep 600"), [])
+        _until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
+        waiter.kill()
+        waiter.wait()
+        assert InlineChildren(str(folder / "state")).finished("r1", "a1") is None
+        assert tree.end_carriers("GLUERUN_DISPATCH", child("").marker, grace=1) == []
+
+    def test_a_waiter_that_fails_is_told(self, inline, folder):
+        (folder / "blocked").write_text("")
+        with pytest.raises(StateError, match="left no record"):
+            inline.wait("r1", child("true", log=str(folder / "blocked/log")))
+
+    def test_what_a_parent_ignored_changes_nothing(self, folder):
+        def ignore():
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_IGN)
+
+        waiter = _waiter(folder, child("grep SigIgn /proc/self/status; kill -TERM $$"), [], preexec_fn=ignore)
+        assert waiter.wait(20) == 0
+        assert InlineChildren(str(folder / "state")).finished("r1", "a1").exit_code == -signal.SIGTERM
+        assert (folder / "state/runs/r1/a1.log").read_text().split() == ["SigIgn:", "0" * 16]
+
+    def test_a_stop_of_a_waiter_whose_parent_ignored_stops_is_heard(self, folder):
+        def ignore():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+        waiter = _waiter(folder, child("echo here; sleep 600"), [], preexec_fn=ignore)
+        _until(lambda: _has_spoken(folder))
+        waiter.terminate()
+        assert waiter.wait(20) == 0
+        assert InlineChildren(str(folder / "state")).finished("r1", "a1").how is How.KILLED
+
+    def test_an_environment_that_is_no_utf8_is_passed_on(self, inline, folder):
+        env = {"PATH": os.environ["PATH"], "ODD": os.fsdecode(b"\xff\xfe")}
+        inline.wait("r1", child('printf %s "$ODD"', env=env))
+        assert (folder / "state/runs/r1/a1.log").read_bytes() == b"\xff\xfe"
+
+    def test_an_interrupted_wait_ends_the_tree_first(self, inline, folder):
+        wanted = child("echo here; sleep 600")
+        code = (
+            "import json, sys\nfrom gluerun.adapters.children import InlineChildren\n"
+            "from gluerun.records import codec\nfrom gluerun.records.child import Child\n"
+            "InlineChildren(sys.argv[1]).wait('r1', codec.from_wire(Child, json.load(sys.stdin)))"
+        )
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(folder / "state")],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+        )
+        process.stdin.write(codec.encode(wanted))
+        process.stdin.close()
+        _until(lambda: _has_spoken(folder))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT
+        assert tree.carriers("GLUERUN_DISPATCH", wanted.marker) == []
+        assert inline.finished("r1", "a1").how is How.KILLED
+
+    @pytest.mark.parametrize("text", ['{"a": [1, -2.5, "x\\u00e9\\n", null, true]}\n', "[]", '  ["a"]'])
+    def test_the_small_reader_reads_json(self, text):
+        assert waiting.parse(text.encode()) == json.loads(text)
+
+    def test_the_process_that_goes_on_is_the_same_and_keeps_the_pulse(self, folder):
+        assert _story(folder, child("exit 3")) == 0
+        lives = [json.loads(line) for line in (folder / "lives").read_text().splitlines()]
+        assert [life[3] for life in lives] == [None, 3]
+        assert lives[0][:3] == lives[1][:3]
+
+    def test_the_pulse_is_held_while_the_waiter_waits_and_by_the_child_too(self, folder):
+        code = "flock -n state/runs/r1/pulse true && echo free || echo held\n"
+        code += "ls -l /proc/self/fd | grep -c 'pulse$'"
+        assert _story(folder, child(code, cwd=str(folder))) == 0
+        assert (folder / "state/runs/r1/a1.log").read_text().split() == ["held", "1"]
+
+    def test_a_waiting_process_is_small(self, folder, capsys):
+        figures = []
+        for _ in range(2):  # the first one may have to compile
+            waiter = _waiter(folder, child("echo here; sleep 600"), [])
+            _until(lambda: _has_spoken(folder))
+            with open(f"/proc/{waiter.pid}/smaps_rollup") as rollup:
+                lines = dict(line.split(":") for line in rollup.read().splitlines()[1:])
+            figures = [int(lines[key].split()[0]) / 1024 for key in ("Pss", "Private_Dirty", "Rss")]
+            waiter.terminate()
+            waiter.wait(20)
+            (folder / "state/runs/r1/a1.log").unlink()
+        with capsys.disabled():
+            print("\nwaiter: PSS {:.1f} MiB, private {:.1f} MiB, RSS {:.1f} MiB".format(*figures))
+        assert figures[0] <= LIMIT_MIB
+
+    def test_a_waiting_process_imports_next_to_nothing(self):
+        code = "import sys; sys.path.append(sys.argv[1]); import gluerun.adapters.waiting; print(*sys.modules)"
+        root = os.path.dirname(os.path.dirname(os.path.dirname(waiting.__file__)))
+        loaded = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", code, root], capture_output=True, text=True, check=True
+        )
+        heavy = {"json", "signal", "enum", "re", "subprocess", "typing", "ctypes", "threading", "collections"}
+        assert heavy & set(loaded.stdout.split()) == set()
+
+
+def _has_spoken(folder):
+    log = folder / "state/runs/r1/a1.log"
+    return log.exists() and log.stat().st_size > 0
+
+
+def _waiter(folder, wanted, then, **more):
+    argv = InlineChildren(str(folder / "state"))._records.waiter("r1", wanted, then)
+    return subprocess.Popen(argv, start_new_session=True, stderr=subprocess.DEVNULL, **more)
+
+
+def _story(folder, wanted):
+    (folder / "child.json").write_bytes(codec.encode(wanted))
+    path = os.pathsep.join(path for path in sys.path if path)
+    env = {**os.environ, "PYTHONPATH": path, "RUN_CODE": RUN, "GLUERUN_RUN": "r1"}
+    return subprocess.run([sys.executable, "-c", RUN, str(folder), "r1"], env=env, timeout=60, check=False).returncode
+
+
+def _until(happened, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)

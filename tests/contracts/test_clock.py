@@ -1,0 +1,49 @@
+"""What every clock promises."""
+
+from datetime import UTC
+
+import pytest
+
+from gluerun.adapters.clock import MachineClock
+from gluerun.sim.clock import SimClock
+
+
+@pytest.fixture(params=[MachineClock, SimClock])
+def clock(request):
+    return request.param()
+
+
+class TestClock:
+    def test_tells_utc_to_the_second(self, clock):
+        assert (clock.now().tzinfo, clock.now().microsecond) == (UTC, 0)
+
+    def test_the_boot_id_stays(self, clock):
+        assert clock.boot_id() == clock.boot_id() != ""
+
+    def test_the_pid_stays(self, clock):
+        assert clock.pid() == clock.pid() > 1
+
+    @pytest.mark.parametrize("size", [1, 16, 40])
+    def test_a_token_has_the_size_that_was_asked_for(self, clock, size):
+        assert len(bytes.fromhex(clock.token(size))) == size
+
+    def test_no_two_tokens_are_alike(self, clock):
+        assert len({clock.token(8) for _ in range(200)}) == 200
+
+
+def test_simulated_time_moves_only_when_told():
+    clock = SimClock()
+    before = clock.now()
+    clock.tick(minutes=2, seconds=0.4)
+    assert (clock.now() - before).total_seconds() == 120
+
+
+def test_simulated_tokens_repeat_with_the_seed():
+    assert SimClock(seed=7).token(32) == SimClock(seed=7).token(32) != SimClock(seed=8).token(32)
+
+
+def test_a_simulated_reboot_changes_the_boot_id():
+    clock = SimClock()
+    before = clock.boot_id()
+    clock.reboot()
+    assert clock.boot_id() != before

@@ -1,0 +1,394 @@
+"""What every store of files promises; and what only a real disk can break."""
+
+import errno
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gluerun.adapters.files import DiskFiles
+from gluerun.errors import StateError
+from gluerun.sim.files import Operation, SimFiles
+
+
+@pytest.fixture(params=["disk", "memory"])
+def files(request, tmp_path):
+    return DiskFiles(str(tmp_path / "root")) if request.param == "disk" else SimFiles()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return DiskFiles(str(tmp_path / "root"))
+
+
+class TestFiles:
+    def test_what_is_not_there_is_none(self, files):
+        assert (files.read("a"), files.read("a/b"), files.mark("a"), files.names("a")) == (
+            None,
+            None,
+            None,
+            [],
+        )
+
+    @pytest.mark.parametrize("durable", [True, False])
+    def test_reads_what_was_written(self, files, durable):
+        files.write("runs/r1/x.json", b"one", durable=durable)
+        files.write("runs/r1/x.json", b"", durable=durable)
+        files.write("runs/r1/x.json", b"two" * 500_000, durable=durable)
+        assert files.read("runs/r1/x.json") == b"two" * 500_000
+
+    def test_create_puts_once(self, files):
+        assert files.create("inbox/o.json", b"first")
+        assert not files.create("inbox/o.json", b"second")
+        assert files.read("inbox/o.json") == b"first"
+        assert files.names("inbox") == ["o.json"]
+
+    def test_create_does_not_replace_a_folder(self, files):
+        files.write("a/b", b"")
+        assert not files.create("a", b"x")
+
+    def test_append_adds_at_the_end(self, files):
+        files.append("log/events.ndjson", b"1\n")
+        files.append("log/events.ndjson", b"2\n")
+        assert files.read("log/events.ndjson") == b"1\n2\n"
+
+    def test_move_replaces_and_makes_the_folder(self, files):
+        files.write("live/t.json", b"t")
+        files.write("archive/00/old.json", b"old")
+        assert files.move("live/t.json", "archive/01/t.json")
+        assert files.move("archive/01/t.json", "archive/00/old.json")
+        assert (files.names("live"), files.read("archive/00/old.json")) == ([], b"t")
+
+    def test_move_of_nothing_says_so(self, files):
+        assert not files.move("a", "b/c")
+        assert files.read("b/c") is None
+
+    def test_remove_says_whether_it_was_there(self, files):
+        files.write("a/b", b"")
+        assert (files.remove("a/b"), files.remove("a/b"), files.remove("c/d"), files.names("a")) == (
+            True,
+            False,
+            False,
+            [],
+        )
+
+    def test_names_are_sorted_and_know_folders(self, files):
+        for path in ("q/b", "q/a", "q/c/d", "q/.hidden", "top"):
+            files.write(path, b"")
+        assert files.names("q") == [".hidden", "a", "b", "c"]
+        assert files.names("") == ["q", "top"]
+
+    def test_names_in_a_file_are_none(self, files):
+        files.write("a", b"")
+        assert files.names("a") == []
+
+    def test_a_mark_changes_with_every_replacement_even_of_the_same_size(self, files):
+        marks = set()
+        for data in (b"aaaa", b"bbbb", b"aaaa"):
+            files.write("a/x", data)
+            marks.add(files.mark("a/x"))
+        assert len(marks) == 3
+        assert files.mark("a/x").size == 4
+        assert files.mark("a/x") == files.mark("a/x")
+
+    def test_a_folder_has_a_mark(self, files):
+        files.write("a/x", b"")
+        assert files.mark("a") is not None
+
+    @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a/..", "a\0b"])
+    def test_paths_that_leave_the_root_are_refused(self, files, path):
+        for attempt in (
+            files.read,
+            files.mark,
+            files.remove,
+            files.names,
+            lambda bad: files.write(bad, b""),
+            lambda bad: files.create(bad, b""),
+            lambda bad: files.append(bad, b""),
+            lambda bad: files.move(bad, "x"),
+            lambda bad: files.move("x", bad),
+        ):
+            with pytest.raises(StateError):
+                attempt(path)
+
+    def test_a_folder_is_not_a_file(self, files):
+        files.write("a/b/c", b"")
+        for attempt in (files.read, files.remove, lambda path: files.write(path, b"")):
+            with pytest.raises(StateError):
+                attempt("a/b")
+        assert files.names("a") == ["b"]
+
+    def test_a_file_is_not_a_folder(self, files):
+        files.write("a", b"")
+        with pytest.raises(StateError):
+            files.write("a/b", b"")
+        assert files.read("a/b") is None
+
+    def test_sweep_of_a_clean_folder_finds_nothing(self, files):
+        files.write("a/x", b"")
+        assert (files.sweep("a"), files.sweep("none"), files.names("a")) == (0, 0, ["x"])
+
+    def test_free_space_is_known(self, files):
+        assert files.free_bytes() > 0
+
+
+class TestDiskFiles:
+    @pytest.mark.parametrize("step", ["fsync", "rename"])
+    def test_a_crash_before_the_name_leaves_the_old_file_and_something_to_sweep(self, disk, step):
+        disk.write("a/x", b"old")
+        code = (
+            "import os, signal, sys\n"
+            "from gluerun.adapters.files import DiskFiles\n"
+            f"os.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "DiskFiles(sys.argv[1]).write('a/x', b'new')\n"
+        )
+        assert _python(code, disk.root).returncode == -signal.SIGKILL
+        assert (disk.read("a/x"), disk.names("a"), len(os.listdir(f"{disk.root}/a"))) == (b"old", ["x"], 2)
+        assert (disk.sweep("a"), os.listdir(f"{disk.root}/a")) == (1, ["x"])
+
+    def test_a_reader_never_sees_a_torn_file(self, disk):
+        disk.write("x", b"0" * 100_000)
+        writer = multiprocessing.get_context("fork").Process(target=_write_often, args=(disk.root, b"12", 150))
+        writer.start()
+        seen = set()
+        while writer.is_alive():
+            data = disk.read("x")
+            seen.add((len(data), len(set(data))))
+        writer.join()
+        assert (seen, writer.exitcode) == ({(100_000, 1)}, 0)
+
+    def test_two_writers_of_one_file_and_a_sweeper_do_not_disturb_each_other(self, disk):
+        context = multiprocessing.get_context("fork")
+        writers = [context.Process(target=_write_often, args=(disk.root, letter, 100)) for letter in (b"1", b"2")]
+        for writer in writers:
+            writer.start()
+        while any(writer.is_alive() for writer in writers):
+            disk.sweep("")
+        for writer in writers:
+            writer.join()
+        assert [writer.exitcode for writer in writers] == [0, 0]
+        assert len(set(disk.read("x"))) == 1
+        assert os.listdir(disk.root) == ["x"]
+
+    def test_many_creators_have_one_winner(self, disk):
+        context = multiprocessing.get_context("fork")
+        with context.Pool(4) as pool:
+            won = pool.starmap(_create, [(disk.root, n) for n in range(40)])
+            pool.close()
+            pool.join()
+        assert sum(won) == 1
+        assert disk.read("once") == str(won.index(True)).encode()
+        assert os.listdir(disk.root) == ["once"]
+
+    def test_appends_of_two_writers_stay_whole(self, disk):
+        context = multiprocessing.get_context("fork")
+        writers = [context.Process(target=_append_often, args=(disk.root, letter)) for letter in (b"1", b"2")]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert set(disk.read("log").splitlines()) == {b"1" * 3000, b"2" * 3000}
+
+    @pytest.mark.parametrize("verb", ["write", "create", "append"])
+    def test_a_limit_on_file_sizes_leaves_nothing_half_written(self, disk, verb):
+        # The kernel stops such a write in the middle, exactly as a full disk does.
+        disk.append("a/log", b"before\n")
+        path = "a/log" if verb == "append" else "a/new"
+        code = (
+            "import resource, sys\n"
+            "from gluerun.adapters.files import DiskFiles\n"
+            "from gluerun.errors import StateError\n"
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, {resource.RLIM_INFINITY}))\n"
+            "try:\n"
+            f"    DiskFiles(sys.argv[1]).{verb}({path!r}, b'x' * 100_000)\n"
+            "except StateError as error:\n"
+            "    sys.exit(0 if error.hint and error.file else 3)\n"
+        )
+        done = _python(code, disk.root)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (os.listdir(f"{disk.root}/a"), disk.read("a/log")) == (["log"], b"before\n")
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO, errno.EDQUOT])
+    @pytest.mark.parametrize("step", ["write", "fsync", "rename"])
+    def test_a_refusal_of_the_system_is_one_sentence_with_a_hint(self, disk, monkeypatch, number, step):
+        disk.write("a/x", b"old")
+
+        def refuse(*_):
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patched, pytest.raises(StateError) as caught:
+            patched.setattr(os, step, refuse)
+            disk.write("a/x", b"new")
+        assert os.strerror(number).lower() in caught.value.message
+        assert caught.value.hint
+        assert "\n" not in caught.value.message
+        assert (disk.read("a/x"), os.listdir(f"{disk.root}/a")) == (b"old", ["x"])
+
+    def test_a_full_disk_leaves_the_old_file(self, tmp_path):
+        place = tmp_path / "small"
+        place.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip("no right to mount a small file system here")
+        try:
+            small = DiskFiles(str(place))
+            small.write("a/x", b"old")
+            with pytest.raises(StateError, match="no space left"):
+                small.write("a/x", b"new" * 100_000)
+            assert (small.read("a/x"), os.listdir(place / "a")) == (b"old", ["x"])
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+
+    def test_a_folder_without_the_right_to_write_is_named(self, disk, tmp_path):
+        disk.write("a/x", b"old")
+        os.chmod(f"{disk.root}/a", 0o555)
+        for folder in (tmp_path, *tmp_path.parents[:2], disk.root):
+            os.chmod(folder, 0o755)
+        code = (
+            "import os, sys\n"
+            "from gluerun.adapters.files import DiskFiles\n"
+            "from gluerun.errors import StateError\n"
+            "os.getuid() or os.setuid(65534)\n"
+            "try:\n"
+            "    DiskFiles(sys.argv[1]).write('a/x', b'new')\n"
+            "except StateError as error:\n"
+            "    print(error.message, error.hint, sep='\\n')\n"
+        )
+        said = _python(code, disk.root).stdout.decode().splitlines()
+        os.chmod(f"{disk.root}/a", 0o755)
+        assert said == [
+            "cannot write a/x: permission denied",
+            "give this user the right to write there, then run it again",
+        ]
+
+    def test_a_replaced_file_keeps_its_mode(self, disk):
+        disk.write("run.sh", b"1")
+        os.chmod(f"{disk.root}/run.sh", 0o755)
+        disk.write("run.sh", b"2")
+        assert os.stat(f"{disk.root}/run.sh").st_mode & 0o777 == 0o755
+
+    def test_a_private_store_is_for_its_owner_only(self, tmp_path):
+        DiskFiles(str(tmp_path), mode=0o600).write("secret", b"")
+        assert os.stat(tmp_path / "secret").st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize(("durable", "synced"), [(True, ["file", "folder"]), (False, [])])
+    def test_only_durable_writes_wait_for_the_disk(self, disk, monkeypatch, durable, synced):
+        disk.write("a/x", b"")
+        calls = []
+        real = os.fsync
+
+        def spy(handle):
+            calls.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+            real(handle)
+
+        monkeypatch.setattr(os, "fsync", spy)
+        disk.write("a/x", b"new", durable=durable)
+        assert calls == synced
+
+
+class TestSimFiles:
+    def test_a_crash_before_a_write_leaves_a_temporary_that_is_swept(self):
+        files = SimFiles()
+        files.write("a/x", b"old")
+        files.fault = _crash_at(1)
+        with pytest.raises(KeyboardInterrupt):
+            files.write("a/x", b"new")
+        files.fault = None
+        assert (files.read("a/x"), files.names("a"), files.sweep("a"), files.sweep("a")) == (
+            b"old",
+            ["x"],
+            1,
+            0,
+        )
+
+    def test_a_crash_after_a_write_leaves_the_new_file(self):
+        files = SimFiles(_crash_at(2))
+        with pytest.raises(KeyboardInterrupt):
+            files.write("a/x", b"new")
+        assert (files.read("a/x"), files.sweep("a")) == (b"new", 0)
+
+    def test_a_crash_in_an_append_tears_the_tail(self):
+        files = SimFiles()
+        files.append("log", b"one\n")
+        files.fault = _crash_at(1)
+        with pytest.raises(KeyboardInterrupt):
+            files.append("log", b"two\n")
+        assert files.read("log") == b"one\ntw"
+
+    def test_every_change_asks_before_and_after(self):
+        asked = []
+        files = SimFiles(asked.append)
+        files.write("a", b"")
+        files.create("b", b"")
+        files.append("c", b"")
+        files.move("a", "d")
+        files.remove("d")
+        verbs = ["write a", "create b", "append c", "move a", "remove d"]
+        assert asked == [f"{when} {verb}" for verb in verbs for when in ("before", "after")]
+
+    def test_a_refused_write_leaves_nothing(self):
+        def full(_):
+            raise StateError("no space left")
+
+        files = SimFiles(full)
+        with pytest.raises(StateError):
+            files.write("a/x", b"new")
+        assert (files.names("a"), files.sweep("a")) == ([], 0)
+
+    def test_a_power_loss_takes_what_was_never_synced(self):
+        files = SimFiles()
+        files.write("status", b"old")
+        files.write("status", b"new", durable=False)
+        files.write("lease", b"l")
+        files.move("lease", "archive/lease")
+        assert files.power_loss().files == {"status": b"old", "archive/lease": b"l"}
+        assert files.power_loss(lambda _: b"").files["status"] == b""
+        assert files.power_loss(lambda lost: lost.data).files == files.files
+
+    def test_the_log_tells_each_change(self):
+        files = SimFiles()
+        files.write("a", b"1", durable=False)
+        files.move("a", "b")
+        assert files.log == [
+            Operation(verb="write", path="a", data=b"1", durable=False),
+            Operation(verb="move", path="a", new="b"),
+        ]
+
+
+def _crash_at(step):
+    seen = []
+
+    def fault(name):
+        seen.append(name)
+        if len(seen) == step:
+            raise KeyboardInterrupt
+
+    return fault
+
+
+def _python(code, *args):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, check=False, env=env)
+
+
+def _write_often(root, letters, times):
+    for turn in range(times):
+        letter = letters[turn % len(letters)]
+        DiskFiles(root).write("x", bytes([letter]) * 100_000, durable=False)
+
+
+def _append_often(root, letter):
+    for _ in range(60):
+        DiskFiles(root).append("log", letter * 3000 + b"\n")
+
+
+def _create(root, number):
+    time.sleep(0)
+    return DiskFiles(root).create("once", str(number).encode())

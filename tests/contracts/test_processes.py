@@ -1,0 +1,387 @@
+"""What every table of processes promises; and what real processes do to escape it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gluerun.adapters import locks, tree
+from gluerun.adapters.processes import OsProcesses
+from gluerun.errors import BusyError, StateError
+from gluerun.ports import Life
+from gluerun.sim.clock import SimClock
+from gluerun.sim.processes import SimProcesses
+
+linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
+
+# A wrapper that signs in, may start a child, and lives until the file `go` stands in its folder.
+WRAPPER = """
+import os, subprocess, sys, time
+from gluerun.adapters.processes import OsProcesses
+root, run, mode = sys.argv[1:]
+folder = f"{root}/state/runs/{run}"
+pulse = []
+if mode == "mute":
+    time.sleep(600)
+OsProcesses(root, f"{root}/state").sign_in(run)
+child = None
+if mode == "pulse":
+    child = subprocess.Popen(["sleep", "600"], env={}, pass_fds=[int(os.environ["GLUERUN_PULSE_FD"])])
+elif mode == "marker":
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+elif mode == "deaf":
+    code = "trap '' TERM HUP; touch deaf; while :; do sleep 0.1; done"
+    child = subprocess.Popen(["sh", "-c", code], cwd=folder)
+elif mode == "daemon":
+    code = (
+        "import os, time\\nos.setsid()\\n"
+        "if os.fork(): os._exit(0)\\nos.setsid()\\n"
+        "if os.fork(): os._exit(0)\\nos.closerange(0, 1000)\\n"
+        "open('daemon', 'w').close()\\ntime.sleep(600)\\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=folder, start_new_session=False)
+elif mode == "bare":
+    code = "import os, time\\nopen('bare', 'w').close()\\ntime.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env={}, start_new_session=True)
+open(f"{folder}/ready", "w").close()
+while not os.path.exists(f"{folder}/go"):
+    time.sleep(0.01)
+os._exit(0)
+"""
+
+
+class RealStage:
+    """Real processes, and the hands that do to them what a story can do to simulated ones."""
+
+    def __init__(self, root):
+        self.root = str(root)
+        self.mode = "plain"
+        self.pids = {}
+        self.processes = OsProcesses(
+            self.root,
+            f"{self.root}/state",
+            lambda run: [sys.executable, "-c", WRAPPER, self.root, run, self.mode],
+            patience=0.5,
+        )
+
+    def prepare(self, run):
+        os.makedirs(self.folder(run))
+
+    def start(self, run, mode="plain"):
+        self.mode = mode
+        self.prepare(run)
+        self.pids[run] = self.processes.start(run)
+        return self.pids[run]
+
+    def settle(self, run):
+        until(lambda: os.path.exists(f"{self.folder(run)}/ready"))
+
+    def finish(self, run):
+        self.settle(run)
+        self.touch(run, "go")
+        until(lambda: tree.look(self.pids[run]) is None)
+
+    def crash(self, run):
+        self.settle(run)
+        self.kill(run)
+
+    def orphan(self, run):
+        self.finish(run)
+        self.keeper = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run})
+        handle = os.open(f"{self.folder(run)}/pulse", os.O_RDWR)
+        assert locks.take(handle, 5)
+        os.set_inheritable(handle, True)
+        self.holder = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run}, pass_fds=[handle])
+        os.close(handle)
+
+    def kill(self, run):
+        os.kill(self.pids[run], signal.SIGKILL)
+        until(lambda: tree.look(self.pids[run]) is None)
+
+    def touch(self, run, name):
+        with open(f"{self.folder(run)}/{name}", "w"):
+            pass
+
+    def folder(self, run):
+        return f"{self.root}/state/runs/{run}"
+
+    def close(self):
+        for run in os.listdir(f"{self.root}/state/runs"):
+            self.processes.end(run, grace=0)
+        for name in ("keeper", "holder"):
+            if hasattr(self, name):
+                getattr(self, name).wait()
+        self.processes.reap()
+        pulse = os.environ.pop("GLUERUN_PULSE_FD", "")
+        if pulse:
+            os.close(int(pulse))
+
+
+class SimStage:
+    """The same hands on simulated processes."""
+
+    def __init__(self):
+        self.processes = SimProcesses(SimClock())
+        self.start = self.processes.start
+        self.finish = self.processes.finish
+        self.crash = self.processes.crash
+        self.orphan = self.processes.orphan
+
+    def prepare(self, run):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def real(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    os.makedirs(tmp_path / "state/runs")
+    stage = RealStage(tmp_path)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(params=["kernel", "memory"])
+def stage(request):
+    if request.param == "kernel":
+        return request.getfixturevalue("real")
+    return SimStage()
+
+
+class TestProcesses:
+    def test_a_run_that_never_was_is_dead(self, stage):
+        assert stage.processes.life("none") is Life.DEAD
+        assert stage.processes.end("none", grace=0)
+
+    def test_a_started_run_is_alive_from_the_first_moment(self, stage):
+        assert stage.start("r1") > 1
+        assert stage.processes.life("r1") is Life.ALIVE
+        assert stage.processes.life("r2") is Life.DEAD
+
+    def test_a_run_that_ended_is_dead(self, stage):
+        stage.start("r1")
+        stage.finish("r1")
+        assert stage.processes.life("r1") is Life.DEAD
+
+    def test_a_run_that_crashed_is_dead(self, stage):
+        stage.start("r1")
+        stage.crash("r1")
+        assert stage.processes.life("r1") is Life.DEAD
+
+    def test_a_tree_without_its_wrapper_is_orphaned_until_it_is_ended(self, stage):
+        stage.start("r1")
+        stage.orphan("r1")
+        assert stage.processes.life("r1") is Life.ORPHANED
+        with pytest.raises(BusyError):
+            stage.processes.sign_in("r1")
+        assert stage.processes.end("r1", grace=0.2)
+        assert stage.processes.life("r1") is Life.DEAD
+
+    def test_ending_one_run_spares_the_others(self, stage):
+        stage.start("r1")
+        stage.start("r10")
+        assert stage.processes.end("r1", grace=0.2)
+        assert (stage.processes.life("r1"), stage.processes.life("r10")) == (Life.DEAD, Life.ALIVE)
+
+    def test_signing_in_twice_changes_nothing(self, stage):
+        stage.prepare("mine")
+        who = stage.processes.sign_in("mine")
+        assert stage.processes.sign_in("mine") == who
+        assert stage.processes.life("mine") is Life.ALIVE
+
+
+@linux
+class TestOsProcesses:
+    def test_the_identity_is_that_of_the_wrapper(self, real):
+        pid = real.start("r1")
+        real.settle("r1")
+        with open(f"{real.folder('r1')}/identity.json") as stored:
+            document = json.load(stored)
+        assert (document["pid"], document["schema"]) == (pid, "gluerun.orchestration.identity.v0")
+        assert document["bootId"] == tree.boot_id()
+
+    @pytest.mark.parametrize("mode", ["pulse", "marker", "daemon"])
+    def test_a_wrapper_killed_while_somebody_of_its_tree_lives_leaves_orphans(self, real, mode):
+        real.start("r1", mode)
+        real.settle("r1")
+        if mode == "daemon":
+            until(lambda: os.path.exists(f"{real.folder('r1')}/daemon"))
+        real.kill("r1")
+        assert real.processes.life("r1") is Life.ORPHANED
+        assert real.processes.end("r1", grace=1)
+        assert real.processes.life("r1") is Life.DEAD
+
+    @pytest.mark.parametrize("mode", ["pulse", "marker", "daemon", "deaf", "bare", "mute"])
+    def test_nobody_of_a_living_tree_survives_its_end(self, real, mode):
+        before = set(tree.table())
+        real.start("r1", mode)
+        if mode != "mute":
+            real.settle("r1")
+        if mode in {"daemon", "deaf", "bare"}:
+            until(lambda: os.path.exists(f"{real.folder('r1')}/{mode}"))
+        assert real.processes.end("r1", grace=0.3)
+        left = [pid for pid in set(tree.table()) - before if _runs_in(pid, real.root)]
+        assert left == []
+        assert real.processes.life("r1") is Life.DEAD
+
+    def test_a_wrapper_that_has_not_signed_in_is_alive_and_then_dead(self, real):
+        real.start("r1", "mute")
+        assert real.processes.life("r1") is Life.ALIVE
+        real.kill("r1")
+        assert real.processes.life("r1") is Life.DEAD
+
+    @pytest.mark.parametrize("change", [{"startTicks": 1}, {"bootId": "another"}, {"pidNamespace": "1"}])
+    def test_a_pid_that_somebody_else_has_now_proves_nothing(self, real, change):
+        real.start("r1")
+        real.crash("r1")
+        _sign(real, "r1", os.getpid(), **change)
+        assert real.processes.life("r1") is Life.DEAD
+
+    def test_the_living_process_with_all_marks_is_alive(self, real):
+        real.start("r1")
+        real.crash("r1")
+        _sign(real, "r1", os.getpid())
+        assert real.processes.life("r1") is Life.ALIVE
+        os.unlink(f"{real.folder('r1')}/identity.json")
+
+    def test_a_zombie_is_not_alive(self, real):
+        real.prepare("r1")
+        zombie = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={**os.environ, "GLUERUN_RUN": "r1"})
+        _sign(real, "r1", zombie.pid)
+        assert real.processes.life("r1") is Life.ALIVE
+        zombie.stdin.close()
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        assert os.path.exists(f"/proc/{zombie.pid}")
+        assert real.processes.life("r1") is Life.DEAD
+        zombie.wait()
+
+    def test_a_held_pulse_in_another_pid_namespace_is_alive(self, real):
+        real.start("r1", "pulse")
+        real.settle("r1")
+        real.kill("r1")
+        _sign(real, "r1", 12345, pidNamespace="1")
+        assert real.processes.life("r1") is Life.ALIVE
+
+    def test_a_broken_identity_leaves_the_answer_to_the_other_witnesses(self, real):
+        real.start("r1")
+        real.settle("r1")
+        for text in ("", "{", "[]", "{}", "null"):
+            with open(f"{real.folder('r1')}/identity.json", "w") as stored:
+                stored.write(text)
+            assert real.processes.life("r1") is Life.ALIVE
+
+    def test_a_look_does_not_disturb_a_birth(self, real):
+        real.prepare("mine")
+        code = (
+            "import sys\nfrom gluerun.adapters.locks import is_held\nprint(flush=True)\n"
+            "while True: is_held(sys.argv[1])\n"
+        )
+        looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder('mine')}/pulse"], stdout=subprocess.PIPE)
+        try:
+            looker.stdout.readline()
+            for _ in range(50):
+                real.processes.sign_in("mine")
+                os.close(int(os.environ.pop("GLUERUN_PULSE_FD")))
+        finally:
+            looker.kill()
+            looker.communicate()
+
+    def test_no_zombie_and_no_warning_stays(self, real):
+        pid = real.start("r1")
+        real.finish("r1")
+        real.processes.reap()
+        assert not os.path.exists(f"/proc/{pid}")
+
+    def test_the_wrapper_stands_on_its_own(self, real):
+        pid = real.start("r1")
+        real.settle("r1")
+        assert os.getsid(pid) == pid
+        assert os.readlink(f"/proc/{pid}/cwd") == real.root
+        opened = {os.path.realpath(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+        folder = os.path.realpath(real.folder("r1"))
+        assert opened == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
+
+    def test_a_program_that_is_not_there_is_named(self, real):
+        real.prepare("r1")
+        broken = OsProcesses(real.root, f"{real.root}/state", lambda _: ["/no/such/program"])
+        with pytest.raises(StateError, match="cannot start the run r1"):
+            broken.start("r1")
+
+    def test_spared_processes_live_on(self, real):
+        spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
+        other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
+        assert tree.end_carriers("GLUERUN_RUN", "r1", grace=1, spare=[spared.pid]) == []
+        assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
+        spared.kill()
+        spared.wait()
+
+    def test_a_stopped_process_is_ended_politely(self, real):
+        asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
+        asleep.send_signal(signal.SIGSTOP)
+        assert real.processes.end("r1", grace=5)
+        assert asleep.wait() == -signal.SIGTERM
+
+    def test_who_only_looks_at_the_pulse_is_not_taken_for_a_holder(self, real):
+        real.start("r1", "bare")
+        real.settle("r1")
+        with open(f"{real.folder('r1')}/pulse"):
+            assert tree.holders(f"{real.folder('r1')}/pulse") == [real.pids["r1"]]
+
+    def test_a_marker_is_matched_whole(self, real):
+        near = subprocess.Popen(
+            ["sleep", "600"], env={"XGLUERUN_RUN": "r1", "GLUERUN_RUN": "r12", "A": "GLUERUN_RUN=r1"}
+        )
+        assert near.pid not in tree.carriers("GLUERUN_RUN", "r1")
+        assert near.pid in tree.carriers("GLUERUN_RUN", "r12")
+        near.kill()
+        near.wait()
+
+
+class TestSimProcesses:
+    def test_due_runs_come_in_the_order_of_their_start(self):
+        processes = SimProcesses(SimClock())
+        for run in ("b", "a", "c"):
+            processes.start(run)
+        processes.finish("a")
+        assert processes.due() == ["b", "c"]
+
+    def test_a_reboot_ends_everybody(self):
+        clock = SimClock()
+        processes = SimProcesses(clock)
+        processes.start("a")
+        clock.reboot()
+        assert processes.life("a") is Life.DEAD
+
+    def test_an_immortal_run_is_not_ended(self):
+        processes = SimProcesses(SimClock())
+        processes.start("a")
+        processes.immortal.add("a")
+        assert not processes.end("a", grace=1)
+
+
+def until(happened, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def _sign(real, run, pid, **change):
+    boot, namespace, pid, ticks = tree.identity(pid) or (tree.boot_id(), tree.pid_namespace(), pid, 1)
+    document = {"bootId": boot, "pidNamespace": namespace, "pid": pid, "startTicks": ticks, **change}
+    with open(f"{real.folder(run)}/identity.json", "w") as stored:
+        json.dump(document, stored)
+
+
+def _runs_in(pid, root):
+    try:
+        with open(f"/proc/{pid}/cmdline") as cmdline:
+            return root in os.readlink(f"/proc/{pid}/cwd") or root in cmdline.read()
+    except OSError:
+        return False
