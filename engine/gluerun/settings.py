@@ -1,0 +1,219 @@
+"""The settings of one repository, resolved: default < file < local file < environment < flag.
+
+Every cycle comes through here, also one that finds nothing to do: what is needed only for a complaint or
+for the rare shell file is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from gluerun.errors import ConfigError, UsageError
+from gluerun.records import codec
+from gluerun.records.config import Config, ControlState
+from gluerun.records.names import is_branch
+from gluerun.records.record import record, replace
+from gluerun.settings_file import ROLES, FileValues, nearest, read
+from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+FILE = "gluerun.config.json"
+SHELL_FILES = ("gluerun.config.sh", ".gluerun-state/config.local.sh")
+_NO_FLAGS: dict[str, object] = {}
+# Names in the environment that other rooms own: they are no misspelt settings.
+_OTHERS = ("RUN", "DISPATCH", "E2E_", "OUTPUT", "STATE_", "ROOT", "ENGINE_HOME", "HOME")
+
+
+@record
+class Settings:
+    """The resolved configuration, where each value comes from, and what looks like a slip."""
+
+    config: Config
+    sources: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    schema_version: str = ""
+    engine_version: str = ""
+
+
+def read_file(path: str) -> bytes | None:
+    """Return a file's bytes; None if there is no such file."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 pathlib is not imported on the idle path
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{os.path.basename(path)}: {error.strerror or error}", file=path) from None  # noqa: PTH119
+
+
+def load(
+    root: Path | str,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object] = _NO_FLAGS,
+    *,
+    default_push: bool = False,
+    files: Callable[[str], bytes | None] = read_file,
+    shell: Callable[[str], dict[str, dict[str, str]]] | None = None,
+) -> Settings:
+    """Resolve the settings of the repository at *root*; ConfigError with place and hint for bad input."""
+    data = files(f"{root}/{FILE}")
+    if data is None:
+        raise ConfigError(f"no {FILE} in {root}", "type `gluerun init` to write one", file=FILE)
+    found = read(data, FILE)
+    layers = _Layers(default_push)
+    layers.take(found.values, "file")
+    for file, variables in (shell or read_shell_files)(str(root)).items():
+        layers.take_shell(file, variables)
+    layers.take_environment(environ)
+    layers.take_flags(flags)
+    return layers.resolve(found)
+
+
+def require_actable(config: Config) -> None:
+    """Raise ConfigError unless the settings suffice to run and merge work."""
+    if not config.target_branch:
+        raise ConfigError("no target branch is set", f'add "targetBranch": "main" to {FILE}', file=FILE)
+    if not config.runner_of("worker"):
+        hint = f'add "runners" and "runner": "<name>" to {FILE}'
+        raise ConfigError("no runner plays the worker", hint, file=FILE)
+    if config.require_audit and not config.runner_of("auditor"):
+        hint = f'add "roles": {{"auditor": {{"runner": "<name>"}}}} or "requireAudit": false to {FILE}'
+        raise ConfigError("no runner plays the auditor, and an audit is required", hint, file=FILE)
+
+
+def read_shell_files(root: str) -> dict[str, dict[str, str]]:
+    """Return the `GLUERUN_` variables that each shell file sets, by file; nothing if there is no file."""
+    present = [name for name in SHELL_FILES if os.path.isfile(f"{root}/{name}")]  # noqa: PTH113 idle path
+    if not present:
+        return {}
+    from gluerun.settings_shell import read_shell
+
+    return read_shell(root, present)
+
+
+class _Layers:
+    """The values so far. Each layer that is taken goes over those before it."""
+
+    def __init__(self, default_push: bool) -> None:  # noqa: FBT001 its one caller names it
+        self.values: dict[str, Any] = {knob.field: knob.default for knob in KNOBS}
+        self.values["push"] = default_push
+        self.sources: dict[str, str] = dict.fromkeys(self.values, "default")
+        self.warnings: list[str] = []
+
+    def take(self, values: Mapping[str, Any], source: str) -> None:
+        self.values.update(values)
+        self.sources.update(dict.fromkeys(values, source))
+
+    def take_shell(self, file: str, variables: Mapping[str, str]) -> None:
+        source = "local file" if file.startswith(".gluerun-state/") else "file"
+        for name, text in variables.items():
+            if name in BY_ENV:
+                self._take_text(BY_ENV[name], text, source, f"{file}: {name}", file)
+            else:
+                self.warnings.append(f"{file}: {name} is no setting; {nearest(name, BY_ENV)}")
+
+    def take_environment(self, environ: Mapping[str, str]) -> None:
+        for name, text in environ.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name in BY_ENV:
+                self._take_text(BY_ENV[name], text, "environment", f"{name} in the environment", "")
+            elif not name[len(PREFIX) :].startswith(_OTHERS):
+                self._warn_of_slip(name)
+
+    def _take_text(self, knob: Knob, text: str, source: str, place: str, file: str) -> None:
+        if not text:
+            return  # an empty variable means "not set", as everywhere in a shell
+        try:
+            self.take({knob.field: from_text(knob, text)}, source)
+        except ValueError as error:
+            example = "main" if knob.type is str else json.dumps(knob.default)
+            raise ConfigError(f"{place} {error}", f"for example {knob.env}={example}", file=file) from None
+
+    def _warn_of_slip(self, name: str) -> None:
+        import difflib
+
+        known = [env[len(PREFIX) :] for env in BY_ENV]
+        close = difflib.get_close_matches(name[len(PREFIX) :], known, 1, 0.8)
+        if close:
+            self.warnings.append(f"{name} in the environment is no setting; did you mean {PREFIX}{close[0]}?")
+
+    def take_flags(self, flags: Mapping[str, object]) -> None:
+        for field, value in flags.items():
+            knob = BY_FIELD.get(field)
+            if knob is None:
+                raise UsageError(f"{field!r} is no setting", nearest(field, BY_FIELD))
+            if value is None:
+                continue
+            flag = "--" + field.replace("_", "-")
+            try:
+                text = isinstance(value, str)
+                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag")
+            except ValueError as error:
+                raise UsageError(f"{flag} {error}", f"see `gluerun --help` for {flag}") from None
+
+    def resolve(self, found: FileValues) -> Settings:
+        """Judge what only the whole can tell, and return it."""
+        self._check_branch()
+        self._check_control()
+        self._play_roles(found)
+        config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
+        return Settings(
+            config=replace(config, sha256=_digest(config)),
+            sources=self.sources,
+            warnings=tuple(self.warnings),
+            schema_version=found.schema_version,
+            engine_version=found.engine_version,
+        )
+
+    def _check_branch(self) -> None:
+        name = self.values["target_branch"]
+        if name and not is_branch(name):
+            where = self._where("target_branch")
+            raise ConfigError(f"{where}: {name!r} cannot be a branch name", 'for example "main"', file=FILE)
+
+    def _check_control(self) -> None:
+        state = ControlState(self.values["control_state"])
+        if state is ControlState.BRANCH:
+            where = self._where("control_state")
+            raise ConfigError(f"{where}: control state 'branch' is not built yet", 'write "ref" or "off"', file=FILE)
+        self.values["control_state"] = state
+
+    def _play_roles(self, found: FileValues) -> None:
+        runners = self.values.get("runners", {})
+        own: dict[str, str] = self.values.get("roles", {})
+        default = self.values["runner"]
+        roles = dict.fromkeys(ROLES, default) if default else {}
+        if default and default not in runners:
+            raise _no_runner(self._where("runner"), ("runner",), default, runners, found.text)
+        for role, name in own.items():
+            if name not in runners:
+                raise _no_runner(FILE, ("roles", role, "runner"), name, runners, found.text)
+        self.values["roles"] = roles | own
+
+    def _where(self, field: str) -> str:
+        source = self.sources[field]
+        knob = BY_FIELD[field]
+        return {"environment": f"{knob.env} in the environment", "flag": f"--{field.replace('_', '-')}"}.get(
+            source, ".gluerun-state/config.local.sh" if source == "local file" else FILE
+        )
+
+
+def _no_runner(where: str, place: tuple[str, ...], name: str, runners: Mapping[str, object], text: str) -> ConfigError:
+    from gluerun.settings_place import line_of
+
+    where = f"{FILE}:{line_of(text, place)}" if where == FILE else where
+    hint = nearest(name, runners) if runners else 'describe it under "runners"'
+    return ConfigError(f"{where}: `{'.'.join(place)}` names the runner {name!r}, which is not there", hint, file=FILE)
+
+
+def _digest(config: Config) -> str:
+    import hashlib
+
+    return hashlib.sha256(codec.canonical(codec.to_wire(replace(config, sha256="")))).hexdigest()

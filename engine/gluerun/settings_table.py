@@ -1,0 +1,171 @@
+"""The table of settings: the one source of the code's defaults, of `--help` and of the reference page."""
+
+from __future__ import annotations
+
+from gluerun.records.codec import wire_name
+from gluerun.records.config import Config, ControlState
+from gluerun.records.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PREFIX = "GLUERUN_"
+HIGH = 1_000_000_000
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
+
+
+@record
+class Knob:
+    """One setting: its field in the configuration, and every name by which a person can set it."""
+
+    name: str
+    field: str
+    type: type[Any]
+    default: Any
+    env: str
+    key: str
+    doc: str
+    low: float = 0
+    choices: tuple[str, ...] = ()
+
+
+@record
+class Shape:
+    """A key of the file that is more than one plain value: how it is written, and what it means."""
+
+    key: str
+    form: str
+    doc: str
+
+
+def _knob(field: str, doc: str, *, name: str = "", low: float = 0, choices: tuple[str, ...] = ()) -> Knob:
+    # Config holds the defaults, so that a default cannot differ between the two tables.
+    default = getattr(Config, field, "")
+    name = name or field.upper()
+    return Knob(
+        name=name,
+        field=field,
+        type=str if isinstance(default, str) else type(default),
+        default=default,
+        env=PREFIX + name,
+        key=wire_name(field),
+        doc=doc,
+        low=low,
+        choices=choices,
+    )
+
+
+# A table is read by column.
+# fmt: off
+KNOBS: tuple[Knob, ...] = (
+    _knob("target_branch", "the branch that finished work is merged into"),
+    _knob("gate_command", "the command that must be green before anything is merged", name="DEFAULT_GATE_CMD"),
+    _knob("runner", "the runner that plays every role which names none of its own"),
+    _knob("require_audit", "let an auditor judge each change before it is accepted"),
+    _knob("require_packet", "refuse a worker's change that comes without its report"),
+    _knob("protect_orchestration", "refuse changes of a worker under docs/orchestration"),
+    _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
+    _knob("prewarm", "a command run in a new work tree before the agent starts; its failure is not fatal",
+          name="PREWARM_CMD"),
+    _knob("control_state", "where the records of tasks are published: a ref of its own, or nowhere",
+          choices=tuple(ControlState)),
+    _knob("max_concurrent", "how many tasks may run at the same time", low=1),
+    _knob("max_dispatch", "how many tasks one cycle may start"),
+    _knob("detached_dispatch", "let workers live on their own instead of waiting for each batch"),
+    _knob("auto_integrate", "merge accepted work in each cycle that acts"),
+    _knob("auto_promote_gates", "complete a node of the graph when all its tasks are merged and its gate is green"),
+    _knob("generate", "ask the planner for tasks when none is ready"),
+    _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to"),
+    _knob("max_hours", "hours after which `auto` stops; 0 means no limit"),
+    _knob("max_retries", "how often a task is tried again before it is parked"),
+    _knob("max_consec_fails", "failures in a row after which nothing new is started", low=1),
+    _knob("stale_minutes", "minutes without a sign of life after which a lease is stale", low=1),
+    _knob("session_affinity", "resume an agent's session in its next try where that is safe"),
+    _knob("fix_prompt_structured", "give the next try the findings as a list instead of raw text"),
+    _knob("decider_fast", "use the table of decisions before asking a model"),
+    _knob("worker_infra_max", "extra tries after a failure of the worker's infrastructure"),
+    _knob("audit_infra_max", "extra tries after a failure of the auditor's infrastructure"),
+    _knob("context_section_max_chars", "characters after which a section of a prompt is cut", low=200),
+    _knob("preflight_require_acceptance", "refuse a task without acceptance criteria"),
+    _knob("gate_timeout_sec", "seconds after which a gate is ended", low=1),
+    _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
+    _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),
+    _knob("orphan_grace", "seconds before a run that has not signed in counts as lost"),
+    _knob("min_disk_gb", "gigabytes that must be free before anything new is started"),
+    _knob("max_l1_concurrent", "how many nodes of the graph may be planned at the same time"),
+    _knob("l1_tasks_per_node", "how many tasks a planner may propose at once for one node", low=1),
+    _knob("planner_backoff_seconds", "seconds to wait after a planner failed"),
+    _knob("sleep", "seconds between two cycles of `auto` in which nothing happened"),
+    _knob("drain_poll_secs", "seconds between two looks while draining"),
+    _knob("drain_timeout_secs", "seconds after which draining gives up; 0 means never"),
+)
+
+SHAPES: tuple[Shape, ...] = (
+    Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
+    Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
+    Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
+    Shape(key="runners", form='{name: {"kind", "argv", "timeoutSeconds", "idleSeconds", "env", "credentials", '
+          '"scenario"}}', doc="agent programs; `command` needs `argv`, `scripted` needs `scenario`"),
+    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name}}',
+          doc="which runner plays which role"),
+    Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
+    Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
+          doc="files ignored by git that are copied into every work tree"),
+    Shape(key="bootstrap", form='["command", …] or {"commands": [{"command"}]}',
+          doc="commands run in every new work tree; a failure stops the run"),
+    Shape(key="envAllowlist", form='["NAME", …]', doc="variables of the environment that agents and gates may see"),
+    Shape(key="env", form='{"NAME": "value"}', doc="variables set for agents and gates; settings by their "
+          "`GLUERUN_` names are taken as such"),
+    Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
+    Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
+          doc="where the records of tasks are published"),
+    Shape(key="modules", form="[]", doc="opt-in modules; only the empty list for now"),
+)
+# fmt: on
+
+BY_ENV = {knob.env: knob for knob in KNOBS}
+BY_KEY = {knob.key: knob for knob in KNOBS}
+BY_FIELD = {knob.field: knob for knob in KNOBS}
+
+
+def from_json(knob: Knob, value: Any) -> Any:
+    """Return a JSON *value* as the knob has it; ValueError with a sentence if it cannot be that."""
+    accepted = (int, float) if knob.type is float else knob.type
+    if not isinstance(value, accepted) or (knob.type is not bool and isinstance(value, bool)):
+        raise ValueError(f"must be {kind_of(knob)}, not {value!r}")
+    return _checked(knob, value)
+
+
+def from_text(knob: Knob, text: str) -> Any:
+    """Return a word of a shell or command line as the knob has it; ValueError with a sentence if it cannot be."""
+    if knob.type is str:
+        return _checked(knob, text)
+    word = text.strip().lower()
+    if knob.type is bool:
+        if word not in TRUE + FALSE:
+            raise ValueError(f"must be 1 or 0, not {text!r}")
+        return word in TRUE
+    try:
+        value = knob.type(word)
+    except ValueError:
+        raise ValueError(f"must be {kind_of(knob)}, not {text!r}") from None
+    return _checked(knob, value)
+
+
+def kind_of(knob: Knob) -> str:
+    """Return in words what a value of the knob looks like."""
+    if knob.choices:
+        return "one of " + ", ".join(repr(str(choice)) for choice in knob.choices)
+    return {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}[knob.type]
+
+
+def _checked(knob: Knob, value: Any) -> Any:
+    if knob.choices and value not in knob.choices:
+        raise ValueError(f"must be {kind_of(knob)}, not {value!r}")
+    if knob.type is str and ("\0" in value or "\n" in value.strip()):
+        raise ValueError("must be a single line of text")
+    if knob.type in (int, float) and not knob.low <= value <= HIGH:
+        raise ValueError(f"must be {kind_of(knob)} from {knob.low:g} to {HIGH}, not {value!r}")
+    return float(value) if knob.type is float else value

@@ -1,0 +1,280 @@
+"""The settings: precedence of every knob, and one clear sentence with its place for every slip."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gluerun import settings
+from gluerun.errors import ConfigError, UsageError
+from gluerun.records.config import Config, ControlState, RunnerKind
+from gluerun.records.record import fields_of
+from gluerun.settings_place import line_of
+from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
+
+MINE = {"mine": {"argv": ["./agent.sh"]}}
+STRUCTURED = {
+    "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
+    "identity_email", "sha256",
+}  # fmt: skip
+
+
+def load(
+    document: object,
+    environ: dict[str, str] | None = None,
+    flags: dict[str, object] | None = None,
+    shell: dict[str, dict[str, str]] | None = None,
+    **more: Any,
+) -> settings.Settings:
+    text = document if isinstance(document, str) else json.dumps(document)
+    return settings.load(
+        "/repo", environ or {}, flags or {}, files=lambda _: text.encode(), shell=lambda _: shell or {}, **more
+    )
+
+
+def refusal(document: object, *more: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(document, *more)
+    return caught.value
+
+
+def samples(knob: Knob) -> list[tuple[object, str, object]]:
+    """Return five values that differ: as JSON has them, as a shell has them, as the record has them."""
+    if knob.field == "control_state":
+        return [(word, word, ControlState(word)) for word in ("off", "ref", "off", "ref", "off")]
+    if knob.field == "runner":
+        return [(word, word, word) for word in "abcde"]
+    if knob.type is bool:
+        return [(at % 2 == 0, str(int(at % 2 == 0)), at % 2 == 0) for at in range(5)]
+    if knob.type is str:
+        return [(f"t{at}", f"t{at}", f"t{at}") for at in range(5)]
+    return [(at, str(at), knob.type(at)) for at in range(1001, 1006)]
+
+
+def value_of(found: settings.Settings, knob: Knob) -> object:
+    return found.config.roles["worker"] if knob.field == "runner" else getattr(found.config, knob.field)
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
+def test_each_layer_goes_over_the_one_before(knob: Knob) -> None:
+    document: dict[str, object] = {"runners": {name: {"argv": ["x"]} for name in "abcde"}}
+    file, file_shell, local, env, flag = samples(knob)
+    shells = {"gluerun.config.sh": {knob.env: file_shell[1]}, ".gluerun-state/config.local.sh": {knob.env: local[1]}}
+    steps = [
+        (load({**document, knob.key: file[0]}), file, "file"),
+        (load({**document, "env": {knob.env: file[1]}}), file, "file"),
+        (load({**document, knob.key: file[0]}, shell=dict([*shells.items()][:1])), file_shell, "file"),
+        (load({**document, knob.key: file[0]}, shell=shells), local, "local file"),
+        (load({**document, knob.key: file[0]}, {knob.env: env[1]}, shell=shells), env, "environment"),
+        (load({**document, knob.key: file[0]}, {knob.env: env[1]}, {knob.field: flag[0]}, shells), flag, "flag"),
+        (load({**document, knob.key: file[0]}, {knob.env: env[1]}, {knob.field: flag[1]}, shells), flag, "flag"),
+    ]
+    for found, sample, source in steps:
+        assert (value_of(found, knob), found.sources[knob.field]) == (sample[2], source)
+
+
+@pytest.mark.parametrize("knob", [knob for knob in KNOBS if knob.field != "runner"], ids=lambda knob: knob.field)
+def test_the_default_of_a_knob_is_the_records_default(knob: Knob) -> None:
+    found = load({})
+    assert (value_of(found, knob), found.sources[knob.field]) == (getattr(Config, knob.field, ""), "default")
+
+
+def test_every_field_of_the_configuration_has_a_way_in() -> None:
+    assert {knob.field for knob in KNOBS} - {"runner"} | STRUCTURED == set(fields_of(Config))
+
+
+def test_names_are_used_once() -> None:
+    for names in ([k.env for k in KNOBS], [k.field for k in KNOBS], [k.key for k in KNOBS]):
+        assert len(set(names)) == len(names)
+    assert {shape.key for shape in SHAPES} & {knob.key for knob in KNOBS} == {"controlState"}
+
+
+def test_pushing_is_the_callers_default() -> None:
+    assert load({}, default_push=True).config.push
+    assert not load({"push": False}, default_push=True).config.push
+    assert not load({}, {"GLUERUN_PUSH": "0"}, default_push=True).config.push
+
+
+def test_an_empty_variable_and_a_missing_flag_set_nothing() -> None:
+    found = load({"maxRetries": 7}, {"GLUERUN_MAX_RETRIES": ""}, {"max_retries": None})
+    assert found.config.max_retries == 7
+
+
+def test_the_whole_file() -> None:
+    document = {
+        "_comment": ["hello", "reader"],
+        "schemaVersion": "v1",
+        "engineVersion": "0.1.0",
+        "targetBranch": "main",
+        "gateCommand": "pytest -q",
+        "runner": "mine",
+        "runners": {
+            "mine": {"kind": "command", "argv": ["./a.sh"], "timeoutSeconds": 9, "idleSeconds": 3, "env": {"A": ""}},
+            "play": {"kind": "scripted", "scenario": "s.json", "credentials": ["API_KEY"]},
+        },
+        "roles": {"auditor": {"runner": "play"}},
+        "areas": {"core": ["src/", "./lib"], "docs": "docs"},
+        "provisionFiles": [{"source": ".env"}, {"source": "a", "target": "b/c", "required": False}],
+        "bootstrap": {"commands": [{"command": "npm ci"}, "true"]},
+        "envAllowlist": ["HOME", "CI_*"],
+        "env": {"LANG": "C"},
+        "identity": {"l0": {"name": "Robot", "email": "r@example.org"}},
+        "controlState": {"mode": "off", "commitIntervalSeconds": 60},
+        "modules": [],
+        "minDiskGb": 1,
+    }
+    found = load(document)
+    config = found.config
+    assert (found.schema_version, found.engine_version, found.warnings) == ("v1", "0.1.0", ())
+    assert config.roles == {"worker": "mine", "auditor": "play", "planner": "mine", "decider": "mine"}
+    assert config.runners["mine"].timeout_seconds == 9
+    assert config.runners["play"].kind is RunnerKind.SCRIPTED
+    assert config.areas == {"core": ("src", "lib"), "docs": ("docs",)}
+    assert [file.target for file in config.provision_files] == [".env", "b/c"]
+    assert config.bootstrap == ("npm ci", "true")
+    assert (config.identity_name, config.identity_email) == ("Robot", "r@example.org")
+    assert (config.control_state, config.min_disk_gb, config.env) == (ControlState.OFF, 1.0, {"LANG": "C"})
+    assert load({"bootstrap": ["a", "b"]}).config.bootstrap == ("a", "b")
+
+
+def test_the_hash_tells_configurations_apart() -> None:
+    one, other = load({}), load({}, {"GLUERUN_MAX_RETRIES": "4"})
+    assert len(one.config.sha256) == 64
+    assert one.config.sha256 == load({}).config.sha256 != other.config.sha256
+
+
+BAD: tuple[tuple[str, object, str, str], ...] = (
+    ("no JSON", '{\n "a" 1}', ":2:6: not JSON", "mend"),
+    ("a comment", "// no", ":1:1: not JSON", "mend"),
+    ("a list", "[]", ":1: must be an object", "braces"),
+    ("a double key", '{"push": true, "push": false}', "'push' stands twice", "mend"),
+    ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
+    ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
+    ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
+    ("a later inner key", {"identity": {"l1": {}}}, "`identity.l1` is not built yet", "take it out"),
+    ("modules", {"modules": ["semgrep"]}, "not built yet", "write []"),
+    ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
+    ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
+    ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),
+    ("a text for a number", {"maxRetries": "3"}, "`maxRetries` must be a whole number, not '3'", "default is 3"),
+    ("a fraction", {"maxRetries": 1.5}, "must be a whole number, not 1.5", "default is 3"),
+    ("true for a number", {"maxRetries": True}, "must be a whole number, not True", "default is 3"),
+    ("a number for a flag", {"push": 1}, "must be true or false, not 1", "default is false"),
+    ("too small", {"maxConcurrent": 0}, "from 1 to", "default is 5"),
+    ("too big", {"sleep": HIGH * 10}, "must be a number from 0", "default is 20"),
+    ("no number", '{"maxHours": NaN}', "must be a number from 0", "default is 12"),
+    ("two lines", {"gateCommand": "a\nb"}, "single line", ""),
+    ("a branch name", {"targetBranch": "-x y"}, "cannot be a branch name", "main"),
+    ("null", {"runners": None}, "`runners` must be an object, not null", "braces"),
+    ("a runner's name", {"runners": {"a b": {}}}, "cannot be the name of a runner", ""),
+    ("a runner's key", {"runners": {"a": {"args": []}}}, "`runners.a.args` is no known key", "did you mean `argv`"),
+    ("a runner's kind", {"runners": {"a": {"kind": "comand"}}}, "no kind of runner", "did you mean `command`"),
+    ("no argv", {"runners": {"a": {}}}, "`runners.a` has no `argv`", "name the program"),
+    ("no scenario", {"runners": {"a": {"kind": "scripted"}}}, "has no `scenario`", "name its file"),
+    ("argv text", {"runners": {"a": {"argv": "x y"}}}, "must be a list, not a text", "brackets"),
+    ("argv numbers", {"runners": {"a": {"argv": ["x", 1]}}}, "`runners.a.argv[1]` must be a text", "quotes"),
+    ("a time-out", {"runners": {"a": {"argv": ["x"], "timeoutSeconds": "9"}}}, "whole number of seconds", "no limit"),
+    ("a variable", {"runners": {"a": {"argv": ["x"], "env": {"A B": "1"}}}}, "name of a variable", ""),
+    ("a role", {"roles": {"worke": {"runner": "a"}}}, "`roles.worke` is no known key", "did you mean `worker`"),
+    ("a role's text", {"roles": {"worker": "mine"}}, "must be an object", 'write {"runner": "mine"}'),
+    ("an empty role", {"roles": {"worker": {}}}, "has no `runner`", "write"),
+    ("a role's runner", {"runners": MINE, "roles": {"worker": {"runner": "mien"}}}, "'mien', which", "`mine`"),
+    ("no such runner", {"runner": "mine"}, "`runner` names the runner 'mine'", "describe it"),
+    ("an area's name", {"areas": {"a/b": "c"}}, "cannot be the name of an area", ""),
+    ("an area's path", {"areas": {"a": ["../x"]}}, "`areas.a[0]` '../x'", "this repository"),
+    ("an empty area", {"areas": {"a": []}}, "names no path", ""),
+    ("a file", {"provisionFiles": [{"target": "x"}]}, "`provisionFiles[0]` has no `source`", ""),
+    ("an absolute file", {"provisionFiles": [{"source": "/etc/passwd"}]}, "not relative", "this repository"),
+    ("required", {"provisionFiles": [{"source": "x", "required": 1}]}, "true or false", ""),
+    ("bootstrap", {"bootstrap": [1]}, "`bootstrap[0]` must be a text, not a number", "quotes"),
+    ("bootstrap keys", {"bootstrap": {"commands": [{"cmd": "x"}]}}, "`bootstrap.commands[0].cmd`", "`command`"),
+    ("an allow-list", {"envAllowlist": ["A-B"]}, "name of a variable", ""),
+    ("an identity", {"identity": {"l0": {"name": "a <b>"}}}, "one line without", ""),
+    ("env", {"env": {"1A": "x"}}, "name of a variable", ""),
+    ("env values", {"env": {"A": 1}}, "`env.A` must be a text", "quotes"),
+    ("env knobs", {"env": {"GLUERUN_MAX_RETRY": "1"}}, "is no setting", "did you mean `GLUERUN_MAX_RETRIES`"),
+    ("env knob values", {"env": {"GLUERUN_PUSH": "maybe"}}, "`env.GLUERUN_PUSH` must be 1 or 0", ""),
+    ("a comment's shape", {"_comment": 1}, "must be a list", ""),
+    ("a version", {"schemaVersion": 1}, "`schemaVersion` must be a text", "quotes"),
+)
+
+
+@pytest.mark.parametrize(("document", "message", "hint"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_a_slip_in_the_file_gets_one_sentence_with_its_place(document: object, message: str, hint: str) -> None:
+    error = refusal(document)
+    assert error.message.startswith("gluerun.config.json")
+    assert message in error.message
+    assert hint in error.hint
+    assert "\n" not in error.message + error.hint
+    assert (error.file, error.code) == ("gluerun.config.json", 2)
+
+
+def test_no_file_names_the_command_that_writes_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings.load("/repo", {}, files=lambda _: None)
+    assert "gluerun init" in caught.value.hint
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(ConfigError, match="not readable as UTF-8"):
+        settings.load("/repo", {}, files=lambda _: b'{"a": "\xff"}')
+
+
+def test_an_editors_byte_order_mark_is_no_error() -> None:
+    found = settings.load("/repo", {}, files=lambda _: b'\xef\xbb\xbf{"maxRetries": 1}')
+    assert found.config.max_retries == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"GLUERUN_MAX_RETRIES": "three"}, "GLUERUN_MAX_RETRIES in the environment must be a whole number"),
+        ({"GLUERUN_PUSH": "2"}, "GLUERUN_PUSH in the environment must be 1 or 0"),
+        ({"GLUERUN_TARGET_BRANCH": "a..b"}, "GLUERUN_TARGET_BRANCH in the environment: 'a..b' cannot be"),
+        ({"GLUERUN_MAX_HOURS": "nan"}, "must be a number from 0"),
+        ({"GLUERUN_RUNNER": "x"}, "GLUERUN_RUNNER in the environment: `runner` names the runner 'x'"),
+    ],
+)
+def test_a_slip_in_the_environment_names_the_variable(environ: dict[str, str], message: str) -> None:
+    assert message in refusal({}, environ).message
+
+
+def test_a_slip_in_a_flag_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="--max-retries must be"):
+        load({}, {}, {"max_retries": "x"})
+    with pytest.raises(UsageError) as caught:
+        load({}, {}, {"max_retry": 1})
+    assert caught.value.hint == "did you mean `max_retries`?"
+
+
+def test_only_near_misses_in_the_environment_are_worth_a_word() -> None:
+    others = {"GLUERUN_RUN": "x", "GLUERUN_DISPATCH_BASE": "x", "GLUERUN_E2E_PYTHON": "x", "GLUERUN_ZEBRA": "x"}
+    assert load({}, others).warnings == ()
+    (word,) = load({}, {"GLUERUN_MAX_RETRYS": "1"}).warnings
+    assert "did you mean GLUERUN_MAX_RETRIES?" in word
+
+
+def test_an_unknown_name_in_a_shell_file_is_worth_a_word() -> None:
+    found = load({}, shell={"gluerun.config.sh": {"GLUERUN_CODEX_MODEL": "x"}})
+    assert found.warnings[0].startswith("gluerun.config.sh: GLUERUN_CODEX_MODEL is no setting")
+
+
+def test_acting_needs_a_target_and_its_runners() -> None:
+    with pytest.raises(ConfigError, match="no target branch"):
+        settings.require_actable(load({}).config)
+    with pytest.raises(ConfigError, match="plays the worker"):
+        settings.require_actable(load({"targetBranch": "main"}).config)
+    worker = {"targetBranch": "main", "runners": MINE, "roles": {"worker": {"runner": "mine"}}}
+    with pytest.raises(ConfigError, match="plays the auditor"):
+        settings.require_actable(load(worker).config)
+    settings.require_actable(load({**worker, "requireAudit": False}).config)
+
+
+def test_the_line_of_a_value() -> None:
+    text = '{\n "a": [1,\n  {"b": "x}",\n   "c": 2}],\n "d": {}\n}'
+    places: dict[tuple[str | int, ...], int] = {
+        (): 1, ("a",): 2, ("a", 1): 3, ("a", 1, "c"): 4, ("d",): 5, ("d", "e"): 5, ("a", 0, "x"): 2,
+    }  # fmt: skip
+    assert {place: line_of(text, place) for place in places} == places
