@@ -99,7 +99,9 @@ class RealStage:
         handle = os.open(f"{self.folder(run)}/pulse", os.O_RDWR)
         assert locks.take(handle, 5)
         os.set_inheritable(handle, True)
-        self.holder = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run}, pass_fds=[handle])
+        self.holder = subprocess.Popen(
+            ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run}, pass_fds=[handle]
+        )
         os.close(handle)
 
     def kill(self, run):
@@ -286,13 +288,9 @@ class TestOsProcesses:
             "import sys\nfrom gluerun.adapters.locks import is_held\nprint(flush=True)\n"
             "while True: is_held(sys.argv[1])\n"
         )
-<<<<<<< HEAD
-        looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder('mine')}/pulse"], stdout=subprocess.PIPE)
-=======
         looker = subprocess.Popen(
             [sys.executable, "-c", code, f"{real.folder(MINE)}/pulse"], stdout=subprocess.PIPE
         )
->>>>>>> help/doors
         try:
             looker.stdout.readline()
             for _ in range(50):
@@ -317,6 +315,13 @@ class TestOsProcesses:
         folder = os.path.realpath(real.folder(R1))
         assert opened == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
 
+    def test_the_pulse_of_an_outer_run_is_not_passed_on(self, real, monkeypatch):
+        with monkeypatch.context() as outer:
+            outer.setenv("GLUERUN_PULSE_FD", "77")
+            real.start(R1, "mute")
+        until(lambda: tree.carriers("GLUERUN_RUN", R1))
+        assert tree.carriers("GLUERUN_PULSE_FD", "77") == []
+
     def test_a_program_that_is_not_there_is_named(self, real):
         real.prepare(R1)
         broken = OsProcesses(real.root, f"{real.root}/state", lambda _: ["/no/such/program"])
@@ -324,11 +329,6 @@ class TestOsProcesses:
             broken.start(R1)
 
     def test_spared_processes_live_on(self, real):
-<<<<<<< HEAD
-        spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
-        other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
-        assert tree.end_carriers("GLUERUN_RUN", "r1", grace=1, spare=[spared.pid]) == []
-=======
         spared = subprocess.Popen(
             ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
         )
@@ -336,19 +336,14 @@ class TestOsProcesses:
             ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
         )
         assert tree.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
->>>>>>> help/doors
         assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
         spared.kill()
         spared.wait()
 
     def test_a_stopped_process_is_ended_politely(self, real):
-<<<<<<< HEAD
-        asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
-=======
         asleep = subprocess.Popen(
             ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
         )
->>>>>>> help/doors
         asleep.send_signal(signal.SIGSTOP)
         assert real.processes.end(R1, grace=5)
         assert asleep.wait() == -signal.SIGTERM
