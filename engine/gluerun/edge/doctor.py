@@ -1,0 +1,300 @@
+"""What is in order here and what is not: each check with its severity and the next thing to type. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gluerun import assets, settings
+from gluerun.core import graph as graphs
+from gluerun.errors import GluerunError
+from gluerun.records import schema, taskfile
+from gluerun.records.config import RunnerKind
+from gluerun.records.graph import Graph
+from gluerun.records.paths import ORCHESTRATION, RUNTIME
+from gluerun.records.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from gluerun.records.config import RunnerSpec
+    from gluerun.settings import Settings
+
+    Probe = Callable[[Sequence[str]], tuple[int, str]]
+
+PYTHON = (3, 11)
+GIT = (2, 39)
+PIN = ".gluerun-version"
+
+
+class Severity(StrEnum):
+    """How bad it is. Only `fail` stops the loop."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@record
+class Check:
+    """One thing that was looked at, what was seen, and what to do about it."""
+
+    id: str
+    severity: Severity
+    message: str
+    remedy: str = ""
+
+
+@record
+class Patient:
+    """What every check may look at."""
+
+    root: str
+    probe: Probe
+    environ: Mapping[str, str]
+    settings: Settings | None = None
+
+    def git(self, *words: str) -> str:
+        """Return git's answer; empty if it refuses."""
+        code, said = self.probe(("git", *words))
+        return said if code == 0 else ""
+
+
+def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """Look at everything that a cycle will need at *root*."""
+    patient = Patient(root=root, probe=probe, environ=environ)
+    found = [_python(), _git(patient), *_repository(patient)]
+    try:
+        loaded = settings.load(root, environ)
+    except GluerunError as error:
+        found.append(_fail("config", error.message, error.hint))
+    else:
+        patient = Patient(root=root, probe=probe, environ=environ, settings=loaded)
+        found.append(_ok("config", f"{settings.FILE} can be used"))
+        found += [_warn("config-slip", word, "correct the name or take it away") for word in loaded.warnings]
+        found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(loaded)]
+        found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
+        found += [_disk(patient, loaded), *_tasks(patient, loaded)]
+    found += [*_ignored(patient), _writable(patient), *_collection(patient), *_locks(patient), *_stop(patient)]
+    return (*found, *_graph(patient))
+
+
+def worst(checks: Sequence[Check]) -> Severity:
+    """Return the worst severity among *checks*."""
+    order = list(Severity)
+    return max((check.severity for check in checks), key=order.index, default=Severity.OK)
+
+
+def _ok(check: str, message: str) -> Check:
+    return Check(id=check, severity=Severity.OK, message=message)
+
+
+def _warn(check: str, message: str, remedy: str) -> Check:
+    return Check(id=check, severity=Severity.WARN, message=message, remedy=remedy)
+
+
+def _fail(check: str, message: str, remedy: str) -> Check:
+    return Check(id=check, severity=Severity.FAIL, message=message, remedy=remedy)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < PYTHON:
+        return _fail("python", f"Python {version} is too old", "install Python 3.11 or newer")
+    return _ok("python", f"Python {version}")
+
+
+def _git(patient: Patient) -> Check:
+    said = patient.git("--version")
+    numbers = re.search(r"(\d+)\.(\d+)", said)
+    if numbers is None:
+        return _fail("git", "git is not installed", "install git 2.39 or newer")
+    if (int(numbers[1]), int(numbers[2])) < GIT:
+        return _fail("git", f"{said} is too old", "install git 2.39 or newer")
+    return _ok("git", said)
+
+
+def _repository(patient: Patient) -> Iterator[Check]:
+    bare = patient.git("rev-parse", "--is-bare-repository")
+    if bare != "false":
+        kind = "is bare" if bare == "true" else "is no git repository"
+        yield _fail("repository", f"{patient.root} {kind}", "go to a clone, or type `git init -b main`")
+        return
+    yield _ok("repository", f"a git repository at {patient.root}")
+    if patient.git("rev-parse", "--is-shallow-repository") == "true":
+        yield _warn("shallow", "the repository is a shallow clone", "git fetch --unshallow")
+
+
+def _schema(loaded: Settings) -> Iterator[Check]:
+    ours, theirs = assets.schema_version(), loaded.schema_version
+    if not theirs:
+        yield _warn("schema", f"{settings.FILE} names no schemaVersion", f'add "schemaVersion": "{ours}"')
+    elif theirs != ours:
+        remedy = f'install the engine for {theirs}, or bring the files to "{ours}"'
+        yield _fail("schema", f"{settings.FILE} is written for schema {theirs}, this engine has {ours}", remedy)
+    else:
+        yield _ok("schema", f"schema {ours}")
+
+
+def _pin(patient: Patient, loaded: Settings) -> Check:
+    running = assets.engine_version()
+    pinned = (settings.read_file(f"{patient.root}/{PIN}") or b"").decode(errors="replace").strip()
+    wanted = pinned or loaded.engine_version
+    if pinned and loaded.engine_version and pinned != loaded.engine_version:
+        words = f"{PIN} wants {pinned}, engineVersion in {settings.FILE} wants {loaded.engine_version}"
+        return _warn("pin", words, f"let both name the same version; {PIN} wins")
+    if wanted and wanted != running:
+        return _warn("pin", f"the repository wants gluerun {wanted}, this is {running}", f"install gluerun {wanted}")
+    return _ok("pin", f"gluerun {running}" + (" as pinned" if wanted else ", not pinned"))
+
+
+def _target(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    branch = loaded.config.target_branch
+    if not branch:
+        yield _fail("target-branch", "no target branch is set", f'add "targetBranch": "main" to {settings.FILE}')
+    elif not patient.git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"):
+        yield _fail("target-branch", f"there is no branch {branch!r}", f"create it: git branch {branch}")
+    else:
+        yield _ok("target-branch", f"work is merged into {branch}")
+
+
+def _gate(loaded: Settings) -> Check:
+    command = loaded.config.gate_command.strip()
+    remedy = f'set "gateCommand" in {settings.FILE} to the command that runs your tests'
+    if not command:
+        return _warn("gate", "no gate command is set; each task needs its own", remedy)
+    if command == "false":
+        return _fail("gate", "the gate command is still `false`: nothing can pass", remedy)
+    return _ok("gate", f"the gate is `{command}`")
+
+
+def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    for name, runner in loaded.config.runners.items():
+        program = runner.argv[0] if runner.kind is RunnerKind.COMMAND else runner.scenario
+        if not program or _is_found(patient, runner, program):
+            yield _ok(f"runner.{name}", f"runner {name!r} is a {runner.kind} runner")
+        else:
+            remedy = f'install it, or correct "runners" in {settings.FILE}'
+            yield _fail(f"runner.{name}", f"runner {name!r}: {program} is not there or not executable", remedy)
+
+
+def _is_found(patient: Patient, runner: RunnerSpec, program: str) -> bool:
+    place = Path(patient.root, program)
+    if runner.kind is not RunnerKind.COMMAND:
+        return place.exists()
+    if "/" in program:
+        return place.is_file() and os.access(place, os.X_OK)
+    path = runner.env.get("PATH", patient.environ.get("PATH", os.defpath))
+    return shutil.which(program, path=path) is not None
+
+
+def _roles(loaded: Settings) -> Iterator[Check]:
+    config = loaded.config
+    remedy = f'add "runner": "<name>" or "roles" to {settings.FILE}'
+    if not config.runner_of("worker"):
+        yield _warn("role.worker", "no runner plays the worker: no task can be run", remedy)
+    if config.require_audit and not config.runner_of("auditor"):
+        remedy_too = f'{remedy}, or set "requireAudit" to false'
+        yield _warn("role.auditor", "no runner plays the auditor, and an audit is required", remedy_too)
+    if config.runner_of("worker") and (not config.require_audit or config.runner_of("auditor")):
+        played = ", ".join(f"{role} by {name}" for role, name in config.roles.items())
+        yield _ok("roles", f"played: {played}")
+
+
+def _provision(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    for file in loaded.config.provision_files:
+        if file.required and not Path(patient.root, file.source).exists():
+            yield _fail(
+                "provision", f"{file.source}, needed in every work tree, is not there", f"put {file.source} there"
+            )
+        loose = [path for path in {file.source, file.target} if not _is_ignored(patient, path)]
+        if loose:
+            yield _fail("provision", f"git does not ignore {loose[0]}", f"echo '{loose[0]}' >> .gitignore")
+
+
+def _identity(loaded: Settings) -> Check:
+    return _ok("identity", f"the engine commits as {loaded.config.identity_name} <{loaded.config.identity_email}>")
+
+
+def _disk(patient: Patient, loaded: Settings) -> Check:
+    free, wanted = shutil.disk_usage(patient.root).free / 1e9, loaded.config.min_disk_gb
+    if free < wanted:
+        return _fail("disk", f"{free:.1f} GB are free, {wanted:g} GB wanted", "free some space, or lower minDiskGb")
+    return _ok("disk", f"{free:.1f} GB are free")
+
+
+def _tasks(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    files = sorted(Path(patient.root, ORCHESTRATION, "tasks").glob("TASK-*.md"))
+    for path in files:
+        name = f"{ORCHESTRATION}/tasks/{path.name}"
+        try:
+            taskfile.parse(path.read_text(encoding="utf-8", errors="replace"), loaded.config, file=name)
+        except GluerunError as error:
+            yield _warn("task", error.message, error.hint or f"edit {name}")
+    yield _ok("tasks", f"{len(files)} task files")
+
+
+def _is_ignored(patient: Patient, path: str) -> bool:
+    return patient.probe(("git", "check-ignore", "-q", "--no-index", path))[0] == 0
+
+
+def _ignored(patient: Patient) -> Iterator[Check]:
+    missing = [name for name in RUNTIME if not _is_ignored(patient, f"{name}/x")]
+    if missing:
+        words = ", ".join(missing)
+        yield _fail("ignore", f"git does not ignore {words}", "type `gluerun init` to add what is missing")
+    else:
+        yield _ok("ignore", "git ignores the runtime folders")
+
+
+def _writable(patient: Patient) -> Check:
+    state = Path(patient.root, ".gluerun-state")
+    folder = state if state.exists() else Path(patient.root)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return _fail("state", f"{folder} cannot be written to", f"check its owner and permissions: ls -ld {folder}")
+    return _ok("state", f"{folder} can be written to")
+
+
+def _collection(patient: Patient) -> Iterator[Check]:
+    """Warn of settings with which git throws away commits that a run has just made."""
+    expire = patient.git("config", "--get", "gc.pruneExpire")
+    if expire in ("now", "0", "0.seconds.ago"):
+        remedy = "git config --unset gc.pruneExpire"
+        yield _warn("gc", f"gc.pruneExpire is {expire}: unfinished work can be lost", remedy)
+    for line in patient.git("config", "--get-regexp", r"^alias\.").splitlines():
+        name, _, value = line.partition(" ")
+        if "prune=now" in value or "prune=all" in value:
+            remedy = "do not use it while runs are alive"
+            yield _warn("gc", f"{name} prunes at once: unfinished work can be lost", remedy)
+
+
+def _locks(patient: Patient) -> Iterator[Check]:
+    name = patient.git("rev-parse", "--git-path", "index.lock")
+    if name and Path(patient.root, name).exists():
+        yield _warn("index-lock", f"{name} is there", f"if no git is running, remove it: rm {name}")
+
+
+def _stop(patient: Patient) -> Iterator[Check]:
+    if Path(patient.root, ".gluerun-state", "STOP").exists():
+        yield _warn("stop", "STOP is set: nothing new is started", "rm .gluerun-state/STOP")
+
+
+def _graph(patient: Patient) -> Iterator[Check]:
+    name = f"{ORCHESTRATION}/dag.v0.json"
+    data = settings.read_file(f"{patient.root}/{name}")
+    if data is None:
+        return
+    try:
+        graph = schema.load(Graph, data, file=name)
+    except GluerunError as error:
+        yield _fail("graph", error.message, f"edit {name}")
+        return
+    faults = graphs.faults(graph)
+    yield from (_fail("graph", f"{name}: {fault}", f"edit {name}") for fault in faults)
+    if not faults:
+        yield _ok("graph", f"{len(graph.nodes)} nodes in the planning graph")

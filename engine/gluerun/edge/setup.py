@@ -1,0 +1,161 @@
+"""The first files of a repository: written once, never over anything that is there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gluerun import assets
+from gluerun.edge.starter import GUIDE, TEMPLATE, starter_graph
+from gluerun.errors import MISSING, ConfigError, ToolMissingError, UsageError
+from gluerun.records.codec import encode
+from gluerun.records.paths import ORCHESTRATION, RUNTIME
+from gluerun.records.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Probe = Callable[[Sequence[str]], tuple[int, str]]
+
+CONFIG = "gluerun.config.json"
+NO_GATE = "false"
+_MAKE_TEST = re.compile(r"^test\s*:(?!=)", re.MULTILINE)
+
+
+@record
+class InitReport:
+    """What `init` did: the files it wrote and those it found."""
+
+    root: str
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    gate_command: str
+    target_branch: str
+
+
+def init(probe: Probe) -> InitReport:
+    """Write the starter files that are missing in the repository around *probe*'s folder."""
+    root = top_level(probe)
+    folder = Path(root)
+    branch, gate = "", ""
+    files: dict[str, bytes] = {}
+    if not (folder / CONFIG).exists():
+        branch, gate = _current_branch(probe), detect_gate(folder)
+        files[CONFIG] = encode(_starter(branch, gate))
+    files |= {
+        f"{ORCHESTRATION}/README.md": GUIDE.encode(),
+        f"{ORCHESTRATION}/dag.v0.json": encode(starter_graph()),
+        f"{ORCHESTRATION}/tasks/TEMPLATE.md": TEMPLATE.encode(),
+    }
+    written = [name for name, data in files.items() if _create(folder / name, data)]
+    if _ignore(folder / ".gitignore"):
+        written.append(".gitignore")
+    every = (CONFIG, *files, ".gitignore")
+    kept = tuple(dict.fromkeys(name for name in every if name not in written))
+    return InitReport(root=root, written=tuple(written), kept=kept, gate_command=gate, target_branch=branch)
+
+
+def top_level(probe: Probe) -> str:
+    """Return the top level of the repository; UsageError where there is no work tree to put files into."""
+    code, said = probe(("git", "rev-parse", "--show-toplevel"))
+    if code == MISSING:
+        raise ToolMissingError("git is not installed", "install git 2.39 or newer")
+    if code == 0:
+        return said
+    code, said = probe(("git", "rev-parse", "--is-bare-repository"))
+    if code == 0 and said == "true":
+        raise UsageError("this repository is bare, it has no work tree", "use a clone of it: git clone <here> <there>")
+    raise UsageError("this is not inside a git repository", "type `git init -b main` first")
+
+
+def detect_gate(folder: Path) -> str:
+    """Return the command that runs the project's tests; `false`, which is always red, if none is found."""
+    if _is_pytest(folder):
+        return "pytest -q"
+    if _npm_test(folder / "package.json"):
+        return "npm test --silent"
+    if (folder / "go.mod").is_file():
+        return "go test ./..."
+    if (folder / "Cargo.toml").is_file():
+        return "cargo test -q"
+    for name in ("GNUmakefile", "makefile", "Makefile"):
+        if _MAKE_TEST.search(_text(folder / name)):
+            return "make test"
+    return NO_GATE
+
+
+def _is_pytest(folder: Path) -> bool:
+    if (folder / "pytest.ini").is_file() or (folder / "conftest.py").is_file():
+        return True
+    named = any("pytest" in _text(folder / name) for name in ("pyproject.toml", "setup.cfg", "tox.ini"))
+    is_python = (folder / "pyproject.toml").is_file() or (folder / "setup.py").is_file()
+    return named or (is_python and any((folder / "tests").glob("test_*.py")))
+
+
+def _npm_test(path: Path) -> bool:
+    try:
+        script = json.loads(_text(path) or "{}").get("scripts", {}).get("test", "")
+    except (ValueError, AttributeError):
+        return False
+    # What `npm init` writes is no test.
+    return bool(script) and "no test specified" not in str(script)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _current_branch(probe: Probe) -> str:
+    code, said = probe(("git", "symbolic-ref", "--quiet", "--short", "HEAD"))
+    if code != 0:
+        hint = "switch to the branch that work is to be merged into: git switch main"
+        raise UsageError("no branch is checked out (detached HEAD)", hint)
+    return said
+
+
+def _starter(branch: str, gate: str) -> dict[str, object]:
+    comment = [f"Every key is explained in {ORCHESTRATION}/README.md; `gluerun doctor` says what is still missing."]
+    if gate == NO_GATE:
+        comment.append("No test command was found: the gate `false` lets nothing pass until you replace it.")
+    return {
+        "_comment": comment,
+        "schemaVersion": assets.schema_version(),
+        "targetBranch": branch,
+        "gateCommand": gate,
+        "runners": {},
+        "roles": {},
+        "requireAudit": True,
+        "areas": {},
+    }
+
+
+def _create(path: Path, data: bytes) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror or error}", "check the folder's permissions", file=str(path)
+        ) from None
+    return True
+
+
+def _ignore(path: Path) -> bool:
+    """Add what is missing of the runtime folders; tell whether anything was."""
+    before = _text(path)
+    lines = {line.strip().strip("/") for line in before.splitlines()}
+    missing = [f"{name}/" for name in RUNTIME if name not in lines]
+    if not missing:
+        return False
+    gap = "" if not before or before.endswith("\n") else "\n"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(gap + "\n".join(missing) + "\n")
+    return True
