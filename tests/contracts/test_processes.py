@@ -99,9 +99,7 @@ class RealStage:
         handle = os.open(f"{self.folder(run)}/pulse", os.O_RDWR)
         assert locks.take(handle, 5)
         os.set_inheritable(handle, True)
-        self.holder = subprocess.Popen(
-            ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run}, pass_fds=[handle]
-        )
+        self.holder = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": run}, pass_fds=[handle])
         os.close(handle)
 
     def kill(self, run):
@@ -288,9 +286,7 @@ class TestOsProcesses:
             "import sys\nfrom gluerun.adapters.locks import is_held\nprint(flush=True)\n"
             "while True: is_held(sys.argv[1])\n"
         )
-        looker = subprocess.Popen(
-            [sys.executable, "-c", code, f"{real.folder(MINE)}/pulse"], stdout=subprocess.PIPE
-        )
+        looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder(MINE)}/pulse"], stdout=subprocess.PIPE)
         try:
             looker.stdout.readline()
             for _ in range(50):
@@ -329,21 +325,15 @@ class TestOsProcesses:
             broken.start(R1)
 
     def test_spared_processes_live_on(self, real):
-        spared = subprocess.Popen(
-            ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
-        )
-        other = subprocess.Popen(
-            ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
-        )
+        spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
+        other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         assert tree.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
         assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
         spared.kill()
         spared.wait()
 
     def test_a_stopped_process_is_ended_politely(self, real):
-        asleep = subprocess.Popen(
-            ["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True
-        )
+        asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         asleep.send_signal(signal.SIGSTOP)
         assert real.processes.end(R1, grace=5)
         assert asleep.wait() == -signal.SIGTERM
