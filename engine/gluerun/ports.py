@@ -356,6 +356,14 @@ class Children(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """How a resident loop sleeps: until something may have happened, and never longer than it was told."""
+
+    def wait(self, run_ids: Sequence[str], seconds: float) -> None:
+        """Return when one of the runs has ended, or after *seconds*. Waking early is always right."""
+        ...
+
+
 @record
 class Doors:
     """All doors of one repository, as one value.
@@ -377,3 +385,4 @@ class Doors:
     git: Git
     processes: Processes
     children: Children
+    watch: Watch

@@ -12,6 +12,7 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.git import RepositoryGit
 from gluerun.adapters.locks import FlockLocks
 from gluerun.adapters.processes import OsProcesses
+from gluerun.adapters.watch import OsWatch
 from gluerun.loop.house import House
 from gluerun.ports import Doors
 
@@ -25,9 +26,9 @@ STATE = ".gluerun-state"
 _RUNNERS = "gluerun.adapters.runners"
 
 
-def open_house(root: str, *, flags: Mapping[str, object] | None = None) -> House:
+def open_house(root: str, *, flags: Mapping[str, object] | None = None, default_push: bool = False) -> House:
     """Open the repository at *root*, an absolute path; ConfigError if its configuration cannot be used."""
-    loaded = settings.load(root, os.environ, flags or {})
+    loaded = settings.load(root, os.environ, flags or {}, default_push=default_push)
     return House(doors_of(root, loaded.config), loaded.config)
 
 
@@ -47,4 +48,5 @@ def doors_of(root: str, config: Config) -> Doors:
         git=RepositoryGit(root, state_root, identity_name=config.identity_name, identity_email=config.identity_email),
         processes=OsProcesses(root, state_root),
         children=WaitingChildren(state_root),
+        watch=OsWatch(state_root),
     )
