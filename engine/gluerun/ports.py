@@ -120,6 +120,10 @@ class Locks(Protocol):
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         ...
 
+    def resident(self) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError if there is one already."""
+        ...
+
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
         ...

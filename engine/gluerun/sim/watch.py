@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
