@@ -315,6 +315,13 @@ class TestOsProcesses:
         folder = os.path.realpath(real.folder(R1))
         assert opened == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
 
+    def test_the_pulse_of_an_outer_run_is_not_passed_on(self, real, monkeypatch):
+        with monkeypatch.context() as outer:
+            outer.setenv("GLUERUN_PULSE_FD", "77")
+            real.start(R1, "mute")
+        until(lambda: tree.carriers("GLUERUN_RUN", R1))
+        assert tree.carriers("GLUERUN_PULSE_FD", "77") == []
+
     def test_a_program_that_is_not_there_is_named(self, real):
         real.prepare(R1)
         broken = OsProcesses(real.root, f"{real.root}/state", lambda _: ["/no/such/program"])
