@@ -90,7 +90,7 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         nodes=tuple(_nodes(world)),
         stop=world.stop,
         breaker=world.circuit.consec_fails if world.circuit else 0,
-        backoff=f"{world.backoff.node} until {world.backoff.until:%H:%M:%SZ}" if _is_backing_off(world) else None,
+        backoff=_backoff(world),
         dispatch_gate=dispatch_gate(world),
     )
 
@@ -172,5 +172,7 @@ def _nodes(world: World) -> list[NodeLine]:
     return found
 
 
-def _is_backing_off(world: World) -> bool:
-    return world.backoff is not None and world.now < world.backoff.until
+def _backoff(world: World) -> str | None:
+    if world.backoff is None or world.now >= world.backoff.until:
+        return None
+    return f"{world.backoff.node} until {world.backoff.until:%H:%M:%SZ}"

@@ -40,8 +40,9 @@ def moving(world: World) -> list[Task]:
 def living_runs(world: World) -> tuple[str, ...]:
     """Return the runs that hold something: workers, planners, provers."""
     provers = [task.proof.run_id for task in world.tasks if task.proof and task.proof.run_id]
-    leased = [lease.run_id for lease in (*world.leases, *world.node_leases)]
-    return tuple(leased + provers)
+    workers = [lease.run_id for lease in world.leases]
+    planners = [lease.run_id for lease in world.node_leases]
+    return tuple(workers + planners + provers)
 
 
 def outlook(world: World, longest: float) -> Outlook:
