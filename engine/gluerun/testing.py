@@ -16,9 +16,11 @@ from gluerun.loop.reconcile import reconcile
 from gluerun.loop.run import perform
 from gluerun.loop.store import run_path
 from gluerun.ports import Doors
+from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
 from gluerun.records.config import Config, RunnerSpec
 from gluerun.records.dispatch import Life, Role
+from gluerun.records.graph import Graph, Node
 from gluerun.records.record import record, replace
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
@@ -228,15 +230,10 @@ class SimHouse:
 
     def graph(self, *nodes: Mapping[str, Any] | str) -> SimHouse:
         """Put a graph of nodes; a node given by its name alone needs nothing."""
-        plain: dict[str, Any] = {
-            "stage": "build",
-            "area": "src",
-            "layer": "code",
-            "kind": "feature",
-            "required_completion": "done",
-        }
-        full = [plain | {"depends_on": []} | ({"id": one} if isinstance(one, str) else dict(one)) for one in nodes]
-        self.work_files.write(GRAPH, json.dumps({"schemaVersion": "dag.v0", "nodes": full}).encode())
+        plain: dict[str, Any] = {"stage": "build", "area": "src", "layer": "code", "kind": "feature"}
+        plain |= {"required_completion": "all of its tasks are integrated", "depends_on": ()}
+        full = [plain | ({"id": one} if isinstance(one, str) else dict(one)) for one in nodes]
+        self.work_files.write(GRAPH, schema.dump(Graph(nodes=tuple(Node(**one) for one in full))))
         return self
 
     def agent(self, task_id: str, moves: Sequence[Move]) -> SimHouse:
@@ -444,6 +441,10 @@ class SimHouse:
             if dispatch is None or dispatch.task_id not in self._held or dispatch.role is not Role.WORKER:
                 found.append(run_id)
         return found
+
+    def vanish(self, run_id: str) -> None:
+        """Let a run vanish at the end of the move that calls this."""
+        self._cut[run_id] = Life.DEAD
 
     def _cut_short(self, task_id: str, life: Life) -> SimHouse:
         task = self.record(task_id)
