@@ -63,9 +63,12 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         notes = Notes()
         look = observe(house, origin_run)
         for phase in MODES[mode]:
+            if phase is plan_launch:
+                look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
         _remember(house, look, notes)
-        _count_failures(house, look.world, notes)
+        if plan_launch not in MODES[mode]:
+            look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
     if house.config.push and notes.integrated:
@@ -162,12 +165,19 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
     )
 
 
-def _count_failures(house: House, world: World, notes: Notes) -> None:
-    """Keep the breaker's count: durable progress resets it, failures without progress add up."""
-    before = world.circuit.consec_fails if world.circuit else 0
+def _count_failures(house: House, look: Look, notes: Notes) -> Look:
+    """Keep the breaker's count: durable progress resets it, failures without progress add up.
+
+    It is counted before anybody is started, so that the last failure opens the breaker and not the next one.
+    """
+    circuit = look.world.circuit
+    before = circuit.consec_fails if circuit else 0
     after = 0 if notes.has_progressed else before + notes.failures
-    if after != before:
-        house.store.put_circuit(Circuit(consec_fails=after, updated_at=house.now()))
+    if after == before:
+        return look
+    circuit = Circuit(consec_fails=after, updated_at=house.now())
+    house.store.put_circuit(circuit)
+    return replace(look, world=replace(look.world, circuit=circuit))
 
 
 def _origin_run(house: House) -> str:
