@@ -484,7 +484,7 @@ class SimHouse:
             said = self._gate(scene.tree())
             code, text = said if isinstance(said, tuple) else (said, f"the gate says {said}\n")
             scene.say(text)
-            return ChildDone(name=child.name, how=How.EXITED, exit_code=code, duration_ms=1)
+            return ChildDone(name=child.name, how=How.EXITED, exit_code=int(code), duration_ms=1)
         move = self._next_move(scene)
         self._make(move, scene)
         if run_id in self._cut:
