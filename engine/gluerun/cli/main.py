@@ -129,7 +129,7 @@ def build(wanted: str) -> typer.Typer:
     """Return the program with the *wanted* verb loaded, `*` for all; the others are only named."""
     import typer
 
-    from gluerun.cli.place import Place
+    from gluerun.cli.place import take_place
     from gluerun.cli.verbs import VERBS
 
     program = typer.Typer(
@@ -140,14 +140,7 @@ def build(wanted: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def place(
-        context: typer.Context,
-        repo: str = typer.Option("", "--repo", metavar="PATH", help="The repository; else the one we stand in."),
-        sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Set any setting for this command."),
-    ) -> None:
-        context.obj = Place(repo=repo, sets=tuple(sets))
-
-    program.callback()(place)
+    program.callback()(take_place)
     groups: dict[str, typer.Typer] = {}
     for verb in VERBS:
         if not verb.group:
