@@ -46,7 +46,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("promote-gate", "",       "Complete a node whose work is merged and green."),
     _verb("backtest",     "",       "Replay recorded work against another configuration."),
     _verb("demo",         "",       "Play a small backlog in a temporary repository."),
-    _verb("version",      "setup",  "Show the version of the engine and of its data."),
+    _verb("version",      "version", "Show the version of the engine and of its data."),
 )
 # fmt: on
 
