@@ -120,6 +120,10 @@ class Locks(Protocol):
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         ...
 
+    def resident(self) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError if there is one already."""
+        ...
+
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
         ...
@@ -356,6 +360,14 @@ class Children(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """How a resident loop sleeps: until something may have happened, and never longer than it was told."""
+
+    def wait(self, run_ids: Sequence[str], seconds: float) -> None:
+        """Return when one of the runs has ended, or after *seconds*. Waking early is always right."""
+        ...
+
+
 @record
 class Doors:
     """All doors of one repository, as one value.
@@ -377,3 +389,4 @@ class Doors:
     git: Git
     processes: Processes
     children: Children
+    watch: Watch

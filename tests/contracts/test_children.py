@@ -218,7 +218,22 @@ class TestWaiter:
         assert waiter.wait(20) == 70
         assert InlineChildren(str(folder / "state")).finished("r1", "a1").exit_code == 0
 
-    def test_a_killed_waiter_leaves_no_answer(self, folder):
+    def test_the_program_that_goes_on_hears_signals_again(self, folder):
+        code = "import signal, sys; sys.exit(bool(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"
+        waiter = _waiter(folder, child("true"), [sys.executable, "-c", code])
+        assert waiter.wait(20) == 0
+
+    def test_impatient_stops_do_not_keep_the_run_from_telling_its_end(self, folder):
+        code = "trap 'echo ending; sleep 0.5; exit 4' TERM; echo here; while :; do sleep 0.02; done"
+        waiter = _waiter(folder, child(code, grace=10), ["/bin/sh", "-c", "exit 42"])
+        _until(lambda: _has_spoken(folder))
+        waiter.terminate()
+        _until(lambda: "ending" in (folder / "state/runs/r1/a1.log").read_text())
+        waiter.terminate()
+        assert waiter.wait(20) == 42
+
+    def test_a_killed_waiter_leaves_no_answer_not_even_an_old_one(self, folder):
+        InlineChildren(str(folder / "state")).wait("r1", child("true"))
         waiter = _waiter(folder, child("echo here; sleep 600"), [])
         _until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
         waiter.kill()

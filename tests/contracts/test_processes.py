@@ -16,6 +16,10 @@ from gluerun.ports import Life
 from gluerun.sim.clock import SimClock
 from gluerun.sim.processes import SimProcesses
 
+# A marker is found wherever on this machine it is carried: tests that run side by side need their own.
+R1, R2 = f"r1-{os.getpid()}", f"r2-{os.getpid()}"
+MINE = f"mine-{os.getpid()}"
+
 linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
 
 # A wrapper that signs in, may start a child, and lives until the file `go` stands in its folder.
@@ -160,185 +164,192 @@ class TestProcesses:
         assert stage.processes.end("none", grace=0)
 
     def test_a_started_run_is_alive_from_the_first_moment(self, stage):
-        assert stage.start("r1") > 1
-        assert stage.processes.life("r1") is Life.ALIVE
-        assert stage.processes.life("r2") is Life.DEAD
+        assert stage.start(R1) > 1
+        assert stage.processes.life(R1) is Life.ALIVE
+        assert stage.processes.life(R2) is Life.DEAD
 
     def test_a_run_that_ended_is_dead(self, stage):
-        stage.start("r1")
-        stage.finish("r1")
-        assert stage.processes.life("r1") is Life.DEAD
+        stage.start(R1)
+        stage.finish(R1)
+        assert stage.processes.life(R1) is Life.DEAD
 
     def test_a_run_that_crashed_is_dead(self, stage):
-        stage.start("r1")
-        stage.crash("r1")
-        assert stage.processes.life("r1") is Life.DEAD
+        stage.start(R1)
+        stage.crash(R1)
+        assert stage.processes.life(R1) is Life.DEAD
 
     def test_a_tree_without_its_wrapper_is_orphaned_until_it_is_ended(self, stage):
-        stage.start("r1")
-        stage.orphan("r1")
-        assert stage.processes.life("r1") is Life.ORPHANED
+        stage.start(R1)
+        stage.orphan(R1)
+        assert stage.processes.life(R1) is Life.ORPHANED
         with pytest.raises(BusyError):
-            stage.processes.sign_in("r1")
-        assert stage.processes.end("r1", grace=0.2)
-        assert stage.processes.life("r1") is Life.DEAD
+            stage.processes.sign_in(R1)
+        assert stage.processes.end(R1, grace=0.2)
+        assert stage.processes.life(R1) is Life.DEAD
 
     def test_ending_one_run_spares_the_others(self, stage):
-        stage.start("r1")
-        stage.start("r10")
-        assert stage.processes.end("r1", grace=0.2)
-        assert (stage.processes.life("r1"), stage.processes.life("r10")) == (Life.DEAD, Life.ALIVE)
+        stage.start(R1)
+        stage.start(f"{R1}0")
+        assert stage.processes.end(R1, grace=0.2)
+        assert (stage.processes.life(R1), stage.processes.life(f"{R1}0")) == (Life.DEAD, Life.ALIVE)
 
     def test_signing_in_twice_changes_nothing(self, stage):
-        stage.prepare("mine")
-        who = stage.processes.sign_in("mine")
-        assert stage.processes.sign_in("mine") == who
-        assert stage.processes.life("mine") is Life.ALIVE
+        stage.prepare(MINE)
+        who = stage.processes.sign_in(MINE)
+        assert stage.processes.sign_in(MINE) == who
+        assert stage.processes.life(MINE) is Life.ALIVE
 
 
 @linux
 class TestOsProcesses:
     def test_the_identity_is_that_of_the_wrapper(self, real):
-        pid = real.start("r1")
-        real.settle("r1")
-        with open(f"{real.folder('r1')}/identity.json") as stored:
+        pid = real.start(R1)
+        real.settle(R1)
+        with open(f"{real.folder(R1)}/identity.json") as stored:
             document = json.load(stored)
         assert (document["pid"], document["schema"]) == (pid, "gluerun.orchestration.identity.v0")
         assert document["bootId"] == tree.boot_id()
 
     @pytest.mark.parametrize("mode", ["pulse", "marker", "daemon"])
     def test_a_wrapper_killed_while_somebody_of_its_tree_lives_leaves_orphans(self, real, mode):
-        real.start("r1", mode)
-        real.settle("r1")
+        real.start(R1, mode)
+        real.settle(R1)
         if mode == "daemon":
-            until(lambda: os.path.exists(f"{real.folder('r1')}/daemon"))
-        real.kill("r1")
-        assert real.processes.life("r1") is Life.ORPHANED
-        assert real.processes.end("r1", grace=1)
-        assert real.processes.life("r1") is Life.DEAD
+            until(lambda: os.path.exists(f"{real.folder(R1)}/daemon"))
+        real.kill(R1)
+        assert real.processes.life(R1) is Life.ORPHANED
+        assert real.processes.end(R1, grace=1)
+        assert real.processes.life(R1) is Life.DEAD
 
     @pytest.mark.parametrize("mode", ["pulse", "marker", "daemon", "deaf", "bare", "mute"])
     def test_nobody_of_a_living_tree_survives_its_end(self, real, mode):
         before = set(tree.table())
-        real.start("r1", mode)
+        real.start(R1, mode)
         if mode != "mute":
-            real.settle("r1")
+            real.settle(R1)
         if mode in {"daemon", "deaf", "bare"}:
-            until(lambda: os.path.exists(f"{real.folder('r1')}/{mode}"))
-        assert real.processes.end("r1", grace=0.3)
+            until(lambda: os.path.exists(f"{real.folder(R1)}/{mode}"))
+        assert real.processes.end(R1, grace=0.3)
         left = [pid for pid in set(tree.table()) - before if _runs_in(pid, real.root)]
         assert left == []
-        assert real.processes.life("r1") is Life.DEAD
+        assert real.processes.life(R1) is Life.DEAD
 
     def test_a_wrapper_that_has_not_signed_in_is_alive_and_then_dead(self, real):
-        real.start("r1", "mute")
-        assert real.processes.life("r1") is Life.ALIVE
-        real.kill("r1")
-        assert real.processes.life("r1") is Life.DEAD
+        real.start(R1, "mute")
+        assert real.processes.life(R1) is Life.ALIVE
+        real.kill(R1)
+        assert real.processes.life(R1) is Life.DEAD
 
     @pytest.mark.parametrize("change", [{"startTicks": 1}, {"bootId": "another"}, {"pidNamespace": "1"}])
     def test_a_pid_that_somebody_else_has_now_proves_nothing(self, real, change):
-        real.start("r1")
-        real.crash("r1")
-        _sign(real, "r1", os.getpid(), **change)
-        assert real.processes.life("r1") is Life.DEAD
+        real.start(R1)
+        real.crash(R1)
+        _sign(real, R1, os.getpid(), **change)
+        assert real.processes.life(R1) is Life.DEAD
 
     def test_the_living_process_with_all_marks_is_alive(self, real):
-        real.start("r1")
-        real.crash("r1")
-        _sign(real, "r1", os.getpid())
-        assert real.processes.life("r1") is Life.ALIVE
-        os.unlink(f"{real.folder('r1')}/identity.json")
+        real.start(R1)
+        real.crash(R1)
+        _sign(real, R1, os.getpid())
+        assert real.processes.life(R1) is Life.ALIVE
+        os.unlink(f"{real.folder(R1)}/identity.json")
 
     def test_a_zombie_is_not_alive(self, real):
-        real.prepare("r1")
-        zombie = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={**os.environ, "GLUERUN_RUN": "r1"})
-        _sign(real, "r1", zombie.pid)
-        assert real.processes.life("r1") is Life.ALIVE
+        real.prepare(R1)
+        zombie = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={**os.environ, "GLUERUN_RUN": R1})
+        _sign(real, R1, zombie.pid)
+        assert real.processes.life(R1) is Life.ALIVE
         zombie.stdin.close()
         os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
         assert os.path.exists(f"/proc/{zombie.pid}")
-        assert real.processes.life("r1") is Life.DEAD
+        assert real.processes.life(R1) is Life.DEAD
         zombie.wait()
 
     def test_a_held_pulse_in_another_pid_namespace_is_alive(self, real):
-        real.start("r1", "pulse")
-        real.settle("r1")
-        real.kill("r1")
-        _sign(real, "r1", 12345, pidNamespace="1")
-        assert real.processes.life("r1") is Life.ALIVE
+        real.start(R1, "pulse")
+        real.settle(R1)
+        real.kill(R1)
+        _sign(real, R1, 12345, pidNamespace="1")
+        assert real.processes.life(R1) is Life.ALIVE
 
     def test_a_broken_identity_leaves_the_answer_to_the_other_witnesses(self, real):
-        real.start("r1")
-        real.settle("r1")
+        real.start(R1)
+        real.settle(R1)
         for text in ("", "{", "[]", "{}", "null"):
-            with open(f"{real.folder('r1')}/identity.json", "w") as stored:
+            with open(f"{real.folder(R1)}/identity.json", "w") as stored:
                 stored.write(text)
-            assert real.processes.life("r1") is Life.ALIVE
+            assert real.processes.life(R1) is Life.ALIVE
 
     def test_a_look_does_not_disturb_a_birth(self, real):
-        real.prepare("mine")
+        real.prepare(MINE)
         code = (
             "import sys\nfrom gluerun.adapters.locks import is_held\nprint(flush=True)\n"
             "while True: is_held(sys.argv[1])\n"
         )
-        looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder('mine')}/pulse"], stdout=subprocess.PIPE)
+        looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder(MINE)}/pulse"], stdout=subprocess.PIPE)
         try:
             looker.stdout.readline()
             for _ in range(50):
-                real.processes.sign_in("mine")
+                real.processes.sign_in(MINE)
                 os.close(int(os.environ.pop("GLUERUN_PULSE_FD")))
         finally:
             looker.kill()
             looker.communicate()
 
     def test_no_zombie_and_no_warning_stays(self, real):
-        pid = real.start("r1")
-        real.finish("r1")
+        pid = real.start(R1)
+        real.finish(R1)
         real.processes.reap()
         assert not os.path.exists(f"/proc/{pid}")
 
     def test_the_wrapper_stands_on_its_own(self, real):
-        pid = real.start("r1")
-        real.settle("r1")
+        pid = real.start(R1)
+        real.settle(R1)
         assert os.getsid(pid) == pid
         assert os.readlink(f"/proc/{pid}/cwd") == real.root
         opened = {os.path.realpath(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
-        folder = os.path.realpath(real.folder("r1"))
+        folder = os.path.realpath(real.folder(R1))
         assert opened == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
 
+    def test_the_pulse_of_an_outer_run_is_not_passed_on(self, real, monkeypatch):
+        with monkeypatch.context() as outer:
+            outer.setenv("GLUERUN_PULSE_FD", "77")
+            real.start(R1, "mute")
+        until(lambda: tree.carriers("GLUERUN_RUN", R1))
+        assert tree.carriers("GLUERUN_PULSE_FD", "77") == []
+
     def test_a_program_that_is_not_there_is_named(self, real):
-        real.prepare("r1")
+        real.prepare(R1)
         broken = OsProcesses(real.root, f"{real.root}/state", lambda _: ["/no/such/program"])
-        with pytest.raises(StateError, match="cannot start the run r1"):
-            broken.start("r1")
+        with pytest.raises(StateError, match="cannot start the run r1-"):
+            broken.start(R1)
 
     def test_spared_processes_live_on(self, real):
-        spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
-        other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
-        assert tree.end_carriers("GLUERUN_RUN", "r1", grace=1, spare=[spared.pid]) == []
+        spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
+        other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
+        assert tree.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
         assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
         spared.kill()
         spared.wait()
 
     def test_a_stopped_process_is_ended_politely(self, real):
-        asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": "r1"}, start_new_session=True)
+        asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         asleep.send_signal(signal.SIGSTOP)
-        assert real.processes.end("r1", grace=5)
+        assert real.processes.end(R1, grace=5)
         assert asleep.wait() == -signal.SIGTERM
 
     def test_who_only_looks_at_the_pulse_is_not_taken_for_a_holder(self, real):
-        real.start("r1", "bare")
-        real.settle("r1")
-        with open(f"{real.folder('r1')}/pulse"):
-            assert tree.holders(f"{real.folder('r1')}/pulse") == [real.pids["r1"]]
+        real.start(R1, "bare")
+        real.settle(R1)
+        with open(f"{real.folder(R1)}/pulse"):
+            assert tree.holders(f"{real.folder(R1)}/pulse") == [real.pids[R1]]
 
     def test_a_marker_is_matched_whole(self, real):
         near = subprocess.Popen(
-            ["sleep", "600"], env={"XGLUERUN_RUN": "r1", "GLUERUN_RUN": "r12", "A": "GLUERUN_RUN=r1"}
+            ["sleep", "600"], env={"XGLUERUN_RUN": R1, "GLUERUN_RUN": f"{R1}2", "A": f"GLUERUN_RUN={R1}"}
         )
-        assert near.pid not in tree.carriers("GLUERUN_RUN", "r1")
-        assert near.pid in tree.carriers("GLUERUN_RUN", "r12")
+        assert near.pid not in tree.carriers("GLUERUN_RUN", R1)
+        assert near.pid in tree.carriers("GLUERUN_RUN", f"{R1}2")
         near.kill()
         near.wait()
 

@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+INSTALLED = os.environ.get("GLUERUN_E2E_PYTHON")
+PROGRAM = (INSTALLED or sys.executable, "-P", "-m", "gluerun")
+WHERE = {} if INSTALLED else {"PYTHONPATH": str(CHECKOUT / "engine")}
 NEW = ("task", "new", "--title", "Say hello", "--objective", "It says hello", "--owned", "src", "--accept", "hello")
 
 
 def gluerun(
     *words: str, cwd: Path, env: dict[str, str] | None = None, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    installed = os.environ.get("GLUERUN_E2E_PYTHON")
-    where = {} if installed else {"PYTHONPATH": str(CHECKOUT / "engine")}
     return subprocess.run(
-        [installed or sys.executable, "-P", "-m", "gluerun", *words],
+        [*PROGRAM, *words],
         cwd=cwd,
-        env=os.environ | where | (env or {}),
+        env=os.environ | WHERE | (env or {}),
         input=text,
         capture_output=True,
         text=True,
@@ -214,11 +215,9 @@ def test_the_work_tree_of_a_run_is_no_repository_of_its_own(repo):
 
 
 def test_a_reader_who_leaves_early_is_no_error(repo):
-    words = f"{sys.executable} -P -m gluerun doctor --json"
-    env = os.environ | {"PYTHONPATH": str(CHECKOUT / "engine")}
-    done = subprocess.run(
-        ["bash", "-c", f"{words} | true"], cwd=repo, env=env, capture_output=True, text=True, check=False
-    )
+    script = f"{' '.join(PROGRAM)} doctor --json | true"
+    env = os.environ | WHERE
+    done = subprocess.run(["bash", "-c", script], cwd=repo, env=env, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
 

@@ -54,6 +54,14 @@ class FlockLocks:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self._signed() if is_held(f"{self._folder}/origin.lock") else None
 
+    def resident(self) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError if there is one already."""
+        return _Held(
+            f"{self._folder}/auto.lock",
+            LOOK_SECONDS,
+            busy=lambda: BusyError("another resident loop runs in this repository", "`gluerun status` shows its work"),
+        )
+
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
         return _Held(

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from gluerun import settings
 from gluerun.errors import UsageError
 from gluerun.records.record import record
@@ -13,8 +15,6 @@ from gluerun.settings_file import nearest
 from gluerun.settings_table import BY_ENV, BY_FIELD, BY_KEY, KNOBS
 
 if TYPE_CHECKING:
-    import typer
-
     from gluerun.settings import Settings
 
 WORKTREES = ".worktrees"
@@ -73,6 +73,15 @@ def _not_a_run(root: Path) -> str:
         main = root.parent.parent
         raise UsageError(f"{root} is the work tree of a run", f"name its repository: --repo {main}")
     return str(root)
+
+
+def take_place(
+    context: typer.Context,
+    repo: str = typer.Option("", "--repo", metavar="PATH", help="The repository; else the one we stand in."),
+    sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Set any setting for this command."),
+) -> None:
+    """Keep the global options for the verb that follows."""
+    context.obj = Place(repo=repo, sets=tuple(sets))
 
 
 def here(context: typer.Context) -> Place:

@@ -7,7 +7,7 @@ import os
 
 import typer
 
-from gluerun.cli.place import Place
+from gluerun.cli.place import take_place
 from gluerun.cli.verbs import LATER, VERBS, Verb
 from gluerun.errors import OK, UsageError
 from gluerun.settings_file import nearest
@@ -91,14 +91,7 @@ def build(wanted: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def place(
-        context: typer.Context,
-        repo: str = typer.Option("", "--repo", metavar="PATH", help="The repository; else the one we stand in."),
-        sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="Set any setting for this command."),
-    ) -> None:
-        context.obj = Place(repo=repo, sets=tuple(sets))
-
-    program.callback()(place)
+    program.callback()(take_place)
     groups: dict[str, typer.Typer] = {}
     for verb in VERBS:
         if not verb.group:

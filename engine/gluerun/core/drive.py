@@ -180,7 +180,7 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
     """Let the agent work once, then judge what it really did."""
     done = yield from _run_worker(me, attempt, trouble)
     if done.trouble:
-        return Wrong(failure=Failure.WORKER_INFRA, reason=done.trouble, detail=done.log_ref)
+        return Wrong(failure=Failure.WORKER_INFRA, reason=done.trouble, detail=done.tail)
     claim, invalid = answers.claim_of(done, me.dispatch)
     if claim is None and (invalid or me.config.require_packet):
         failure = Failure.PACKET_INVALID if invalid else Failure.WORKER_NO_PACKET

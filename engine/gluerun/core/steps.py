@@ -98,7 +98,7 @@ class AgentDone:
     """How an agent's run ended, and the answer document it left (None if it left none).
 
     `answers` is how many different complete answers it gave; more than one is ambiguous.
-    `trouble` says why the run did not succeed; it is empty if it did.
+    `trouble` says why the run did not succeed; it is empty if it did. `tail` is the end of what it printed.
     """
 
     how: How
@@ -107,7 +107,7 @@ class AgentDone:
     answer: object = None
     answer_error: str = ""
     answers: int = 0
-    log_ref: str = ""
+    tail: str = ""
 
 
 @record

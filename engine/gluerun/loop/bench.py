@@ -250,7 +250,7 @@ class Bench:
             answer=answer,
             answer_error=error,
             answers=count,
-            log_ref=child.log,
+            tail=self._tail(child.log) if trouble else "",
         )
 
     def _agent_child(self, step: RunAgent, runner: RunnerSpec, output: str) -> Child:
@@ -294,6 +294,11 @@ class Bench:
         answer, count = answers.last_answer(text, role)
         return answer, "", count
 
+    def _tail(self, log: str) -> str:
+        """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
+        text = self.house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
+        return secrets.redacted(text).strip()
+
     # the work
 
     def _inspect(self, base: str) -> Inspected:
@@ -324,7 +329,6 @@ class Bench:
         done = self._run("gate", ("sh", "-c", step.command), path, self._own_env("gate", path), step.attempt)
         log = self._log("gate", step.attempt)
         text = self.house.store.files.read(log) or b""
-        tail = secrets.redacted(text[-LOG_TAIL:].decode("utf-8", "replace"))
         check = GateCheck(
             run_id=self.dispatch.run_id,
             cmd=step.command,
@@ -342,7 +346,7 @@ class Bench:
         )
         self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
         trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
-        return Gated(check=check, tail=tail, trouble=trouble)
+        return Gated(check=check, tail=self._tail(log), trouble=trouble)
 
     def _outputs(self, path: str) -> tuple[DeclaredOutput, ...]:
         found = []

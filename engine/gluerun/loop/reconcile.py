@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core.intake import plan_intake
-from gluerun.core.integration import is_current, plan_integration
+from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch
+from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.loop.actuate import actuate
 from gluerun.loop.observe import observe
-from gluerun.loop.report import Notes, line_of, report_of, write_snapshot
+from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.records.origin import Circuit, OriginHolder
 from gluerun.records.record import replace
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from gluerun.loop.observe import Look
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
-    from gluerun.records.task import Task
 
 MODES: dict[str, tuple[Phase, ...]] = {
     "apply": (plan_intake, plan_recovery),
@@ -46,6 +46,14 @@ def plan(house: House) -> CycleReport:
 
 
 def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleReport:
+    """Run one cycle of *mode*; where dispatch is not detached, also wait for what it started."""
+    report, _ = cycle(house, mode, only=only)
+    if mode == "actuate" and not house.config.detached_dispatch:
+        return merged(report, drain(house, only=only))
+    return report
+
+
+def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleReport, World]:
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
     origin_run = _origin_run(house)
     with house.doors.locks.origin(_holder(house, origin_run)):
@@ -60,27 +68,42 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
         _count_failures(house, look.world, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
-    return report_of(look.world, mode, notes.lines, notes)
+    if house.config.push and notes.integrated:
+        _push(house, notes)
+    return report_of(look.world, mode, notes.lines, notes), look.world
 
 
-def is_drained(house: House) -> bool:
-    """Tell whether no run lives and nothing that was accepted still moves."""
-    world = observe(house, _origin_run(house)).world
-    if world.leases or world.node_leases:
-        return False
-    return not _moving(world)
+def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:
+    """Run cycles without planning or dispatch until no run lives and nothing accepted moves by itself.
+
+    *timeout* in seconds, zero for never; a report that ran into it says `timed_out`.
+    """
+    started = house.now()
+    total: CycleReport | None = None
+    while True:
+        report, world = cycle(house, mode, only=only)
+        total = report if total is None else merged(total, report)
+        runs = living_runs(world)
+        if not runs and not _is_moving(world, mode):
+            return total
+        if timeout and (house.now() - started).total_seconds() >= timeout:
+            return replace(total, timed_out=True)
+        house.doors.watch.wait(runs, house.config.drain_poll_secs)
 
 
-def _moving(world: World) -> list[Task]:
-    """Return the accepted tasks that still get somewhere by themselves."""
-    found = []
-    for task in world.tasks:
-        waits = task.proof is not None and task.proof.state is ProofState.WAITING
-        if task.status is not Status.ACCEPTED or not world.config.auto_integrate:
-            continue
-        if not waits or (task.proof and not is_current(task.proof, task, world.target_head)):
-            found.append(task)
-    return found
+def _is_moving(world: World, mode: str) -> bool:
+    if mode == "integrate":
+        world = replace(world, config=replace(world.config, auto_integrate=True))
+    return bool(moving(world))
+
+
+def _push(house: House, notes: Notes) -> None:
+    """Push the target branch; the lock is not held while the network takes its time."""
+    why = house.doors.git.push(house.config.target_branch)
+    house.tell("push.failed" if why else "push.ok", why or house.config.target_branch)
+    house.journal.flush()
+    if why:
+        notes.trouble.append(f"not pushed: {why}")
 
 
 def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
@@ -102,11 +125,16 @@ def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
 
 
 def _only(phase: Phase, task_id: str | None) -> Phase:
+    """Return *phase* as it is for one task: what others would do is left out, what they hold is not."""
     if task_id is None:
         return phase
 
     def filtered(world: World) -> list[Action]:
-        return [action for action in phase(world) if getattr(action, "task_id", task_id) == task_id]
+        others = {
+            task.task_id for task in world.tasks if task.status is Status.READY and not world.lease(task.task_id)
+        } - {task_id}
+        tasks = tuple(task for task in world.tasks if task.task_id not in others)
+        return [action for action in phase(replace(world, tasks=tasks)) if getattr(action, "task_id", "") == task_id]
 
     return filtered
 

@@ -147,6 +147,27 @@ def report_of(world: World, mode: str, lines: Sequence[Line], notes: Notes) -> C
     )
 
 
+def merged(first: CycleReport, later: CycleReport) -> CycleReport:
+    """Return what two cycles did together, standing where the later one ended."""
+    return replace(
+        later,
+        mode=first.mode,
+        quiet=first.quiet and later.quiet,
+        actions=first.actions + later.actions,
+        imported=first.imported + later.imported,
+        integrated=first.integrated + later.integrated,
+        dispatched=first.dispatched + later.dispatched,
+        reaped=Reaped(
+            ok=first.reaped.ok + later.reaped.ok,
+            failed=first.reaped.failed + later.reaped.failed,
+            crashed=first.reaped.crashed + later.reaped.crashed,
+        ),
+        refused_imports=first.refused_imports + later.refused_imports,
+        failed_integrations=first.failed_integrations + later.failed_integrations,
+        trouble=tuple(dict.fromkeys(first.trouble + later.trouble)),
+    )
+
+
 def write_snapshot(house: House, world: World) -> bool:
     """Write `origin-state.json` and `STATUS.md` if what they mean has changed; True if it had."""
     state = _origin_state(world)

@@ -17,7 +17,7 @@ from gluerun.loop.house import House
 from gluerun.loop.store import run_path
 from gluerun.records import codec
 from gluerun.records.config import Config
-from gluerun.records.dispatch import Ending, Outcome
+from gluerun.records.dispatch import Ending, Outcome, Role
 from gluerun.records.failure import Failure
 
 TYPE_CHECKING = False
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from gluerun.records.dispatch import Dispatch
 
 _STEPS = "steps.ndjson"
+_PHASES: dict[type, str] = {
+    steps.Prepare: "preparing",
+    steps.RunSetup: "preparing",
+    steps.RunAgent: "implementing",
+    steps.RunGate: "gating",
+}
+_ROLE_PHASES = {Role.AUDITOR: "auditing", Role.DECIDER: "deciding", Role.PLANNER: "planning"}
 
 
 def perform(house: House, run_id: str) -> Ending:
@@ -58,6 +65,8 @@ def _drive(house: House, dispatch: Dispatch) -> Ending:
     step = next(drive)
     while True:
         number += 1
+        if number not in kept:
+            _tell_phase(house, dispatch.run_id, step)
         answer = kept.get(number) or bench.act(number, step)
         if number not in kept:
             _keep(house, dispatch.run_id, number, step, answer)
@@ -66,6 +75,18 @@ def _drive(house: House, dispatch: Dispatch) -> Ending:
         except StopIteration as stop:
             ending: Ending = stop.value
             return ending
+
+
+def _tell_phase(house: House, run_id: str, step: Step) -> None:
+    """Say what the run is about to do, for those who look; nothing ever depends on it."""
+    phase = _PHASES.get(type(step))
+    if phase is None:
+        return
+    if isinstance(step, steps.RunAgent):
+        phase = _ROLE_PHASES.get(step.role, phase)
+    document = {"runId": run_id, "phase": phase, "attempt": getattr(step, "attempt", 0), "state": "active"}
+    path = run_path(run_id, "run-status.json")
+    house.store.files.write(path, codec.encode(document | {"updatedAt": codec.stamp(house.now())}), durable=False)
 
 
 def _config_of(house: House, run_id: str) -> Config:

@@ -19,6 +19,7 @@ class SimLocks:
     def __init__(self) -> None:
         self.holder: OriginHolder | None = None
         self.git_is_held = False
+        self.has_resident = False
 
     @contextmanager
     def origin(self, holder: OriginHolder) -> Iterator[None]:
@@ -40,6 +41,17 @@ class SimLocks:
         return self.holder
 
     @contextmanager
+    def resident(self) -> Iterator[None]:
+        """Be the one resident loop of the repository; BusyError if there is one already."""
+        if self.has_resident:
+            raise BusyError("another resident loop runs in this repository", "`gluerun status` shows its work")
+        self.has_resident = True
+        try:
+            yield
+        finally:
+            self.has_resident = False
+
+    @contextmanager
     def git(self) -> Iterator[None]:
         """Hold the lock around changes of refs and work trees; BusyError at once, for nobody would let go."""
         if self.git_is_held:
@@ -54,3 +66,4 @@ class SimLocks:
         """Let every holder vanish the way a killed machine would."""
         self.holder = None
         self.git_is_held = False
+        self.has_resident = False

@@ -1,0 +1,77 @@
+"""What a resident loop makes of a look: is anything left to do, and how long may it sleep."""
+
+from __future__ import annotations
+
+from gluerun.core.frontier import frontier
+from gluerun.core.graph import eligible, is_complete
+from gluerun.core.integration import is_current
+from gluerun.core.launch import dispatch_gate, seats
+from gluerun.records.record import record
+from gluerun.records.task import ProofState, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.world import World
+    from gluerun.records.task import Task
+
+
+@record
+class Outlook:
+    """What is still under way: runs to wait for, seconds to sleep at most, and why it is over if it is."""
+
+    runs: tuple[str, ...]
+    seconds: float
+    over: str = ""
+
+
+def moving(world: World) -> list[Task]:
+    """Return the accepted tasks that still get somewhere by themselves."""
+    if not world.config.auto_integrate:
+        return []
+    found = []
+    for task in world.tasks:
+        waits = task.proof is not None and task.proof.state is ProofState.WAITING
+        fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
+        if task.status is Status.ACCEPTED and not (waits and fresh):
+            found.append(task)
+    return found
+
+
+def living_runs(world: World) -> tuple[str, ...]:
+    """Return the runs that hold something: workers, planners, provers."""
+    provers = [task.proof.run_id for task in world.tasks if task.proof and task.proof.run_id]
+    workers = [lease.run_id for lease in world.leases]
+    planners = [lease.run_id for lease in world.node_leases]
+    return tuple(workers + planners + provers)
+
+
+def outlook(world: World, longest: float) -> Outlook:
+    """Say what a resident loop waits for; it is over when nothing runs, can start, or will be tried later."""
+    runs = living_runs(world)
+    if runs or moving(world):
+        return Outlook(runs=runs, seconds=longest)
+    if _may_start(world) or _will_plan(world):
+        return Outlook(runs=(), seconds=longest)
+    return Outlook(runs=(), seconds=longest, over=_why_over(world))
+
+
+def _may_start(world: World) -> bool:
+    return not dispatch_gate(world) and bool(frontier(world, seats(world))[0])
+
+
+def _will_plan(world: World) -> bool:
+    """Tell whether a planner will be tried once its back-off is over."""
+    if world.backoff is None or world.now >= world.backoff.until or world.graph is None or dispatch_gate(world):
+        return False
+    return bool(eligible(world.graph, world.passed, world.node_blocked)) and bool(world.config.runner_of("planner"))
+
+
+def _why_over(world: World) -> str:
+    if gate := dispatch_gate(world):
+        return gate
+    if world.graph is not None and world.graph.nodes and is_complete(world.graph, world.passed):
+        return "every node of the graph is complete"
+    left = [task for task in world.tasks if task.status is not Status.BLOCKED]
+    if left:
+        return f"nothing can go on by itself; {len(left)} tasks wait"
+    return "nothing is left to do"

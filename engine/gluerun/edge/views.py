@@ -1,0 +1,133 @@
+"""Read models: the board and the page of one task. They take no lock and write no byte."""
+
+from __future__ import annotations
+
+from gluerun.core.board import board as board_of
+from gluerun.core.expect import expect
+from gluerun.core.intake import plan_intake
+from gluerun.errors import SchemaError, UsageError
+from gluerun.loop.observe import observe
+from gluerun.records import names
+from gluerun.records.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.board import Board
+    from gluerun.loop.house import House
+
+
+@record
+class LeasePage:
+    """The lease of a task, as its page shows it."""
+
+    run_id: str
+    epoch: int
+    status: str
+    expires_at: str
+
+
+@record
+class AttemptLine:
+    """One try of a task."""
+
+    n: int
+    failure_class: str | None
+    reason: str
+    audit_verdict: str | None
+    decider_action: str | None
+
+
+@record
+class TaskPage:
+    """What `gluerun task show` answers."""
+
+    SCHEMA = "task-page.v0"
+
+    id: str
+    title: str
+    status: str
+    area: str
+    owned_files: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    attempts: tuple[AttemptLine, ...]
+    retries_left: int
+    branch: str
+    node: str | None = None
+    lease: LeasePage | None = None
+    last_failure: str | None = None
+    decision: str | None = None
+    run: str | None = None
+    merge_commit: str | None = None
+
+
+def board(house: House) -> Board:
+    """Return what runs, what waits, what needs you and why."""
+    look = observe(house, "ORIGIN-00000000T000000Z-0")
+    world = look.world
+    for action in plan_intake(world):
+        world = expect(world, action)
+    phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
+    fresh = {one.path: one.error for one in world.inputs if one.error}
+    return board_of(world, phases, look.memory.refusals | fresh)
+
+
+def task_page(house: House, task_id: str) -> TaskPage:
+    """Return everything about one task; UsageError if nobody knows it."""
+    if not names.is_task(task_id):
+        raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
+    task = house.store.any_task(task_id)
+    if task is None:
+        raise UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
+    leases, _ = house.store.leases()
+    lease = next((one for one in leases if one.task_id == task_id), None)
+    note, decision = task.last_failure, task.decision
+    return TaskPage(
+        id=task_id,
+        title=task.spec.title,
+        status=task.status.value,
+        area=task.spec.area,
+        owned_files=task.owned,
+        depends_on=task.spec.depends_on,
+        attempts=_attempts(house, task.run_id),
+        retries_left=max(0, 1 + house.config.max_retries - task.tries),
+        branch=task.spec.worker_branch,
+        node=task.spec.dag_node,
+        lease=LeasePage(
+            run_id=lease.run_id,
+            epoch=lease.epoch,
+            status=lease.status.value,
+            expires_at=f"{lease.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+        )
+        if lease
+        else None,
+        last_failure=f"{note.failure_class}: {note.reason}" if note else None,
+        decision=f"{decision.action} ({decision.authority}): {decision.rationale}" if decision else None,
+        run=task.run_id,
+        merge_commit=task.merge_commit,
+    )
+
+
+def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:
+    try:
+        document = house.store.document(run_id, "attempts/index.json") if run_id else None
+    except SchemaError:
+        document = None
+    return tuple(
+        AttemptLine(
+            n=one["n"],
+            failure_class=one.get("failureClass"),
+            reason=one.get("reason", ""),
+            audit_verdict=one.get("auditVerdict"),
+            decider_action=one.get("deciderAction"),
+        )
+        for one in (document or {}).get("attempts", ())
+    )
+
+
+def _phase(house: House, run_id: str) -> tuple[str, int]:
+    """Return what a run does and in which try, as it told last."""
+    try:
+        document = house.store.document(run_id, "run-status.json") or {}
+    except SchemaError:
+        document = {}
+    return str(document.get("phase", "starting")), int(document.get("attempt", 0) or 0)
