@@ -90,6 +90,19 @@ def test_the_verb_is_found_among_the_options(words, bare):
     assert program._bare_words(words) == bare
 
 
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        (["auto", "--set", "a=1", "--once", "--repo=x"], ["--set", "a=1", "--repo=x", "auto", "--once"]),
+        (["auto", "--", "--set", "a=1"], ["auto", "--", "--set", "a=1"]),
+        (["auto", "--set"], ["--set", "auto"]),
+        (["version"], ["version"]),
+    ],
+)
+def test_global_options_may_stand_anywhere(words, ordered):
+    assert program._global_first(words) == ordered
+
+
 def test_every_verb_that_is_built_can_be_loaded():
     listed = program.build("*").registered_commands
 

@@ -265,6 +265,12 @@ def test_the_doctor_without_git(tmp_path):
     assert doctor.worst(checks) is Severity.FAIL
 
 
+def test_a_hook_of_another_repository_does_not_mislead(healthy, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+
+    assert diagnose(healthy) == {}
+
+
 def test_a_probe_survives_what_it_asks(tmp_path):
     ask = probe_at(str(tmp_path), limit=0.2)
 

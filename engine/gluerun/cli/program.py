@@ -19,7 +19,7 @@ GROUPS = {verb.group for verb in VERBS if verb.group}
 
 def invoke(argv: list[str]) -> int:
     """Run the verb that the words name and return its exit code."""
-    argv = {(): ["--help"], ("--version",): ["version"]}.get(tuple(argv), argv)
+    argv = _global_first({(): ["--help"], ("--version",): ["version"]}.get(tuple(argv), argv))
     if argv[-1] in GROUPS and _bare_words(argv) == argv[-1:]:
         argv = [*argv, "--help"]
     verb = "*" if os.environ.get(_COMPLETE) else _verb_of(argv)
@@ -57,6 +57,23 @@ def _verb_of(argv: list[str]) -> str:
         name = " ".join(words[:2])
         return name if name == words[0] else _known(name)
     return _known(words[0])
+
+
+def _global_first(argv: list[str]) -> list[str]:
+    """Return the words with the options of every command in front, wherever they were typed."""
+    front: list[str] = []
+    others: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            return [*front, *others, word, *rest]
+        if word in _WITH_VALUE:
+            front += [word, *([value] if (value := next(rest, None)) is not None else [])]
+        elif word.startswith(tuple(f"{option}=" for option in _WITH_VALUE)):
+            front.append(word)
+        else:
+            others.append(word)
+    return [*front, *others]
 
 
 def _bare_words(argv: list[str]) -> list[str]:
