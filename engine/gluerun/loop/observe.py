@@ -102,7 +102,8 @@ def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple
         return (), ""
     text = mark_text(folder)
     if text == memory.tasks_folder:
-        paths: Iterable[str] = [task.source_path for task in living.values() if task.source_path]
+        sources = [task.source_path for task in living.values() if task.source_path]
+        paths: Iterable[str] = [*sources, *(path for path in memory.refused if path not in sources)]
     else:
         paths = [f"{TASKS}/{name}" for name in house.doors.work.names(TASKS) if _TASK_FILE.match(name)]
     known = {task.source_path: task.source_mark for task in living.values()} | memory.refused

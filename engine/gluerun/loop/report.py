@@ -80,6 +80,7 @@ class Notes:
         self.green_head = ""
         self.green_run = ""
         self.next_task = 0
+        self.has_seen_inputs = False
         self.reaped_ok = 0
         self.reaped_failed = 0
         self.reaped_crashed = 0
