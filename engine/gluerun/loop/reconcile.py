@@ -162,6 +162,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         node_tasks=node_tasks,
         green_head=notes.green_head or memory.green_head,
         green_run=notes.green_run or memory.green_run,
+        red_head=notes.red_head or memory.red_head,
     )
 
 
