@@ -1,29 +1,51 @@
-"""The table of verbs, and the one place where an error becomes an exit code."""
+"""The command line: the one place where an error becomes an exit code."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import os
+import sys
+
+from gluerun.errors import INTERRUPTED, OK, OUR_BUG, GluerunError
 
 
 def run(argv: list[str]) -> int:
     """Run the command line and return its exit code."""
-    from gluerun import assets
+    as_json = "--json" in argv
+    try:
+        from gluerun.cli.program import invoke
 
-    if argv and argv[0] == "run":
-        from gluerun.loop.run import perform
-        from gluerun.wiring import open_house
+        code = invoke(argv)
+        sys.stdout.flush()
+    except GluerunError as error:
+        return _tell(error, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.stderr.write("gluerun: interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said, and the exit must not say it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:  # noqa: BLE001 the last resort: a report instead of a traceback
+        return _our_bug(argv, error, as_json=as_json)
+    return code
 
-        perform(open_house(str(Path.cwd())), argv[1])
-        return 0
-    if argv and argv[0] == "reconcile":
-        from gluerun.loop.reconcile import plan, reconcile
-        from gluerun.records.codec import to_wire
-        from gluerun.wiring import open_house
 
-        house = open_house(str(Path.cwd()))
-        report = plan(house) if len(argv) == 1 else reconcile(house, argv[1].lstrip("-"))
-        print(json.dumps(to_wire(report), indent=1))
-        return 0
-    print(f"gluerun {assets.engine_version()} (schema {assets.schema_version()})")
-    return 0 if argv in ([], ["version"]) else 2
+def _tell(error: GluerunError, *, as_json: bool) -> int:
+    from gluerun.cli.show import complain
+
+    complain(error, as_json=as_json)
+    return error.code
+
+
+def _our_bug(argv: list[str], error: Exception, *, as_json: bool) -> int:
+    from gluerun.cli.report import write_report
+
+    try:
+        path = write_report(argv, error)
+    except Exception:  # noqa: BLE001 a full disk must not hide the first trouble
+        path = ""
+    words = f"this is a defect of gluerun ({type(error).__name__})"
+    told = GluerunError(words, f"the report is in {path}" if path else "no report could be written", file=path)
+    told.kind = "bug"
+    _tell(told, as_json=as_json)
+    return OUR_BUG

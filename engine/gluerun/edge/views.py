@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gluerun.core.board import board as board_of
+from gluerun.core.expect import expect
+from gluerun.core.intake import plan_intake
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.observe import observe
 from gluerun.records import names
@@ -61,8 +63,12 @@ class TaskPage:
 def board(house: House) -> Board:
     """Return what runs, what waits, what needs you and why."""
     look = observe(house, "ORIGIN-00000000T000000Z-0")
-    phases = {lease.run_id: _phase(house, lease.run_id) for lease in look.world.leases}
-    return board_of(look.world, phases, look.memory.refusals)
+    world = look.world
+    for action in plan_intake(world):
+        world = expect(world, action)
+    phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
+    fresh = {one.path: one.error for one in world.inputs if one.error}
+    return board_of(world, phases, look.memory.refusals | fresh)
 
 
 def task_page(house: House, task_id: str) -> TaskPage:

@@ -1,0 +1,218 @@
+"""reconcile, drive, auto, status, integrate, recover: the verbs that run cycles, and the one that looks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from gluerun.cli.place import here
+from gluerun.cli.show import JSON, say, show, table, warn
+from gluerun.errors import OK, PARKED, REFUSED, SAYS_NO, UsageError
+
+if TYPE_CHECKING:
+    from gluerun.core.board import Board
+    from gluerun.core.world import World
+    from gluerun.loop.auto import AutoReport
+    from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport, Line
+
+_DRY = typer.Option(False, "--dry-run", help="Only say what would be done; the same as no option.")
+_STYLES = {"running": "cyan", "parked": "red", "waiting": "yellow", "accepted": "green", "ready": "bold"}
+
+
+def reconcile(
+    context: typer.Context,
+    dry_run: bool = _DRY,
+    apply: bool = typer.Option(False, "--apply", help="Import and recover; merge and start nothing."),
+    actuate: bool = typer.Option(False, "--actuate", help="Import, recover, integrate and dispatch."),
+    drain: bool = typer.Option(False, "--drain", help="Import, recover and integrate until no run lives."),
+    status_only: bool = typer.Option(False, "--status", help="The same as `gluerun status`."),
+    timeout: float = typer.Option(-1, "--timeout", metavar="SECONDS", help="With --drain: give up after this long."),
+    as_json: bool = JSON,
+) -> None:
+    """Run one cycle: look, plan and, if asked to, act. Without an option nothing is changed."""
+    chosen = [name for name, on in (("apply", apply), ("actuate", actuate), ("drain", drain)) if on]
+    if len(chosen) + dry_run + status_only > 1:
+        raise UsageError("one mode at a time", "type `gluerun reconcile --help`")
+    if status_only:
+        status(context, exit_code=False, as_json=as_json)
+        return
+    house = _open(context, acting=bool(chosen))
+    report = _cycle(house, chosen[0] if chosen else "plan", timeout)
+    show(report, as_json=as_json, words=lambda: _words(report))
+    if report.timed_out:
+        raise typer.Exit(SAYS_NO)
+
+
+def drive(
+    context: typer.Context,
+    task: str = typer.Argument(metavar="TASK"),
+    dry_run: bool = _DRY,
+    as_json: bool = JSON,
+) -> None:
+    """Drive one task to its end in the foreground: exit 0 integrated, 3 parked, 2 refused."""
+    from gluerun.edge.views import task_page
+    from gluerun.loop.drive import drive as drive_task
+    from gluerun.loop.reconcile import plan
+
+    house = _open(context, acting=not dry_run)
+    if dry_run:
+        report = plan(house)
+        lines = [line for line in report.actions if line.task == task]
+        show(report, as_json=as_json, words=lambda: _lines(lines))
+        return
+    ended = drive_task(house, task, tell=_progress)
+    page = task_page(house, task)
+    show(page, as_json=as_json, words=lambda: say(f"{task} {page.status}: {ended.why}"))
+    raise typer.Exit({"landed": OK, "parked": PARKED}.get(ended.how, REFUSED))
+
+
+def auto(
+    context: typer.Context,
+    once: bool = typer.Option(False, "--once", help="Run one cycle, wait for what it started, and end."),
+    forever: bool = typer.Option(False, "--forever", help="Wait for more work instead of ending."),
+    as_json: bool = JSON,
+) -> None:
+    """Run cycles until nothing runs, nothing can start and nothing will be tried later."""
+    from gluerun.loop import auto as loop
+
+    house = _open(context, acting=True, default_push=True)
+    if once:
+        report = loop.once(house)
+        show(report, as_json=as_json, words=lambda: _words(report))
+        return
+    ended = loop.auto(house, forever=forever, tell=_progress)
+    show(ended, as_json=as_json, words=lambda: _summary(ended))
+
+
+def status(
+    context: typer.Context,
+    exit_code: bool = typer.Option(False, "--exit-code", help="Exit with 1 if something needs you."),
+    as_json: bool = JSON,
+) -> None:
+    """Say what runs, what waits and what needs you. Takes no lock and writes nothing."""
+    from gluerun.edge.views import board as board_of
+
+    board = board_of(_open(context, acting=False))
+    show(board, as_json=as_json, words=lambda: _board(board))
+    if exit_code and board.needs_you:
+        raise typer.Exit(SAYS_NO)
+
+
+def integrate(context: typer.Context, dry_run: bool = _DRY, as_json: bool = JSON) -> None:
+    """Prove and land the accepted branches, in the foreground, whatever AUTO_INTEGRATE says."""
+    from gluerun.loop.reconcile import drain, plan
+
+    house = _open(context, acting=not dry_run)
+    if dry_run:
+        report = plan(house)
+        lines = [line for line in report.actions if line.kind in ("prove", "advance", "notice")]
+        show(report, as_json=as_json, words=lambda: _lines(lines))
+        return
+    report = drain(house, mode="integrate")
+    show(report, as_json=as_json, words=lambda: _words(report))
+
+
+def recover(
+    context: typer.Context,
+    scan: bool = typer.Option(False, "--scan", help="Only say what would be recovered."),
+    as_json: bool = JSON,
+) -> None:
+    """Settle ended and vanished runs, end stragglers; start nothing and merge nothing."""
+    from gluerun.loop.reconcile import plan, reconcile
+
+    house = _open(context, acting=not scan)
+    if scan:
+        report = plan(house)
+        wanted = ("close", "settle", "unlease", "mark-orphan", "stop")
+        lines = [line for line in report.actions if line.kind in wanted]
+        show(report, as_json=as_json, words=lambda: _lines(lines))
+        return
+    report = reconcile(house, "recover")
+    show(report, as_json=as_json, words=lambda: _words(report))
+
+
+def _open(context: typer.Context, *, acting: bool, default_push: bool = False) -> House:
+    from gluerun.settings import require_actable
+    from gluerun.wiring import open_house
+
+    place = here(context)
+    house = open_house(place.root(), flags=place.flags(), default_push=default_push)
+    if acting:
+        require_actable(house.config)
+    return house
+
+
+def _cycle(house: House, mode: str, timeout: float) -> CycleReport:
+    from gluerun.loop.reconcile import drain, plan, reconcile
+
+    if mode == "plan":
+        return plan(house)
+    if mode == "drain":
+        return drain(house, timeout=timeout if timeout >= 0 else house.config.drain_timeout_secs)
+    return reconcile(house, mode)
+
+
+def _progress(report: CycleReport, world: World) -> None:
+    """Tell on stderr what a cycle of a long command did."""
+    for line in report.actions:
+        if line.kind not in ("advance", "prove", "proof-done", "shelve"):
+            sys.stderr.write(f"{world.now:%H:%M:%S}  {line.kind:<12} {line.task:<10} {line.reason}\n")
+    for task in report.integrated:
+        sys.stderr.write(f"{world.now:%H:%M:%S}  {'integrated':<12} {task}\n")
+    sys.stderr.flush()
+
+
+def _words(report: CycleReport) -> None:
+    _lines(report.actions)
+    for task in report.integrated:
+        say(f"integrated {task} into {report.target_branch}")
+    for trouble in report.trouble:
+        warn(trouble)
+    if report.dispatch_gate:
+        say(f"nothing is started: {report.dispatch_gate}")
+    say(f"{report.target_branch} at {report.head[:12] or 'nothing'}; {report.running} running")
+
+
+def _lines(lines: tuple[Line, ...] | list[Line]) -> None:
+    if not lines:
+        say("nothing to do")
+    for line in lines:
+        say(f"{line.kind:<12} {line.task:<10} {line.reason}")
+
+
+def _board(board: Board) -> None:
+    if board.tasks:
+        rows = [
+            (line.id, line.status, line.phase, str(line.attempt or ""), line.reason or line.title)
+            for line in board.tasks
+        ]
+        table(("task", "status", "phase", "try", "why"), rows, styles=_STYLES)
+        say()
+    counts = (
+        f"{board.running} running, {board.accepted} accepted, {board.ready} ready, "
+        f"{board.waiting} waiting, {board.parked} parked"
+    )
+    say(f"{board.target_branch} at {board.head[:12] or 'nothing'}: {counts}")
+    if board.nodes:
+        say("nodes: " + ", ".join(f"{node.id} {node.state}" for node in board.nodes))
+    if board.stop:
+        say("STOP is set: nothing new is planned or started")
+    if board.backoff:
+        say(f"planning is held back: {board.backoff}")
+    if board.needs_you:
+        say()
+        say("needs you:")
+        for one in board.needs_you:
+            say(f"  - {one}")
+
+
+def _summary(ended: AutoReport) -> None:
+    say(f"ended: {ended.why}")
+    say(f"{len(ended.integrated)} integrated in {ended.seconds:.0f} s and {ended.cycles} cycles")
+    if ended.parked:
+        say(f"parked: {', '.join(ended.parked)}; `gluerun status` says why")
+    for trouble in ended.trouble:
+        warn(trouble)

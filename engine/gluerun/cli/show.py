@@ -1,0 +1,69 @@
+"""Results on stdout, as words or as one JSON document; everything else on stderr. No colour without a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from gluerun.records.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from gluerun.errors import GluerunError
+
+JSON: bool = typer.Option(False, "--json", help="Print one JSON document.")
+_WIDE = 240
+
+
+def show(document: Any, *, as_json: bool, words: Callable[[], None]) -> None:
+    """Print *document* as JSON, or let *words* say it."""
+    if as_json:
+        sys.stdout.write(encode(document).decode())
+    else:
+        words()
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def warn(text: str) -> None:
+    """Print a line that is not part of the result."""
+    sys.stderr.write(f"gluerun: {plain(text)}\n")
+
+
+def plain(text: str) -> str:
+    """Return *text* without anything that a terminal would obey."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, styles: dict[str, str] | None = None) -> None:
+    """Print rows under their columns; a cell that is a key of *styles* gets its colour."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    is_terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if is_terminal else _WIDE, no_color=None if is_terminal else True)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(plain(cell), style=(styles or {}).get(cell, "")) for cell in row))
+    console.print(grid)
+
+
+def complain(error: GluerunError, *, as_json: bool) -> None:
+    """Tell about an error: one sentence and what to type; with *as_json* as a document on stdout."""
+    if as_json:
+        document = {"code": error.kind, "message": error.message, "hint": error.hint, "file": error.file}
+        sys.stdout.write(encode({"error": document}).decode())
+        return
+    warn(error.message)
+    if error.hint:
+        sys.stderr.write(f"   hint: {plain(error.hint)}\n")

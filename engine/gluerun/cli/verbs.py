@@ -1,0 +1,58 @@
+"""The table of verbs: what `--help` lists, what the reference page shows, and where each verb is found."""
+
+from __future__ import annotations
+
+from gluerun.records.record import record
+
+
+@record
+class Verb:
+    """One verb; its words, the module that has it, and its sentence. No module: it is not built yet."""
+
+    name: str
+    module: str
+    function: str
+    doc: str
+
+    @property
+    def group(self) -> str:
+        """The first word of a verb of two words."""
+        return self.name.split(" ")[0] if " " in self.name else ""
+
+
+def _verb(name: str, module: str, doc: str) -> Verb:
+    return Verb(name=name, module=module, function=name.replace(" ", "_").replace("-", "_"), doc=doc)
+
+
+# A table is read by column.
+# fmt: off
+VERBS: tuple[Verb, ...] = (
+    _verb("init",         "setup",  "Write the starter files of a repository."),
+    _verb("doctor",       "setup",  "Say what is in order here and what is not."),
+    _verb("task list",    "tasks",  "List the tasks."),
+    _verb("task show",    "tasks",  "Show one task."),
+    _verb("task new",     "tasks",  "Write the file of a new task."),
+    _verb("reconcile",    "cycle",  "Run one cycle: look, plan and, if asked to, act."),
+    _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
+    _verb("auto",         "cycle",  "Run cycles until everything is done."),
+    _verb("status",       "cycle",  "Say what runs, what waits and what needs you."),
+    _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
+    _verb("recover",      "cycle",  "Look for lost runs and work trees."),
+    _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
+    _verb("next-area",    "graph",  "Show the first node that may be planned."),
+    _verb("next-areas",   "graph",  "Show every node that may be planned."),
+    _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
+    _verb("area-gate",    "graph",  "Tell whether a node is complete."),
+    _verb("promote-gate", "",       "Complete a node whose work is merged and green."),
+    _verb("backtest",     "",       "Replay recorded work against another configuration."),
+    _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
+    _verb("version",      "version", "Show the version of the engine and of its data."),
+)
+# fmt: on
+
+# Verbs of the predecessor that people may still type.
+LATER = (
+    "console", "update", "migrate", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
+    "breaker", "stop", "resume", "wake", "gc", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
+    "metrics", "graph", "campaign", "context", "memory", "manifest", "verify", "review-policy", "experiment-report",
+)  # fmt: skip
