@@ -60,6 +60,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
+        house.store.sweep()
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
