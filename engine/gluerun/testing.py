@@ -11,7 +11,8 @@ import re
 
 from gluerun.errors import ImpossibleError
 from gluerun.loop.house import House
-from gluerun.loop.observe import GATES, GRAPH, TASKS
+from gluerun.loop.nodes import GATES, GRAPH
+from gluerun.loop.observe import TASKS
 from gluerun.loop.reconcile import reconcile
 from gluerun.loop.run import perform
 from gluerun.loop.store import run_path
@@ -211,6 +212,7 @@ class SimHouse:
         self.git.write(ROOT, "README.md", b"A repository in memory.\n")
         self.git.commit(ROOT, "first")
         self.fuse.count = 0
+        self.fuse.names.clear()
 
     # what is there
 
@@ -225,7 +227,8 @@ class SimHouse:
 
     def task_file(self, task_id: str, text: str) -> SimHouse:
         """Put any text where a task's Markdown belongs."""
-        self.work_files.write(f"{TASKS}/{task_id}.md", text.encode())
+        with self.fuse.out():
+            self.work_files.write(f"{TASKS}/{task_id}.md", text.encode())
         return self
 
     def graph(self, *nodes: Mapping[str, Any] | str) -> SimHouse:
@@ -233,7 +236,8 @@ class SimHouse:
         plain: dict[str, Any] = {"stage": "build", "area": "src", "layer": "code", "kind": "feature"}
         plain |= {"required_completion": "all of its tasks are integrated", "depends_on": ()}
         full = [plain | ({"id": one} if isinstance(one, str) else dict(one)) for one in nodes]
-        self.work_files.write(GRAPH, schema.dump(Graph(nodes=tuple(Node(**one) for one in full))))
+        with self.fuse.out():
+            self.work_files.write(GRAPH, schema.dump(Graph(nodes=tuple(Node(**one) for one in full))))
         return self
 
     def agent(self, task_id: str, moves: Sequence[Move]) -> SimHouse:
@@ -300,7 +304,7 @@ class SimHouse:
         quiet = 0
         for _ in range(limit):
             report = self.cycle(minutes)
-            still = report.quiet and not report.running and not self._due()
+            still = report.quiet and not report.running and not self.due()
             quiet = quiet + 1 if still else 0
             if quiet == _QUIET:
                 return self
@@ -308,7 +312,7 @@ class SimHouse:
 
     def let_work(self) -> SimHouse:
         """Let every run that was started and is not held go on to its end."""
-        for run_id in self._due():
+        for run_id in self.due():
             self._perform(run_id)
         return self
 
@@ -347,7 +351,8 @@ class SimHouse:
     def colleague(self, path: str, text: str) -> SimHouse:
         """Let somebody else commit to the target branch; a clean checkout follows."""
         clean = path not in self.git.checkout_dirty(ROOT)
-        self.git.publish(f"refs/heads/{self.config.target_branch}", {path: text.encode()}, f"A colleague's {path}")
+        with self.fuse.out():
+            self.git.publish(f"refs/heads/{self.config.target_branch}", {path: text.encode()}, f"A colleague's {path}")
         if clean:
             self.git.write(ROOT, path, text.encode())
         return self
@@ -364,12 +369,14 @@ class SimHouse:
 
     def stop(self) -> SimHouse:
         """Set STOP."""
-        self.state_files.write("STOP", b"")
+        with self.fuse.out():
+            self.state_files.write("STOP", b"")
         return self
 
     def resume(self) -> SimHouse:
         """Take STOP away."""
-        self.state_files.remove("STOP")
+        with self.fuse.out():
+            self.state_files.remove("STOP")
         return self
 
     # what came of it
@@ -433,7 +440,8 @@ class SimHouse:
     def _at(self, path: str) -> Files:
         return self.work_files if path == ROOT else SimPlaceFiles(self.git, path, self.fuse.of("place"))
 
-    def _due(self) -> list[str]:
+    def due(self) -> list[str]:
+        """Return the runs that were started and would go on."""
         store = self.open().store
         found = []
         for run_id in self.processes.due():
@@ -470,10 +478,20 @@ class SimHouse:
     def _bury(self, run_id: str) -> None:
         life = self._cut.pop(run_id, Life.DEAD)
         self.crashed.append(run_id)
+        if self.fuse.last.startswith("git commit_all"):
+            self._leave_locks(run_id)
         if life is Life.ORPHANED:
             self.processes.orphan(run_id)
         else:
             self.processes.crash(run_id)
+
+    def _leave_locks(self, run_id: str) -> None:
+        """Leave what a git leaves that is killed while it commits."""
+        dispatch = self.open().store.dispatch(run_id)
+        work = self.git.worktrees.get(f"{ROOT}/.worktrees/{dispatch.task_id}") if dispatch else None
+        if dispatch is not None and dispatch.spec is not None and work is not None:
+            work.locks.add("index.lock")
+            self.git.branch_locks.add(f"refs/heads/{dispatch.spec.worker_branch}.lock")
 
     def _play(self, run_id: str, child: Child) -> ChildDone:
         """Be the program that a run waits for."""
