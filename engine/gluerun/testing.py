@@ -409,8 +409,8 @@ class SimHouse:
         return {task_id: self.state(task_id) for task_id in sorted(ids)}
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
-        """Return the journal, or what it says of one kind."""
-        lines = (self.state_files.read("events.ndjson") or b"").splitlines()
+        """Return the journal, or what it says of one kind; a torn last line is none yet."""
+        lines = (self.state_files.read("events.ndjson") or b"").split(b"\n")[:-1]
         return [event for event in map(json.loads, lines) if not kind or event["type"] == kind]
 
     def prompts(self, task_id: str, role: Role = Role.WORKER) -> list[str]:

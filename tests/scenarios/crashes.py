@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import os
+import tempfile
 import time
 
 from gluerun.loop.journal import broken_link
@@ -14,16 +18,18 @@ QUIET = 2
 class Crashing:
     """One scenario: how its house is built, and what happens before everybody is left alone."""
 
-    def __init__(self, build, *steps, wants, files=()):
+    def __init__(self, build, *steps, wants, files=(), nodes=()):
         self.build = build
         self.steps = steps
         self.wants = wants
         self.files = files
+        self.nodes = nodes
 
-    def play(self, *crashes):
-        """Play the scenario with crashes at some points; return the house at rest and the epochs that went back."""
+    def play(self, *crashes, chooses=None):
+        """Play the scenario with crashes at some points; return the house at rest and what its way was like."""
         house = self.build()
         house.fuse.crash_at = frozenset(crashes)
+        house.fuse.chooses = chooses
         watch = _Epochs()
         for step in self.steps:
             _survive(house, step)
@@ -36,16 +42,16 @@ class Crashing:
             quiet = quiet + 1 if still else 0
             if quiet == QUIET:
                 break
-        house.fuse.crash_at = frozenset()
+        house.fuse.crash_at, house.fuse.chooses = frozenset(), None
         return house, [*watch.back, *([] if quiet == QUIET else ["it never comes to rest"])]
 
     def points(self):
         """Return the names of the points of a run without a crash."""
         return self.play()[0].fuse.names
 
-    def faults(self, *crashes):
+    def faults(self, *crashes, chooses=None):
         """Return what is wrong after crashes at some points, one sentence each."""
-        house, faults = self.play(*crashes)
+        house, faults = self.play(*crashes, chooses=chooses)
         return [*faults, *self._ends(house), *_once_each(house), *_leavings(house), *_lost(house)]
 
     def _ends(self, house):
@@ -53,7 +59,8 @@ class Crashing:
             yield f"states are {house.states()}"
         there = house.target_files()
         yield from (f"{path} is not in the target" for path in self.files if path not in there)
-        link = broken_link((house.state_files.read("events.ndjson") or b"").splitlines())
+        yield from (f"{node} is not complete" for node in self.nodes if house.node_file(node) is None)
+        link = broken_link((house.state_files.read("events.ndjson") or b"").split(b"\n")[:-1])
         if link:
             yield link
 
@@ -127,26 +134,72 @@ def _lost(house):
 
 
 class Matrix:
-    """Every chosen point of a scenario, and how fast they went."""
+    """Every chosen point of a scenario: at each the process forks, and the fork crashes there and goes on.
 
-    def __init__(self, scenario):
+    With *again*, a fork does the same at chosen points of its recovery: a second crash.
+    """
+
+    def __init__(self, scenario, *, stride=1, again=0, forks=2):
         self.scenario = scenario
-        self.played = 0
+        self.stride = stride
+        self.again = again
+        self.forks = forks
+        self.crashes = ()
+        self.living = 0
         self.seconds = 0.0
         self.red = {}
+        self.played = 0
 
-    def run(self, pairs):
-        """Play every tuple of crashes and collect what went wrong."""
+    def run(self):
+        """Play the scenario and all of its forks."""
         start = time.perf_counter()
-        for crashes in pairs:
-            self.played += 1
-            faults = self.scenario.faults(*crashes)
-            if faults:
-                self.red[crashes] = faults
-        self.seconds += time.perf_counter() - start
+        me = os.getpid()
+        gc.freeze()
+        with tempfile.TemporaryFile("a+b", buffering=0) as answers:
+            try:
+                faults = self.scenario.faults(chooses=self._choose)
+            except BaseException as error:
+                if os.getpid() == me:
+                    raise
+                faults = [repr(error)]
+            while self.living:
+                self._wait()
+            answers.write(json.dumps([self.crashes, faults]).encode() + b"\n")
+            if os.getpid() != me:
+                os._exit(0)
+            answers.seek(0)
+            self._read(answers)
+        gc.unfreeze()
+        self.seconds = time.perf_counter() - start
         return self
 
+    def _choose(self, count):
+        step = (self.stride, self.again)[len(self.crashes)] if len(self.crashes) < 2 else 0
+        if not step or (count - (self.crashes or (0,))[-1]) % step:
+            return False
+        while self.living >= (self.forks if not self.crashes else 1):
+            self._wait()
+        if os.fork():
+            self.living += 1
+            return False
+        gc.disable()  # a collection would only copy pages
+        self.living = 0
+        self.crashes = (*self.crashes, count)
+        return True
+
+    def _wait(self):
+        os.wait()
+        self.living -= 1
+
+    def _read(self, answers):
+        for line in answers:
+            crashes, faults = json.loads(line)
+            self.played += 1
+            if faults:
+                self.red[tuple(crashes)] = faults
+
     def words(self):
-        """Say how many points were played and how fast."""
+        """Say how many points were played and how fast, and what went wrong first."""
         rate = self.played / self.seconds * 60 if self.seconds else 0
-        return f"{self.played} points, {len(self.red)} red, {rate:,.0f} a minute"
+        first = [f"{crashes}: {faults}" for crashes, faults in sorted(self.red.items())[:5]]
+        return "\n".join([f"{self.played} points, {len(self.red)} red, {rate:,.0f} a minute", *first])
