@@ -12,6 +12,7 @@ from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.loop.actuate import actuate
 from gluerun.loop.observe import observe
+from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.records.origin import Circuit, OriginHolder
 from gluerun.records.record import replace
@@ -60,13 +61,14 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
+        rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
             look = _run_phase(house, look, _only(phase, only), notes)
-        _remember(house, look, notes)
+        _remember(house, replace(look, memory=publish(house, look.memory)), notes)
         _count_failures(house, look.world, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
