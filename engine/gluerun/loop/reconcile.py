@@ -12,6 +12,7 @@ from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.loop.actuate import actuate
 from gluerun.loop.observe import observe
+from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.records.origin import Circuit, OriginHolder
 from gluerun.records.record import replace
@@ -61,6 +62,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
         house.store.sweep()
+        rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
@@ -69,7 +71,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
-        _remember(house, look, notes)
+        _remember(house, replace(look, memory=publish(house, look.memory)), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)

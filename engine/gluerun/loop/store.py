@@ -34,6 +34,7 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
+SINCE = "tasks/since.json"
 
 
 def archive_path(task_id: str) -> str:
@@ -51,6 +52,15 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
+        self.shelved: set[str] = set()
+
+    def is_new(self) -> bool:
+        """Tell whether this state folder has never been used, or was lost and is not whole again yet."""
+        return self.files.mark(SINCE) is None
+
+    def begin(self, since: str) -> None:
+        """Say that the state folder is whole from now on."""
+        self.files.write(SINCE, codec.encode({"since": since}))
 
     # tasks
 
@@ -84,6 +94,7 @@ class Store:
     def shelve(self, task_id: str) -> None:
         """Move a terminal task to the archive."""
         self.files.move(f"{LIVE}/{task_id}.json", archive_path(task_id))
+        self.shelved.add(task_id)
 
     def settled_ids(self) -> list[str]:
         """Return every settled id: slow, for verbs that list history, never for a cycle."""
