@@ -59,7 +59,11 @@ class Crashing:
             yield f"states are {house.states()}"
         there = house.target_files()
         yield from (f"{path} is not in the target" for path in self.files if path not in there)
-        yield from (f"{node} is not complete" for node in self.nodes if house.node_file(node) is None)
+        for node in self.nodes:
+            found = house.node_file(node)
+            named = found["evidence"][0]["taskIds"] if found else []
+            if sorted(named) != sorted(self.wants):
+                yield f"{node} rests on {named}"
         link = broken_link((house.state_files.read("events.ndjson") or b"").split(b"\n")[:-1])
         if link:
             yield link

@@ -46,7 +46,7 @@ def planned():
     """A node that a planner fills with two tasks."""
     owned = {"TASK-9001": "src/one", "TASK-9002": "src/two"}
     texts = [markdown(task, area="src", node="core", owned=[path]) for task, path in owned.items()]
-    return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts), batch()])
+    return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts)])
 
 
 def let_cycle(house):

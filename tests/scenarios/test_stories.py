@@ -664,6 +664,17 @@ def test_ids_are_never_used_again_even_if_the_cache_is_lost():
     house.state_files.remove("cycle.json")
     house.planner("core", [batch(*proposals("TASK-9001"))])
 
+    house.cycles(8)
+
+    assert [event["message"] for event in house.events("planner.generated")] == [f"core: {TWO}"]
+
+
+def test_a_node_is_promoted_even_if_the_cache_is_lost():
+    house = SimHouse().graph("core").planner("core", [batch(*proposals("TASK-9001"))])
+    while house.state(ONE) != "integrated":
+        house.cycle()
+        house.state_files.remove("cycle.json")
+
     house.cycles(4)
 
-    assert set(house.states()) == {ONE, TWO}
+    assert house.node_file("core")["evidence"][0]["taskIds"] == [ONE]

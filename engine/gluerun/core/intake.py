@@ -70,7 +70,8 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
     if not sighting.batch.tasks:
         yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="nothing to propose")
         return
-    if why := batches.refusal(sighting.batch, lease, world):
+    why = "" if sighting.import_begun else batches.refusal(sighting.batch, lease, world)
+    if why:
         yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=f"batch refused: {why}")
         return
     yield ImportBatch(

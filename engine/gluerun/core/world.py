@@ -19,7 +19,8 @@ from gluerun.records.taskfile import TaskFile
 class Sighting:
     """What can be seen of one run: whether somebody of it lives, and its ending if it has one.
 
-    `signed_in` tells whether its wrapper has ever said who it is; `tries` counts the tries it has begun.
+    `signed_in` tells whether its wrapper has ever said who it is; `tries` counts the tries it has begun;
+    `import_begun` tells whether some of its batch may be there already.
     """
 
     run_id: str
@@ -28,6 +29,7 @@ class Sighting:
     ending: Ending | None = None
     tries: int = 0
     batch: TaskBatch | None = None
+    import_begun: bool = False
 
 
 @record

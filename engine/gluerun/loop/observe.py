@@ -197,6 +197,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
         ending=ending,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
+        import_begun=batch is not None and store.has_begun_import(run_id),
     )
 
 

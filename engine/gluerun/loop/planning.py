@@ -7,10 +7,11 @@ from datetime import timedelta
 from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
 from gluerun.core.gates import gate_sha256
-from gluerun.loop.nodes import gate_path
+from gluerun.loop.nodes import GATES, gate_path
 from gluerun.loop.observe import TASKS
 from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
+from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
@@ -137,13 +138,26 @@ def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) ->
 
 def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bool:
     """Write a batch's task files; the next look admits them. Files that are there already are its own."""
-    texts = batches.numbered(action.batch, action.node, world)
+    texts = _numbered_once(house, world, action)
+    house.doors.work.sweep(TASKS)
     for task_id, text in texts.items():
         house.doors.work.create(f"{TASKS}/{task_id}.md", text.encode())
-    notes.next_task = world.next_task + len(texts)
+    notes.next_task = max([world.next_task, *(int(task_id.removeprefix("TASK-")) + 1 for task_id in texts)])
     _release(house, world, action.node, NodeLeaseStatus.RELEASED)
     house.tell("planner.generated", f"{action.node}: {', '.join(texts)}", node=action.node, run=action.run_id)
     return True
+
+
+def _numbered_once(house: House, world: World, action: ImportBatch) -> dict[str, str]:
+    """Return a batch under its final ids, which are on record before the first file is written.
+
+    A crash between two files would otherwise let the rest come in again under other ids.
+    """
+    texts: dict[str, str] | None = house.store.document(action.run_id, IMPORT)
+    if texts is None:
+        texts = batches.numbered(action.batch, action.node, world)
+        house.store.put_document(action.run_id, IMPORT, texts)
+    return texts
 
 
 def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
@@ -203,6 +217,7 @@ def _promote(house: House, world: World, action: Promote) -> bool:
         recorded_at=house.now(),
         rationale=action.reason,
     )
+    house.doors.work.sweep(GATES)
     house.doors.work.write(gate_path(action.node), schema.dump(result))
     house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
     return True

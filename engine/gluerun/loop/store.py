@@ -34,6 +34,7 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
+IMPORT = "import.json"
 SINCE = "tasks/since.json"
 
 
@@ -170,6 +171,10 @@ class Store:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
 
+    def has_begun_import(self, run_id: str) -> bool:
+        """Tell whether the final ids of a planner's batch are on record."""
+        return self.files.mark(run_path(run_id, IMPORT)) is not None
+
     def document(self, run_id: str, name: str) -> Any:
         """Return a document of a run's folder; None if it is not there. SchemaError if it is no JSON."""
         path = run_path(run_id, name)
@@ -221,7 +226,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", LIVE, LEASES, NODE_LEASES):
+        for folder in ("", "tasks", LIVE, LEASES, NODE_LEASES):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:
