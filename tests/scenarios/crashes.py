@@ -120,6 +120,8 @@ def _leavings(house):
     yield from (f"a work tree {place}" for place in house.git.worktrees if place != "/sim")
     yield from (f"a lock {name}" for name in house.git.branch_locks)
     yield from (f"{one} is not as committed" for one in house.git.checkout_dirty("/sim"))
+    branches = [ref for ref in house.git.refs if ref.startswith("refs/heads/agent/")]
+    yield from (f"a branch {ref}" for ref in branches if house.state(ref.split("/")[-1][:9]) == "integrated")
     if house.git.intent or house.locks.holder or house.locks.git_is_held:
         yield "a landing or a lock is left"
 
@@ -132,9 +134,13 @@ def _lost(house):
         if commit not in seen:
             seen.add(commit)
             waiting += house.git.commits[commit].parents
-    kept = {(path, data) for commit in seen for path, (_, data) in house.git.trees[house.git.commits[commit].tree].items()}
+    kept = {
+        (path, data) for commit in seen for path, (_, data) in house.git.trees[house.git.commits[commit].tree].items()
+    }
     last = {(run, path): text for run, path, text in house.written}
-    yield from (f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept)
+    yield from (
+        f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept
+    )
 
 
 class Matrix:
