@@ -33,7 +33,7 @@ def test_the_table_below_names_every_cell():
     assert {(status, trigger) for status, trigger, _ in CELLS} == set(itertools.product(Status, Trigger))
 
 
-@pytest.mark.parametrize(("status", "trigger", "word"), CELLS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("status", "trigger", "word"), CELLS, ids=str)
 def test_every_status_meets_every_trigger(status, trigger, word):
     if word != "-":
         assert advance(status, trigger) is Status(word)
