@@ -26,7 +26,7 @@ def test_every_answer_leads_somewhere():
 
 
 def test_no_answer_is_a_retry_and_a_park():
-    assert RETRIES & PARKS == frozenset()
+    assert frozenset() == RETRIES & PARKS
 
 
 def test_nothing_is_tried_again_without_a_try():
