@@ -202,8 +202,8 @@ def note(failure, **changes):
     [
         (None, ""),
         (note(Failure.INTEGRATION_CONFLICT, places=("a", "b")),
-         "integration-conflict: so it went\nYour branch conflicts with the target branch. The work tree holds both sides "
-         "between conflict markers on the new base; resolve them in a, b."),
+         "integration-conflict: so it went\nYour branch conflicts with the target branch. The work tree holds both "
+         "sides between conflict markers on the new base; resolve them in a, b."),
         (note(Failure.INTEGRATION_GATE_RED, detail="2 failed"),
          "integration-gate-red: so it went\nMerged with the target branch, the gate was red. The work tree holds your "
          "work on the new base. Paths: none named.\n2 failed"),
