@@ -80,7 +80,7 @@ def accepted(number: int = 1, **changes) -> Task:
 
 def proof(state: ProofState = ProofState.PROVED, **changes) -> Proof:
     plain = Proof(state=state, branch_head=HEAD, target_head=TARGET, candidate=CANDIDATE, tree="d" * 40, since=NOW)
-    return replace(plain, run_id=run_id(99) if state is ProofState.PROVING else None, **changes)
+    return replace(plain, **{"run_id": run_id(99) if state is ProofState.PROVING else None, **changes})
 
 
 def lease(of: Task, **changes) -> Lease:
