@@ -62,15 +62,19 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
+        house.store.sweep()
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
+            if phase is plan_launch:
+                look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
         _remember(house, replace(look, memory=publish(house, look.memory)), notes)
-        _count_failures(house, look.world, notes)
+        if plan_launch not in MODES[mode]:
+            look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
     if house.config.push and notes.integrated:
@@ -169,12 +173,19 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
     )
 
 
-def _count_failures(house: House, world: World, notes: Notes) -> None:
-    """Keep the breaker's count: durable progress resets it, failures without progress add up."""
-    before = world.circuit.consec_fails if world.circuit else 0
+def _count_failures(house: House, look: Look, notes: Notes) -> Look:
+    """Keep the breaker's count: durable progress resets it, failures without progress add up.
+
+    It is counted before anybody is started, so that the last failure opens the breaker and not the next one.
+    """
+    circuit = look.world.circuit
+    before = circuit.consec_fails if circuit else 0
     after = 0 if notes.has_progressed else before + notes.failures
-    if after != before:
-        house.store.put_circuit(Circuit(consec_fails=after, updated_at=house.now()))
+    if after == before:
+        return look
+    circuit = Circuit(consec_fails=after, updated_at=house.now())
+    house.store.put_circuit(circuit)
+    return replace(look, world=replace(look.world, circuit=circuit))
 
 
 def _origin_run(house: House) -> str:

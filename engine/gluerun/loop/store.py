@@ -120,6 +120,7 @@ class Store:
     def end_lease(self, lease: Lease, status: LeaseStatus) -> None:
         """Give a lease back: its last word goes to its run's folder, then it is gone."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(replace(lease, status=status)))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{LEASES}/{lease.task_id}.json")
 
     def node_leases(self) -> tuple[list[NodeLease], list[Broken]]:
@@ -133,6 +134,7 @@ class Store:
     def end_node_lease(self, lease: NodeLease) -> None:
         """Give a node back; its planner's last word stays in its run's folder."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(lease))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{NODE_LEASES}/{lease.node}.json")
 
     # runs
@@ -220,6 +222,18 @@ class Store:
         place = f"{ASIDE}/{path.replace('/', '__')}"
         self.files.move(path, place)
         return place
+
+    def sweep(self) -> None:
+        """Remove what a crashed cycle left half-written."""
+        for folder in ("", LIVE, LEASES, NODE_LEASES):
+            self.files.sweep(folder)
+
+    def sweep_run(self, run_id: str) -> None:
+        """Remove what a run that is over left half-written."""
+        attempts = run_path(run_id, "attempts")
+        tries = [f"{attempts}/{name}" for name in self.files.names(attempts) if name.isdigit()]
+        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), attempts, *tries):
+            self.files.sweep(folder)
 
     def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:
         found: list[T] = []
