@@ -74,6 +74,7 @@ class World:
     node_blocked: frozenset[str] = frozenset()
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     green_tree: bool = False
+    red_tree: bool = False
     stop: bool = False
     circuit: Circuit | None = None
     backoff: PlannerBackoff | None = None

@@ -10,10 +10,12 @@ from gluerun.core.actions import (
     EndPlanner,
     ImportBatch,
     MarkOrphan,
+    NodeProved,
     Notice,
     Promote,
     ProofDone,
     Prove,
+    ProveNode,
     Readmit,
     Refuse,
     SetAside,
@@ -60,7 +62,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return landing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)
-        case StartPlanner() | ImportBatch() | EndPlanner() | Promote():
+        case StartPlanner() | ImportBatch() | EndPlanner() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
 
 

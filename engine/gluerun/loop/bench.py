@@ -205,7 +205,7 @@ class Bench:
     def _own_env(self, role: str, place: str, **more: str) -> dict[str, str]:
         own = {"ROLE": role, "TASK": self.dispatch.task_id or "", "RUN": self.dispatch.run_id, "WORKTREE": place}
         named = {f"GLUERUN_{name}": value for name, value in (own | more).items()}
-        return of_program(self.house.doors.environ, named, self.house.config.env_allowlist)
+        return of_program(self.house.doors.environ, named, self.house.config)
 
     def _log(self, kind: str, attempt: int) -> str:
         return run_path(self.dispatch.run_id, f"attempts/{attempt}/{self.number:03d}-{kind}.log")
@@ -273,7 +273,7 @@ class Bench:
             name=f"{self.number:03d}-{step.role}",
             argv=tuple(_from_root(word, doors.root) if word.startswith(("./", "../")) else word for word in argv),
             cwd=place,
-            env=of_agent(doors.environ, own, config.env_allowlist, runner),
+            env=of_agent(doors.environ, own, config, runner),
             stdin=run_path(self.dispatch.run_id, f"attempts/{step.attempt}/{self.number:03d}-{step.role}-prompt.md"),
             log=self._log(step.role, step.attempt),
             marker=step.dispatch_id,

@@ -126,7 +126,7 @@ def _advance(house: House, task: Task, notes: Notes) -> bool:
                     "integration.waiting", f"{task.task_id}: a checkout is not clean", task=task.task_id,
                     paths=list(landed.paths),
                 )  # fmt: skip
-            return False
+            return waits != task
 
 
 def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noticed: bool) -> None:

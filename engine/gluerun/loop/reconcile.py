@@ -62,6 +62,8 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
         notes = Notes()
         look = observe(house, origin_run)
+        # Who takes nothing in must not tell the next cycle that the folder has been seen.
+        notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
             look = _run_phase(house, look, _only(phase, only), notes)
         _remember(house, look, notes)
@@ -153,12 +155,14 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         node_tasks[node] = tuple(dict.fromkeys([*node_tasks.get(node, ()), *ids]))
     return replace(
         memory,
+        tasks_folder=memory.tasks_folder if notes.has_seen_inputs else "",
         refused=memory.refused | notes.refused,
         refusals=memory.refusals | notes.refusals,
         next_task=max(memory.next_task, world.next_task, notes.next_task),
         node_tasks=node_tasks,
         green_head=notes.green_head or memory.green_head,
         green_run=notes.green_run or memory.green_run,
+        red_head=notes.red_head or memory.red_head,
     )
 
 

@@ -79,7 +79,9 @@ class Notes:
         self.node_tasks: dict[str, list[str]] = {}
         self.green_head = ""
         self.green_run = ""
+        self.red_head = ""
         self.next_task = 0
+        self.has_seen_inputs = False
         self.reaped_ok = 0
         self.reaped_failed = 0
         self.reaped_crashed = 0
