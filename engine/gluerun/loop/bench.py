@@ -308,7 +308,8 @@ class Bench:
             if now is None:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if changes else ""
+            looks = self.house.config.look_for_secrets and changes
+            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()

@@ -193,6 +193,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
     return Sighting(
         run_id=run_id,
         life=life,
+        was_asked=store.was_asked(run_id),
         signed_in=store.has_signed_in(run_id),
         ending=ending,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,

@@ -64,10 +64,11 @@ def rebuild(house: House) -> int:
         except GluerunError as error:
             house.tell("state.not_rebuilt", error.message, path=path)
             continue
-        found[task.task_id] = task
+        # What a crash left half-restored is newer than what was published.
+        found[task.task_id] = house.store.any_task(task.task_id) or task
     for task_id, commit in merged.items():
         if names.is_task(task_id):
-            before = found.get(task_id)
+            before = found.get(task_id) or house.store.any_task(task_id)
             found[task_id] = lifecycle.found_merged(task_id, before, commit, house.config, house.now())
     for task in found.values():
         house.store.put_task(task)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from gluerun.core.intake import plan_intake
 from gluerun.core.integration import plan_integration
-from gluerun.core.launch import plan_launch
+from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
@@ -33,6 +33,7 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_integrating),
     "integrate": (plan_recovery, plan_integration),
+    "promote": (plan_intake, plan_recovery, plan_promotion),
     "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.

@@ -178,6 +178,10 @@ class Store:
             return 1
         return len(index.attempts) if index else 0
 
+    def was_asked(self, run_id: str) -> bool:
+        """Tell whether a run's dispatch was written; without it the run cannot have been started."""
+        return self.files.mark(run_path(run_id, "dispatch.json")) is not None
+
     def has_signed_in(self, run_id: str) -> bool:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
