@@ -309,7 +309,7 @@ class _Reader:
 
     def take_allowlist(self, place: Place, value: Any) -> None:
         for at, name in enumerate(self.words(place, value)):
-            self.named((*place, at), name, r"[A-Za-z_][A-Za-z0-9_]*\*?", "the name of a variable")
+            self.named((*place, at), name, r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")
         self.values["env_allowlist"] = tuple(value)
 
     def take_identity(self, place: Place, value: Any) -> None:

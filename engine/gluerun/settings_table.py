@@ -67,7 +67,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("require_packet", "refuse a worker's change that comes without its report"),
     _knob("protect_orchestration", "refuse changes of a worker under docs/orchestration"),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
-    _knob("prewarm", "a command run in a new work tree before the agent starts; its failure is not fatal",
+    _knob("prewarm", "a command run in every new work tree after those of bootstrap",
           name="PREWARM_CMD"),
     _knob("control_state", "where the records of tasks are published: a ref of its own, or nowhere",
           choices=tuple(ControlState)),

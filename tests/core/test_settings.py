@@ -17,7 +17,7 @@ from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
-    "identity_email", "sha256",
+    "identity_email", "sha256", "look_for_secrets",
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_the_whole_file() -> None:
         "areas": {"core": ["src/", "./lib"], "docs": "docs"},
         "provisionFiles": [{"source": ".env"}, {"source": "a", "target": "b/c", "required": False}],
         "bootstrap": {"commands": [{"command": "npm ci"}, "true"]},
-        "envAllowlist": ["HOME", "CI_*"],
+        "envAllowlist": ["HOME", "CI"],
         "env": {"LANG": "C"},
         "identity": {"l0": {"name": "Robot", "email": "r@example.org"}},
         "controlState": {"mode": "off", "commitIntervalSeconds": 60},
@@ -190,7 +190,7 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("required", {"provisionFiles": [{"source": "x", "required": 1}]}, "true or false", ""),
     ("bootstrap", {"bootstrap": [1]}, "`bootstrap[0]` must be a text, not a number", "quotes"),
     ("bootstrap keys", {"bootstrap": {"commands": [{"cmd": "x"}]}}, "`bootstrap.commands[0].cmd`", "`command`"),
-    ("an allow-list", {"envAllowlist": ["A-B"]}, "name of a variable", ""),
+    ("an allow-list", {"envAllowlist": ["CI_*"]}, "name of a variable", ""),
     ("an identity", {"identity": {"l0": {"name": "a <b>"}}}, "one line without", ""),
     ("env", {"env": {"1A": "x"}}, "name of a variable", ""),
     ("env values", {"env": {"A": 1}}, "`env.A` must be a text", "quotes"),

@@ -23,9 +23,9 @@ INTRUDERS = {
     "edge/intruder.py": ("gluerun.wiring", "gluerun.testing", "gluerun.demo", "gluerun.backtest"),
 }
 ALLOWED = {
-    "wiring": ("gluerun.testing", "gluerun.loop", "gluerun.adapters", "gluerun.sim", "gluerun.core"),
-    "testing": ("gluerun.demo",),
-    "demo": ("gluerun.backtest",),
+    "wiring": ("gluerun.loop", "gluerun.adapters", "gluerun.sim", "gluerun.core"),
+    "testing": ("gluerun.loop", "gluerun.sim"),
+    "demo": ("gluerun.backtest", "gluerun.edge", "gluerun.wiring"),
     "backtest": ("gluerun.wiring",),
     "ports": ("gluerun.records",),
     "settings": ("gluerun.records", "gluerun.errors"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
 
+# A git hook sets these for its own repository; we ask about the one we stand in.
+_MISLEADING = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+
 
 def probe_at(folder: str, *, limit: float = 20.0) -> Probe:
     """Return a probe whose programs run in *folder*."""
@@ -21,6 +33,7 @@ def probe_at(folder: str, *, limit: float = 20.0) -> Probe:
             done = subprocess.run(
                 argv,
                 cwd=folder,
+                env={name: value for name, value in os.environ.items() if name not in _MISLEADING},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -1,4 +1,4 @@
-"""validate-dag, next-area, next-areas, node-fields, area-gate: readers of the planning graph."""
+"""The planning graph: its readers, and promote-gate, which completes a node."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gluerun.cli.place import here
 from gluerun.cli.show import JSON, say, show
 from gluerun.edge import nodes
 from gluerun.errors import OK, SAYS_NO, UsageError
+from gluerun.loop.nodes import NodeState
 
 if TYPE_CHECKING:
     from gluerun.edge.nodes import GraphView
@@ -57,8 +58,8 @@ def node_fields(context: typer.Context, node: str = NODE, as_json: bool = JSON) 
     found = view.node(node)
     if found not in view.eligible():
         state = view.states[node]
-        waits = [need for need in found.depends_on if view.states[need].state is not nodes.NodeState.PASSED]
-        why = f"it is {state.state}" if state.state is not nodes.NodeState.OPEN else f"it waits for {', '.join(waits)}"
+        waits = [need for need in found.depends_on if view.states[need].state is not NodeState.PASSED]
+        why = f"it is {state.state}" if state.state is not NodeState.OPEN else f"it waits for {', '.join(waits)}"
         raise UsageError(f"node {node!r} may not be planned: {why}", "type `gluerun next-areas` to see which may")
     show(_fields(found), as_json=as_json, words=lambda: _say_fields(found))
 
@@ -68,7 +69,21 @@ def area_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON) ->
     view = _open(context)
     state = view.states[view.node(node).id]
     show(state, as_json=as_json, words=lambda: say(f"{node}: {state.state} ({state.reason})"))
-    return OK if state.state is nodes.NodeState.PASSED else SAYS_NO
+    return OK if state.state is NodeState.PASSED else SAYS_NO
+
+
+def promote_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON) -> None:
+    """Complete a node whose tasks are all integrated and whose gate is green on the target branch."""
+    from gluerun.loop.promotion import promote
+    from gluerun.wiring import open_house
+
+    place = here(context)
+    path = promote(open_house(place.root(), flags=place.flags()), node)
+    show(
+        {"node": node, "state": "passed", "file": path},
+        as_json=as_json,
+        words=lambda: say(f"{node} is complete: {path}"),
+    )
 
 
 def _open(context: typer.Context) -> GraphView:

@@ -1,13 +1,11 @@
-"""init, doctor, version."""
+"""init, doctor."""
 
 from __future__ import annotations
 
 import os
-import platform
 
 import typer
 
-from gluerun import assets
 from gluerun.adapters.probe import probe_at
 from gluerun.cli.place import here
 from gluerun.cli.show import JSON, say, show, table
@@ -57,13 +55,3 @@ def _say_checks(checks: tuple[doctors.Check, ...]) -> None:
     for check in checks:
         if check.remedy:
             say(f"{check.id}: {check.remedy}")
-
-
-def version(as_json: bool = JSON) -> None:
-    """Show which engine this is."""
-    document = {
-        "gluerun": assets.engine_version(),
-        "schema": assets.schema_version(),
-        "python": platform.python_version(),
-    }
-    show(document, as_json=as_json, words=lambda: say(f"gluerun {document['gluerun']} (schema {document['schema']})"))

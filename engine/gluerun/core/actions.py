@@ -181,6 +181,26 @@ class EndPlanner:
 
 
 @record
+class ProveNode:
+    """Run the gate on the target's head, because all tasks of a node are integrated and nothing shows it green."""
+
+    node: str
+    reason: str
+
+
+@record
+class NodeProved:
+    """A node's gate run has ended: green, red, or without an answer."""
+
+    node: str
+    run_id: str
+    commit: str
+    is_green: bool
+    is_red: bool
+    reason: str
+
+
+@record
 class Promote:
     """Record that a node is complete, with its evidence."""
 
@@ -207,6 +227,8 @@ Action = (
     | StartPlanner
     | ImportBatch
     | EndPlanner
+    | ProveNode
+    | NodeProved
     | Promote
 )
 

@@ -147,6 +147,8 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     if world.graph_error:
         found.append(world.graph_error)
     found += [f"the gate file of node {name} cannot be used, or blocks it" for name in sorted(world.node_blocked)]
+    if world.red_tree:
+        found.append(f"the gate is red on {world.config.target_branch} itself")
     if (gate := dispatch_gate(world)) and not world.stop:
         found.append(gate)
     return found

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from gluerun.core import batches
-from gluerun.core.actions import Admit, EndPlanner, ImportBatch, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.actions import Admit, EndPlanner, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome
+from gluerun.records.failure import Failure
+from gluerun.records.lease import NodeLeaseStatus
 from gluerun.records.task import TERMINAL
 
 TYPE_CHECKING = False
@@ -24,7 +27,7 @@ def plan_intake(world: World) -> list[Action]:
     for one in world.inputs:
         plan += _judge_input(world, one, seen)
     for lease in world.node_leases:
-        plan += _judge_planner(world, lease)
+        plan += _judge_planner(world, lease) if lease.status is NodeLeaseStatus.PLANNING else _judge_gate(world, lease)
     return plan
 
 
@@ -54,10 +57,10 @@ def _may_be_edited(task_id: str, world: World) -> bool:
 
 def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
     sighting = world.sightings.get(lease.run_id)
-    if sighting is None or lease.status != "planning":
+    if sighting is None:
         return
     if sighting.ending is None:
-        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.expires_at):
+        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.started_at + START_GRACE):
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
         return
     if sighting.ending.outcome is not Outcome.PLANNED or sighting.batch is None:
@@ -72,4 +75,22 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
         return
     yield ImportBatch(
         node=lease.node, run_id=lease.run_id, batch=sighting.batch, reason=f"{len(sighting.batch.tasks)} tasks proposed"
+    )
+
+
+def _judge_gate(world: World, lease: NodeLease) -> Iterator[Action]:
+    """Take in how a node's gate run ended; without an answer it is run again after the next look."""
+    sighting = world.sightings.get(lease.run_id)
+    if sighting is None or (sighting.ending is None and sighting.life is not Life.DEAD):
+        return
+    ending = sighting.ending
+    if ending is None and not sighting.signed_in and world.now < lease.started_at + START_GRACE:
+        return
+    yield NodeProved(
+        node=lease.node,
+        run_id=lease.run_id,
+        commit=lease.base_sha,
+        is_green=ending is not None and ending.outcome is Outcome.PROVED,
+        is_red=ending is not None and ending.failure is Failure.INTEGRATION_GATE_RED,
+        reason=ending.reason if ending is not None and ending.reason else "its gate run ended",
     )

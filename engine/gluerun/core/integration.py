@@ -28,7 +28,9 @@ def plan_integration(world: World) -> list[Action]:
     busy = any(_is_proving(task) for task in queue)
     for task in queue:
         action = _judge(world, task, busy=busy)
-        busy = busy or isinstance(action, Prove)
+        # What is about to land moves the target: a proof begun now would be about yesterday's.
+        lands = isinstance(action, Advance) and task.proof is not None and task.proof.state is ProofState.PROVED
+        busy = busy or lands or isinstance(action, Prove)
         if action is not None:
             plan.append(action)
     return plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.core.actions import Promote, Start, StartPlanner
+from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible, finished_nodes
 from gluerun.records.task import Status
@@ -34,7 +34,7 @@ def seats(world: World) -> int:
 
 def plan_launch(world: World) -> list[Action]:
     """Say who is started, and which finished nodes are proved or promoted."""
-    plan: list[Action] = _plan_promotion(world)
+    plan = plan_promotion(world) if world.config.auto_promote_gates else []
     if dispatch_gate(world):
         return plan
     target = world.target_head or ""
@@ -72,11 +72,18 @@ def _plan_planning(world: World) -> list[Action]:
     ]
 
 
-def _plan_promotion(world: World) -> list[Action]:
-    if not world.config.auto_promote_gates:
+def plan_promotion(world: World) -> list[Action]:
+    """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
+    finished = finished_nodes(world)
+    if world.green_tree or not world.config.gate_command:
+        reason = "all of its tasks are integrated and the gate is green"
+        return [Promote(node=node.id, reason=reason) for node in finished]
+    held = {lease.node for lease in world.node_leases}
+    if not finished or held or world.red_tree or _is_landing(world):
         return []
-    plan: list[Action] = []
-    for node in finished_nodes(world):
-        if world.green_tree or not world.config.gate_command:
-            plan.append(Promote(node=node.id, reason="all of its tasks are integrated and the gate is green"))
-    return plan
+    return [ProveNode(node=finished[0].id, reason="all of its tasks are integrated")]
+
+
+def _is_landing(world: World) -> bool:
+    """Tell whether the target is about to move, which would make a gate run on it worthless."""
+    return world.config.auto_integrate and any(task.status is Status.ACCEPTED for task in world.tasks)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_current
-from gluerun.core.launch import dispatch_gate, seats
+from gluerun.core.launch import dispatch_gate, plan_launch
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
@@ -13,6 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.records.task import Task
+
+
+# What a cycle has made possible is done by the next one; a breath keeps a refused start from spinning.
+_AT_ONCE = 0.05
 
 
 @record
@@ -48,15 +51,11 @@ def living_runs(world: World) -> tuple[str, ...]:
 def outlook(world: World, longest: float) -> Outlook:
     """Say what a resident loop waits for; it is over when nothing runs, can start, or will be tried later."""
     runs = living_runs(world)
-    if runs or moving(world):
+    if plan_launch(world):
+        return Outlook(runs=runs, seconds=_AT_ONCE)
+    if runs or moving(world) or _will_plan(world):
         return Outlook(runs=runs, seconds=longest)
-    if _may_start(world) or _will_plan(world):
-        return Outlook(runs=(), seconds=longest)
     return Outlook(runs=(), seconds=longest, over=_why_over(world))
-
-
-def _may_start(world: World) -> bool:
-    return not dispatch_gate(world) and bool(frontier(world, seats(world))[0])
 
 
 def _will_plan(world: World) -> bool:

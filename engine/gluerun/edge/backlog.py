@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from gluerun.errors import ConfigError, GluerunError, UsageError
+from gluerun.loop.observe import TASK_FILE, TASKS
 from gluerun.records import names, taskfile
-from gluerun.records.paths import ORCHESTRATION
 from gluerun.records.record import record
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.task import Task
 
-TASKS = f"{ORCHESTRATION}/tasks"
 NEW = "new"
 INVALID = "invalid"
-_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
 _HEADING = re.compile(r"^#\s+(?:TASK-[0-9]+\s*:\s*)?(.+?)\s*$")
 _TRIES = 100
 
@@ -155,7 +153,7 @@ def _next_number(store: Store, work: Files) -> int:
 
 def _files(work: Files, folder: str = TASKS) -> Iterator[tuple[str, str]]:
     for name in work.names(folder):
-        if found := _FILE.match(name):
+        if found := TASK_FILE.match(name):
             yield found[1], f"{folder}/{name}"
 
 

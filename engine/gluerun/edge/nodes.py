@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gluerun.core import graph as graphs
 from gluerun.errors import ConfigError, SchemaError, UsageError
-from gluerun.records import schema
-from gluerun.records.gate import GateResult, NodeStatus
+from gluerun.loop.nodes import GRAPH, NodeState, NodeView, node_view, read_graph
 from gluerun.records.graph import Graph
-from gluerun.records.paths import ORCHESTRATION
 from gluerun.records.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from gluerun.loop.nodes import Read
     from gluerun.records.graph import Node
-
-    Read = Callable[[str], bytes | None]
-
-GRAPH = f"{ORCHESTRATION}/dag.v0.json"
-
-
-class NodeState(StrEnum):
-    """Where a node stands."""
-
-    PASSED = "passed"
-    BLOCKED = "blocked"
-    OPEN = "open"
-
-
-@record
-class NodeView:
-    """A node's state and the sentence that explains it."""
-
-    node: str
-    state: NodeState
-    reason: str
 
 
 @record
@@ -86,32 +61,11 @@ def open_graph(read: Read) -> GraphView:
     faults = graphs.faults(graph)
     if faults:
         raise ConfigError(f"{GRAPH}: {faults[0]}", "type `gluerun validate-dag` to see all faults", file=GRAPH)
-    return GraphView(graph=graph, states={node.id: _view(read, node.id) for node in graph.nodes})
+    return GraphView(graph=graph, states={node.id: node_view(read, node.id) for node in graph.nodes})
 
 
 def _load(read: Read) -> Graph:
-    data = read(GRAPH)
-    if data is None:
+    graph = read_graph(read)
+    if graph is None:
         raise ConfigError(f"there is no {GRAPH}", "type `gluerun init` to write a first one", file=GRAPH)
-    return schema.load(Graph, data, file=GRAPH)
-
-
-def _view(read: Read, name: str) -> NodeView:
-    """Judge a node by its gate file: what cannot be used blocks the node instead of completing it."""
-    path = f"{ORCHESTRATION}/gates/{name}.gate-result.json"
-    data = read(path)
-    if data is None:
-        return NodeView(node=name, state=NodeState.OPEN, reason=f"there is no {path}")
-    try:
-        result = schema.load(GateResult, data, file=path)
-    except SchemaError as error:
-        return NodeView(node=name, state=NodeState.BLOCKED, reason=error.message)
-    if result.node != name:
-        return NodeView(node=name, state=NodeState.BLOCKED, reason=f"{path} is about {result.node!r}")
-    if not result.authoritative:
-        return NodeView(node=name, state=NodeState.OPEN, reason=f"{path} is not authoritative")
-    words = f"{path} says {result.status}, decided by {result.decided_by}"
-    state = {NodeStatus.PASSED: NodeState.PASSED, NodeStatus.BLOCKED: NodeState.BLOCKED}.get(
-        result.status, NodeState.OPEN
-    )
-    return NodeView(node=name, state=state, reason=words)
+    return graph

@@ -205,7 +205,7 @@ class Bench:
     def _own_env(self, role: str, place: str, **more: str) -> dict[str, str]:
         own = {"ROLE": role, "TASK": self.dispatch.task_id or "", "RUN": self.dispatch.run_id, "WORKTREE": place}
         named = {f"GLUERUN_{name}": value for name, value in (own | more).items()}
-        return of_program(self.house.doors.environ, named, self.house.config.env_allowlist)
+        return of_program(self.house.doors.environ, named, self.house.config)
 
     def _log(self, kind: str, attempt: int) -> str:
         return run_path(self.dispatch.run_id, f"attempts/{attempt}/{self.number:03d}-{kind}.log")
@@ -273,7 +273,7 @@ class Bench:
             name=f"{self.number:03d}-{step.role}",
             argv=tuple(_from_root(word, doors.root) if word.startswith(("./", "../")) else word for word in argv),
             cwd=place,
-            env=of_agent(doors.environ, own, config.env_allowlist, runner),
+            env=of_agent(doors.environ, own, config, runner),
             stdin=run_path(self.dispatch.run_id, f"attempts/{step.attempt}/{self.number:03d}-{step.role}-prompt.md"),
             log=self._log(step.role, step.attempt),
             marker=step.dispatch_id,
@@ -308,7 +308,8 @@ class Bench:
             if now is None:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if changes else ""
+            looks = self.house.config.look_for_secrets and changes
+            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()

@@ -7,10 +7,9 @@ import re
 from gluerun.core import graph as graphs
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
+from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph
 from gluerun.records import names, schema, taskfile
 from gluerun.records.dispatch import Life, Outcome
-from gluerun.records.gate import GateResult, NodeStatus
-from gluerun.records.graph import Graph
 from gluerun.records.origin import CycleMemory
 from gluerun.records.paths import ORCHESTRATION
 from gluerun.records.proposal import TaskBatch
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 
     from gluerun.loop.house import House
     from gluerun.ports import FileMark
+    from gluerun.records.graph import Graph
     from gluerun.records.lease import Lease, NodeLease
     from gluerun.records.task import Task
 
 TASKS = f"{ORCHESTRATION}/tasks"
-GRAPH = f"{ORCHESTRATION}/dag.v0.json"
-GATES = f"{ORCHESTRATION}/gates"
-_TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
+TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
 # A folder that changed this recently may change again without its time stamp showing it.
 _SETTLED_NS = 2_000_000_000
 
@@ -45,7 +43,7 @@ class Look:
 def observe(house: House, origin_run: str) -> Look:
     """Look at the whole repository once."""
     store, git = house.store, house.doors.git
-    memory = store.memory()
+    memory = _without_mended(house, store.memory())
     tasks, broken = store.live_tasks()
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
@@ -77,6 +75,7 @@ def observe(house: House, origin_run: str) -> Look:
         node_blocked=blocked,
         node_tasks=memory.node_tasks,
         green_tree=target is not None and memory.green_head == target,
+        red_tree=target is not None and memory.red_head == target,
         stop=store.is_stopped(),
         circuit=store.circuit(),
         backoff=store.backoff(),
@@ -95,6 +94,19 @@ def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:
     return replace(memory, tasks_folder=mark)
 
 
+def _without_mended(house: House, memory: CycleMemory) -> CycleMemory:
+    """Return *memory* without the refusals of files that have changed since, or are gone."""
+    marks = {path: house.doors.work.mark(path) for path in memory.refused}
+    still = {path for path, mark in marks.items() if mark is not None and mark_text(mark) == memory.refused[path]}
+    return replace(
+        memory,
+        refused={path: mark for path, mark in memory.refused.items() if path in still},
+        refusals={path: why for path, why in memory.refusals.items() if path in still},
+        # An edit in place does not show in the folder, and a refused file has no task to be looked for.
+        tasks_folder=memory.tasks_folder if len(still) == len(marks) else "",
+    )
+
+
 def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple[tuple[Input, ...], str]:
     """Return the task files that are new or changed, reading no file that has not."""
     folder = house.doors.work.mark(TASKS)
@@ -102,9 +114,10 @@ def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple
         return (), ""
     text = mark_text(folder)
     if text == memory.tasks_folder:
-        paths: Iterable[str] = [task.source_path for task in living.values() if task.source_path]
+        sources = [task.source_path for task in living.values() if task.source_path]
+        paths: Iterable[str] = [*sources, *(path for path in memory.refused if path not in sources)]
     else:
-        paths = [f"{TASKS}/{name}" for name in house.doors.work.names(TASKS) if _TASK_FILE.match(name)]
+        paths = [f"{TASKS}/{name}" for name in house.doors.work.names(TASKS) if TASK_FILE.match(name)]
     known = {task.source_path: task.source_mark for task in living.values()} | memory.refused
     found = [one for path in paths if (one := _input(house, path, known, living))]
     is_settled = house.now().timestamp() * 1e9 - folder.mtime_ns > _SETTLED_NS
@@ -131,7 +144,7 @@ def _input(house: House, path: str, known: dict[str, str], living: dict[str, Tas
 
 
 def _id_of(path: str) -> str:
-    found = _TASK_FILE.match(path.rsplit("/", 1)[-1])
+    found = TASK_FILE.match(path.rsplit("/", 1)[-1])
     return found[1] if found else ""
 
 
@@ -180,6 +193,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
     return Sighting(
         run_id=run_id,
         life=life,
+        was_asked=store.was_asked(run_id),
         signed_in=store.has_signed_in(run_id),
         ending=ending,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
@@ -208,38 +222,19 @@ def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, st
 
 
 def _graph(house: House) -> tuple[Graph | None, str]:
-    data = house.doors.work.read(GRAPH)
-    if data is None:
-        return None, ""
     try:
-        graph = schema.load(Graph, data, file=GRAPH)
+        graph = read_graph(house.doors.work.read)
     except SchemaError as error:
         return None, error.message
-    faults = graphs.faults(graph)
+    faults = graphs.faults(graph) if graph else []
     return (None, f"{GRAPH}: {faults[0]}") if faults else (graph, "")
 
 
 def _gates(house: House, graph: Graph | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the complete nodes and the blocked ones.
-
-    A gate file that cannot be used blocks its own node and nothing else.
-    """
-    passed, blocked = set(), set()
-    for node in graph.nodes if graph else ():
-        path = f"{GATES}/{node.id}.gate-result.json"
-        data = house.doors.work.read(path)
-        if data is None:
-            continue
-        try:
-            result = schema.load(GateResult, data, file=path)
-        except SchemaError:
-            blocked.add(node.id)
-            continue
-        if result.node != node.id or (result.authoritative and result.status is NodeStatus.BLOCKED):
-            blocked.add(node.id)
-        elif result.authoritative and result.status is NodeStatus.PASSED:
-            passed.add(node.id)
-    return frozenset(passed), frozenset(blocked)
+    """Return the complete nodes and the blocked ones."""
+    views = [node_view(house.doors.work.read, node.id) for node in (graph.nodes if graph else ())]
+    passed = frozenset(view.node for view in views if view.state is NodeState.PASSED)
+    return passed, frozenset(view.node for view in views if view.state is NodeState.BLOCKED)
 
 
 def _next_task(memory: CycleMemory, living: dict[str, Task], inputs: tuple[Input, ...]) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import batches, prompts_planner
-from gluerun.core.actions import EndPlanner, ImportBatch, Promote, StartPlanner
+from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
 from gluerun.core.gates import gate_sha256
-from gluerun.loop.observe import GATES, TASKS
+from gluerun.loop.nodes import gate_path
+from gluerun.loop.observe import TASKS
+from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
@@ -18,15 +20,23 @@ from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.records.graph import Node
 
+    NodeAction = StartPlanner | ImportBatch | EndPlanner | ProveNode | NodeProved | Promote
 
-def handle(house: House, world: World, action: StartPlanner | ImportBatch | EndPlanner | Promote, notes: Notes) -> bool:
-    """Carry out one step of planning."""
+
+def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool:
+    """Carry out one step of planning or promotion."""
     match action:
+        case ProveNode():
+            return _prove(house, world, action)
+        case NodeProved():
+            return _take_proof(house, world, action, notes)
         case StartPlanner():
             return _start(house, world, action)
         case ImportBatch():
@@ -47,20 +57,7 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
         return False
     now, run_id = house.now(), house.new_run()
     expires = now + timedelta(seconds=run_seconds(house.config, 1))
-    lease = NodeLease(
-        node=node.id,
-        area=node.area,
-        stage=node.stage,
-        layer=node.layer,
-        status=NodeLeaseStatus.PLANNING,
-        run_id=run_id,
-        base_sha=action.base,
-        target_branch=house.config.target_branch,
-        allowed_write_scopes=house.config.areas.get(node.area, ()),
-        started_at=now,
-        updated_at=now,
-        expires_at=expires,
-    )
+    lease = _lease(house, node, action.base, run_id, expires, NodeLeaseStatus.PLANNING)
     house.store.put_node_lease(lease)
     house.store.put_dispatch(
         Dispatch(
@@ -78,6 +75,63 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
     )
     house.doors.processes.start(run_id)
     house.tell("l1.dispatch_started", f"{node.id}: {action.reason}", node=node.id, run=run_id)
+    return True
+
+
+def _lease(house: House, node: Node, base: str, run_id: str, expires: datetime, status: NodeLeaseStatus) -> NodeLease:
+    now = house.now()
+    return NodeLease(
+        node=node.id,
+        area=node.area,
+        stage=node.stage,
+        layer=node.layer,
+        status=status,
+        run_id=run_id,
+        base_sha=base,
+        target_branch=house.config.target_branch,
+        allowed_write_scopes=house.config.areas.get(node.area, ()),
+        started_at=now,
+        updated_at=now,
+        expires_at=expires,
+    )
+
+
+def _prove(house: House, world: World, action: ProveNode) -> bool:
+    """Start a gate run on the target's head, as the proof of a node."""
+    node = _node(world, action.node)
+    if node is None or world.target_head is None:
+        return False
+    now, run_id = house.now(), house.new_run()
+    expires = now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600)
+    house.store.put_node_lease(_lease(house, node, world.target_head, run_id, expires, NodeLeaseStatus.ACTIVE))
+    house.store.put_dispatch(
+        Dispatch(
+            run_id=run_id,
+            role=Role.PROVER,
+            batch_id=world.origin_run,
+            target_branch=house.config.target_branch,
+            base_sha=world.target_head,
+            started_at=now,
+            expires_at=expires,
+            config_sha256=house.config.sha256,
+            node=node.id,
+            candidate=world.target_head,
+            gate_command=house.config.gate_command,
+        )
+    )
+    house.doors.processes.start(run_id)
+    house.tell("node.proving", f"{node.id}: {action.reason}", node=node.id, run=run_id)
+    return True
+
+
+def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) -> bool:
+    if action.is_green:
+        notes.green_head, notes.green_run = action.commit, action.run_id
+    elif action.is_red:
+        notes.red_head = action.commit
+        notes.trouble.append(f"the gate is red on {house.config.target_branch}: {action.reason}")
+    _release(house, world, action.node, NodeLeaseStatus.RELEASED if action.is_green else NodeLeaseStatus.FAILED)
+    house.tell("node.proved", f"{action.node}: {action.reason}", node=action.node, run=action.run_id)
     return True
 
 
@@ -118,6 +172,7 @@ def _release(house: House, world: World, node: str, status: NodeLeaseStatus) -> 
     lease = next((one for one in world.node_leases if one.node == node), None)
     if lease is not None:
         house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
+        tidy_run(house, lease.run_id)
         house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
 
 
@@ -148,6 +203,6 @@ def _promote(house: House, world: World, action: Promote) -> bool:
         recorded_at=house.now(),
         rationale=action.reason,
     )
-    house.doors.work.write(f"{GATES}/{action.node}.gate-result.json", schema.dump(result))
+    house.doors.work.write(gate_path(action.node), schema.dump(result))
     house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
     return True

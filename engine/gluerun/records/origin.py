@@ -79,3 +79,4 @@ class CycleMemory:
     published: dict[str, str] = {}  # noqa: RUF012
     green_head: str = ""
     green_run: str = ""
+    red_head: str = ""

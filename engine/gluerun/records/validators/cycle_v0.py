@@ -114,6 +114,14 @@ def validate(data, place=''):
             if isinstance(data__greenRun, str):
                 if not REGEX_PATTERNS['^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$(?!\\n)'].search(data__greenRun):
                     raise Invalid(place + '.greenRun', 'must match ^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$', data__greenRun)
+        if 'redHead' in data_keys:
+            data_keys.remove('redHead')
+            data__redHead = data['redHead']
+            if not isinstance(data__redHead, str):
+                raise Invalid(place + '.redHead', 'must be a string', data__redHead)
+            if isinstance(data__redHead, str):
+                if not REGEX_PATTERNS['^([0-9a-f]{40}([0-9a-f]{24})?)?$(?!\\n)'].search(data__redHead):
+                    raise Invalid(place + '.redHead', 'must match ^([0-9a-f]{40}([0-9a-f]{24})?)?$', data__redHead)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

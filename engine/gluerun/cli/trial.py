@@ -1,0 +1,18 @@
+"""demo: try the engine before trusting it with anything."""
+
+from __future__ import annotations
+
+import typer
+
+from gluerun.cli.show import JSON, show
+
+
+def demo(
+    folder: str = typer.Option("", "--folder", metavar="PATH", help="Where to build it; else a temporary folder."),
+    as_json: bool = JSON,
+) -> None:
+    """Play a small backlog in a repository of its own: real gates and merges, scripted agents."""
+    from gluerun.demo import demo as run_demo
+
+    played = run_demo(folder, quiet=as_json)
+    show(played, as_json=as_json, words=lambda: None)

@@ -1,0 +1,279 @@
+"""The first files of a repository, and the doctor who looks at it, on real git."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gluerun import assets, settings
+from gluerun.adapters.probe import probe_at
+from gluerun.edge import doctor, setup
+from gluerun.edge.doctor import Severity
+from gluerun.errors import UsageError
+from gluerun.records import taskfile
+
+ENVIRON = {"PATH": "/usr/bin:/bin"}
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    return tmp_path
+
+
+def init(folder: Path) -> setup.InitReport:
+    return setup.init(probe_at(str(folder)))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- init -----------------------------------------------------------------------------------------------
+
+
+def test_init_writes_files_that_the_engine_accepts(repo):
+    report = init(repo)
+
+    config = settings.load(repo, {}).config
+    assert (config.target_branch, config.gate_command) == ("main", "false")
+    assert set(report.written) == {
+        "gluerun.config.json",
+        "docs/orchestration/README.md",
+        "docs/orchestration/dag.v0.json",
+        "docs/orchestration/tasks/TEMPLATE.md",
+        ".gitignore",
+    }
+    template = (repo / "docs/orchestration/tasks/TEMPLATE.md").read_text()
+    assert taskfile.parse(template, config).spec.owned_files == ("src/one_file.py", "tests")
+    assert git(repo, "check-ignore", ".gluerun-state/x", ".worktrees/x", ".gluerun-evidence/x", ".gluerun-cache/x")
+
+
+def test_a_second_init_changes_nothing(repo):
+    init(repo)
+    before = tree(repo)
+    git(repo, "switch", "-q", "--detach")
+
+    report = init(repo)
+
+    assert report.written == ()
+    assert {name: data for name, data in tree(repo).items() if not name.startswith(".git/")} == {
+        name: data for name, data in before.items() if not name.startswith(".git/")
+    }
+
+
+def test_init_keeps_what_is_there(repo):
+    (repo / ".gitignore").write_text("*.log\n/.worktrees")
+    (repo / "gluerun.config.json").write_text("{}")
+
+    report = init(repo)
+
+    assert (repo / "gluerun.config.json").read_text() == "{}"
+    ignored = (repo / ".gitignore").read_text().splitlines()
+    assert ignored == ["*.log", "/.worktrees", ".gluerun-state/", ".gluerun-evidence/", ".gluerun-cache/"]
+    assert "gluerun.config.json" in report.kept
+
+
+def test_init_in_a_folder_of_a_repository_writes_at_its_top(repo):
+    (repo / "src").mkdir()
+
+    assert init(repo / "src").root == str(repo)
+    assert (repo / "gluerun.config.json").is_file()
+
+
+def test_init_in_a_new_repository_takes_the_branch_that_is_not_born_yet(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "trunk")
+
+    assert init(tmp_path).target_branch == "trunk"
+
+
+def test_init_refuses_where_it_makes_no_sense(repo, tmp_path_factory):
+    git(repo, "switch", "-q", "--detach")
+    with pytest.raises(UsageError, match="no branch is checked out"):
+        init(repo)
+
+    bare = tmp_path_factory.mktemp("bare")
+    git(bare, "init", "-q", "--bare")
+    with pytest.raises(UsageError, match="is bare"):
+        init(bare)
+
+    with pytest.raises(UsageError, match="not inside a git repository"):
+        init(tmp_path_factory.mktemp("empty"))
+
+
+GATES = [
+    ({"pytest.ini": ""}, "pytest -q"),
+    ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, "pytest -q"),
+    ({"pyproject.toml": "[project]\n", "tests/test_a.py": ""}, "pytest -q"),
+    ({"setup.py": "", "tests/test_a.py": ""}, "pytest -q"),
+    ({"pyproject.toml": "[project]\n"}, "false"),
+    ({"package.json": '{"scripts": {"test": "vitest"}}'}, "npm test --silent"),
+    ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'}, "false"),
+    ({"package.json": "[]"}, "false"),
+    ({"package.json": "{"}, "false"),
+    ({"go.mod": "module x\n"}, "go test ./..."),
+    ({"Cargo.toml": ""}, "cargo test -q"),
+    ({"Makefile": "all:\n\ntest: all\n\ttrue\n"}, "make test"),
+    ({"Makefile": "test := 1\n"}, "false"),
+    ({"Makefile": "tests:\n"}, "false"),
+    ({}, "false"),
+]
+
+
+@pytest.mark.parametrize(("files", "command"), GATES, ids=[f"{[*files]} {command}" for files, command in GATES])
+def test_the_gate_that_is_found(tmp_path, files, command):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert setup.detect_gate(tmp_path) == command
+
+
+# --- doctor ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def healthy(repo: Path) -> Path:
+    """A repository in which the doctor finds nothing to say."""
+    init(repo)
+    (repo / "agent.sh").write_text("#!/bin/sh\n")
+    (repo / "agent.sh").chmod(0o755)
+    configure(repo, gateCommand="true", runners={"mine": {"argv": ["./agent.sh"]}}, runner="mine")
+    return repo
+
+
+def configure(repo: Path, **changes: Any) -> None:
+    path = repo / "gluerun.config.json"
+    document = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
+
+
+def diagnose(repo: Path) -> dict[str, doctor.Check]:
+    """Return what is not in order, by id."""
+    checks = doctor.diagnose(str(repo), probe_at(str(repo)), ENVIRON)
+    assert all(check.remedy for check in checks if check.severity is not Severity.OK)
+    return {check.id: check for check in checks if check.severity is not Severity.OK}
+
+
+def test_a_healthy_repository(healthy):
+    before = tree(healthy)
+
+    assert diagnose(healthy) == {}
+    assert tree(healthy) == before, "the doctor only reads"
+
+
+def spoil_schema(repo: Path) -> None:
+    configure(repo, schemaVersion="v999")
+
+
+def spoil_pin(repo: Path) -> None:
+    (repo / ".gluerun-version").write_text("9.9.9\n")
+
+
+def spoil_both_pins(repo: Path) -> None:
+    (repo / ".gluerun-version").write_text(assets.engine_version())
+    configure(repo, engineVersion="9.9.9")
+
+
+def spoil_aliases(repo: Path) -> None:
+    git(repo, "config", "alias.clean-up", "gc --prune=now")
+
+
+def spoil_expiry(repo: Path) -> None:
+    git(repo, "config", "gc.pruneExpire", "now")
+
+
+def spoil_lock(repo: Path) -> None:
+    (repo / ".git/index.lock").touch()
+
+
+def spoil_stop(repo: Path) -> None:
+    (repo / ".gluerun-state").mkdir()
+    (repo / ".gluerun-state/STOP").touch()
+
+
+def spoil_ignore(repo: Path) -> None:
+    (repo / ".gitignore").write_text(".worktrees/\n")
+
+
+def spoil_task(repo: Path) -> None:
+    (repo / "docs/orchestration/tasks/TASK-0001.md").write_text("# TASK-0001: x\n")
+
+
+def spoil_graph(repo: Path) -> None:
+    (repo / "docs/orchestration/dag.v0.json").write_text('{"schema": "gluerun.orchestration.dag.v0"}')
+
+
+def spoil_agent(repo: Path) -> None:
+    (repo / "agent.sh").chmod(0o644)
+
+
+ILLS = [
+    (spoil_schema, "schema", Severity.FAIL, "this engine has"),
+    (lambda repo: configure(repo, schemaVersion=None), "schema", Severity.WARN, "names no schemaVersion"),
+    (spoil_pin, "pin", Severity.WARN, "wants gluerun 9.9.9"),
+    (spoil_both_pins, "pin", Severity.WARN, "engineVersion"),
+    (lambda repo: configure(repo, gateCommand="false"), "gate", Severity.FAIL, "still `false`"),
+    (lambda repo: configure(repo, gateCommand=""), "gate", Severity.WARN, "each task needs its own"),
+    (lambda repo: configure(repo, targetBranch=""), "target-branch", Severity.FAIL, "no target branch"),
+    (lambda repo: configure(repo, targetBranch="nope"), "target-branch", Severity.FAIL, "no branch 'nope'"),
+    (lambda repo: configure(repo, runner=None), "role.worker", Severity.WARN, "no runner plays the worker"),
+    (lambda repo: configure(repo, gateComand="x"), "config", Severity.FAIL, "`gateComand` is no known key"),
+    (lambda repo: configure(repo, minDiskGb=10**9), "disk", Severity.FAIL, "GB are free"),
+    (lambda repo: configure(repo, provisionFiles=[{"source": "agent.sh"}]), "provision", Severity.FAIL, "not ignore"),
+    (lambda repo: (repo / "gluerun.config.json").unlink(), "config", Severity.FAIL, "no gluerun.config.json"),
+    (spoil_agent, "runner.mine", Severity.FAIL, "./agent.sh is not there or not executable"),
+    (spoil_ignore, "ignore", Severity.FAIL, ".gluerun-state"),
+    (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
+    (spoil_expiry, "gc", Severity.WARN, "gc.pruneExpire is now"),
+    (spoil_lock, "index-lock", Severity.WARN, "index.lock"),
+    (spoil_stop, "stop", Severity.WARN, "STOP is set"),
+    (spoil_task, "task", Severity.WARN, "Owned files"),
+    (spoil_graph, "graph", Severity.FAIL, "dag.v0.json"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check", "severity", "words"), ILLS, ids=[f"{ill[1]} {ill[3]}" for ill in ILLS])
+def test_the_doctor_sees(healthy, spoil, check, severity, words):
+    spoil(healthy)
+
+    found = diagnose(healthy)
+
+    assert (found[check].severity, words in found[check].message) == (severity, True), found
+
+
+def test_a_program_on_the_path_is_found(healthy):
+    configure(healthy, runners={"mine": {"argv": ["git"]}, "other": {"argv": ["no-such-program"]}})
+
+    assert [*diagnose(healthy)] == ["runner.other"]
+
+
+def test_the_doctor_without_git(tmp_path):
+    checks = doctor.diagnose(str(tmp_path), lambda _: (127, ""), ENVIRON)
+
+    assert {"git", "repository"} <= {check.id for check in checks if check.severity is Severity.FAIL}
+    assert doctor.worst(checks) is Severity.FAIL
+
+
+def test_a_hook_of_another_repository_does_not_mislead(healthy, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+
+    assert diagnose(healthy) == {}
+
+
+def test_a_probe_survives_what_it_asks(tmp_path):
+    ask = probe_at(str(tmp_path), limit=0.2)
+
+    assert ask(("no-such-program",))[0] == 127
+    assert ask(("sleep", "9"))[0] == 124
+    assert ask(("sh", "-c", "echo no >&2; exit 3")) == (3, "no")
