@@ -35,7 +35,6 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
-IMPORT = "import.json"
 SINCE = "tasks/since.json"
 
 
@@ -185,10 +184,6 @@ class Store:
     def has_signed_in(self, run_id: str) -> bool:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
-
-    def has_begun_import(self, run_id: str) -> bool:
-        """Tell whether the final ids of a planner's batch are on record."""
-        return self.files.mark(run_path(run_id, IMPORT)) is not None
 
     def document(self, run_id: str, name: str) -> Any:
         """Return a document of a run's folder; None if it is not there. SchemaError if it is no JSON."""
