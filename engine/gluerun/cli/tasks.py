@@ -13,11 +13,9 @@ from gluerun.cli.show import JSON, say, show, table, warn
 from gluerun.edge import backlog
 from gluerun.errors import UsageError
 from gluerun.loop.store import Store
-from gluerun.records import names, taskfile
-from gluerun.records.codec import to_wire
 
 if TYPE_CHECKING:
-    from typing import Any
+    from gluerun.edge.views import TaskPage
 
 _COLOURS = {"accepted": "green", "integrated": "green", "blocked": "bold red", "invalid": "bold red", "new": "cyan"}
 
@@ -49,37 +47,34 @@ def task_show(
     as_json: bool = JSON,
 ) -> None:
     """Show what is known of one task."""
+    from gluerun.edge.views import task_page
+    from gluerun.wiring import open_house
+
     place = here(context)
-    config = place.settings().config
-    work, store = _doors(place.root())
-    if not names.is_task(task_id):
-        raise UsageError(f"{task_id!r} is no task id", "task ids look like TASK-0001")
-    task = store.any_task(task_id)
-    path = task.source_path if task else backlog.file_of(work, task_id)
-    if task is None and not path:
-        raise UsageError(f"there is no task {task_id}", "type `gluerun task list --all` to see all")
-    document: dict[str, Any] = {"taskId": task_id, "status": backlog.NEW, "sourcePath": path}
-    if task is not None:
-        document = to_wire(task)
-    else:
-        text = (work.read(path) or b"").decode("utf-8", "replace")
-        document["spec"] = to_wire(taskfile.parse(text, config, file=path).spec)
-    show(document, as_json=as_json, words=lambda: _say_task(document))
+    page = task_page(open_house(place.root(), flags=place.flags()), task_id)
+    show(page, as_json=as_json, words=lambda: _say_task(page))
 
 
-def _say_task(document: dict[str, Any]) -> None:
-    spec = document["spec"]
-    say(f"{document['taskId']}: {spec['title']}")
-    for name, value in {**document, **spec}.items():
-        if name in ("spec", "taskId", "title", "schema", "objective", "notes") or value in ("", [], None):
-            continue
-        if isinstance(value, list):
-            say(f"  {name}:")
-            for item in value:
-                say(f"    - {item}")
-        else:
-            say(f"  {name}: {value}")
-    say(f"\n{spec['objective']}")
+def _say_task(page: TaskPage) -> None:
+    say(f"{page.id} {page.status}: {page.title}")
+    for name, value in (
+        ("area", page.area),
+        ("node", page.node),
+        ("owns", ", ".join(page.owned_files)),
+        ("depends on", ", ".join(page.depends_on)),
+        ("branch", page.branch),
+        ("run", page.run),
+        ("lease", f"until {page.lease.expires_at}, epoch {page.lease.epoch}" if page.lease else ""),
+        ("retries left", str(page.retries_left)),
+        ("last failure", page.last_failure),
+        ("decision", page.decision),
+        ("merged as", page.merge_commit),
+    ):
+        if value:
+            say(f"  {name:<13} {value}")
+    for one in page.attempts:
+        words = f"{one.failure_class}: {one.reason}" if one.failure_class else "accepted"
+        say(f"  try {one.n:<9} {words}{f' → {one.decider_action}' if one.decider_action else ''}")
 
 
 def task_new(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gluerun.core import scope
+from gluerun.core import graph, scope
 from gluerun.errors import ConfigError
 from gluerun.records import taskfile
 from gluerun.records.paths import covers
@@ -47,6 +47,9 @@ def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
     ids = [one.task_id for one in batch.tasks]
     if len(set(ids)) != len(ids):
         return "an id stands twice"
+    used = next((one for one in ids if int(one.removeprefix("TASK-")) < world.next_task), None)
+    if used is not None:
+        return f"{used} is not a temporary id: it is, or may have been, another task's"
     try:
         files = files_of(batch, lease.node, world)
     except ConfigError as error:
@@ -54,7 +57,8 @@ def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
     for task_id, file in files.items():
         if why := _wrong_task(task_id, file, files, lease, world):
             return f"{task_id}: {why}"
-    return ""
+    circle = graph.circle({task_id: file.spec.depends_on for task_id, file in files.items()})
+    return f"tasks depend on each other in a circle: {' → '.join(circle)}" if circle else ""
 
 
 def _wrong_task(task_id: str, file: TaskFile, files: dict[str, TaskFile], lease: NodeLease, world: World) -> str:

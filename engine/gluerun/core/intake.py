@@ -60,7 +60,7 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
     if sighting is None:
         return
     if sighting.ending is None:
-        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.expires_at):
+        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.started_at + START_GRACE):
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
         return
     if sighting.ending.outcome is not Outcome.PLANNED or sighting.batch is None:

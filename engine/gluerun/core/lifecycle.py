@@ -7,12 +7,13 @@ from enum import StrEnum
 from gluerun.errors import ImpossibleError
 from gluerun.records.failure import Answer
 from gluerun.records.record import replace
-from gluerun.records.task import Proof, ProofState, Status, Task
+from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
     from gluerun.records.failure import Decision, FailureNote
     from gluerun.records.taskfile import TaskFile
@@ -187,4 +188,29 @@ def integrated(task: Task, commit: str, now: datetime) -> Task:
         merge_commit=commit,
         proof=None,
         updated_at=now,
+    )
+
+
+def found_merged(task_id: str, before: Task | None, commit: str, config: Config, now: datetime) -> Task:
+    """Return the record of a task that a trailer of the target branch shows as merged, known or not."""
+    if before is not None:
+        return replace(before, status=Status.INTEGRATED, merge_commit=commit, proof=None)
+    spec = TaskSpec(
+        task_id=task_id,
+        title="known only from the target branch",
+        area="root",
+        target_branch=config.target_branch,
+        worker_branch=f"agent/root/{task_id}",
+        objective="known only from the target branch",
+        owned_files=(),
+    )
+    return Task(
+        task_id=task_id,
+        status=Status.INTEGRATED,
+        spec=spec,
+        source_sha256="0" * 64,
+        source_mark="",
+        created_at=now,
+        updated_at=now,
+        merge_commit=commit,
     )

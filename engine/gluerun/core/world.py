@@ -19,11 +19,13 @@ from gluerun.records.taskfile import TaskFile
 class Sighting:
     """What can be seen of one run: whether somebody of it lives, and its ending if it has one.
 
-    `signed_in` tells whether its wrapper has ever said who it is; `tries` counts the tries it has begun.
+    `was_asked` tells whether its dispatch was written, `signed_in` whether its wrapper has ever said who it is;
+    `tries` counts the tries it has begun.
     """
 
     run_id: str
     life: Life
+    was_asked: bool = True
     signed_in: bool = False
     ending: Ending | None = None
     tries: int = 0

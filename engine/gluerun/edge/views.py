@@ -14,6 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.board import Board
     from gluerun.loop.house import House
+    from gluerun.records.task import Task
+
+
+# A look of somebody who only looks.
+NOBODY = "ORIGIN-00000000T000000Z-0"
 
 
 @record
@@ -62,7 +67,7 @@ class TaskPage:
 
 def board(house: House) -> Board:
     """Return what runs, what waits, what needs you and why."""
-    look = observe(house, "ORIGIN-00000000T000000Z-0")
+    look = observe(house, NOBODY)
     world = look.world
     for action in plan_intake(world):
         world = expect(world, action)
@@ -75,7 +80,7 @@ def task_page(house: House, task_id: str) -> TaskPage:
     """Return everything about one task; UsageError if nobody knows it."""
     if not names.is_task(task_id):
         raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
-    task = house.store.any_task(task_id)
+    task = house.store.any_task(task_id) or _new_task(house, task_id)
     if task is None:
         raise UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
     leases, _ = house.store.leases()
@@ -105,6 +110,14 @@ def task_page(house: House, task_id: str) -> TaskPage:
         run=task.run_id,
         merge_commit=task.merge_commit,
     )
+
+
+def _new_task(house: House, task_id: str) -> Task | None:
+    """Return a task whose file the loop has not taken in yet, as it will be."""
+    world = observe(house, NOBODY).world
+    for action in plan_intake(world):
+        world = expect(world, action)
+    return world.task(task_id)
 
 
 def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:

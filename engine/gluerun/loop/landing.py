@@ -7,6 +7,7 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
+from gluerun.loop.rescue import tidy_run
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.record import replace
@@ -29,6 +30,7 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
         case Prove():
             return _prove(house, world, task, action, notes)
         case ProofDone():
+            house.store.sweep_run(action.run_id)
             house.store.put_task(lifecycle.proved(task, house.now()))
             house.tell("integration.proved", f"{task.task_id}: {action.reason}", task=task.task_id, run=action.run_id)
             return True
@@ -41,6 +43,8 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
 
 def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) -> bool:
     git = house.doors.git
+    if task.proof is not None and task.proof.run_id is not None:
+        tidy_run(house, task.proof.run_id)
     target, head = world.target_head or "", task.head_sha or ""
     merge = git.merge(target, head)
     if merge.conflicts:

@@ -9,6 +9,7 @@ from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, P
 from gluerun.core.gates import gate_sha256
 from gluerun.loop.nodes import gate_path
 from gluerun.loop.observe import TASKS
+from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
@@ -171,6 +172,7 @@ def _release(house: House, world: World, node: str, status: NodeLeaseStatus) -> 
     lease = next((one for one in world.node_leases if one.node == node), None)
     if lease is not None:
         house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
+        tidy_run(house, lease.run_id)
         house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
 
 

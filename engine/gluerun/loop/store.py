@@ -34,6 +34,7 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
+SINCE = "tasks/since.json"
 
 
 def archive_path(task_id: str) -> str:
@@ -51,6 +52,15 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
+        self.shelved: set[str] = set()
+
+    def is_new(self) -> bool:
+        """Tell whether this state folder has never been used, or was lost and is not whole again yet."""
+        return self.files.mark(SINCE) is None
+
+    def begin(self, since: str) -> None:
+        """Say that the state folder is whole from now on."""
+        self.files.write(SINCE, codec.encode({"since": since}))
 
     # tasks
 
@@ -84,6 +94,7 @@ class Store:
     def shelve(self, task_id: str) -> None:
         """Move a terminal task to the archive."""
         self.files.move(f"{LIVE}/{task_id}.json", archive_path(task_id))
+        self.shelved.add(task_id)
 
     def settled_ids(self) -> list[str]:
         """Return every settled id: slow, for verbs that list history, never for a cycle."""
@@ -109,6 +120,7 @@ class Store:
     def end_lease(self, lease: Lease, status: LeaseStatus) -> None:
         """Give a lease back: its last word goes to its run's folder, then it is gone."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(replace(lease, status=status)))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{LEASES}/{lease.task_id}.json")
 
     def node_leases(self) -> tuple[list[NodeLease], list[Broken]]:
@@ -122,6 +134,7 @@ class Store:
     def end_node_lease(self, lease: NodeLease) -> None:
         """Give a node back; its planner's last word stays in its run's folder."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(lease))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{NODE_LEASES}/{lease.node}.json")
 
     # runs
@@ -152,6 +165,10 @@ class Store:
         except SchemaError:
             return 1
         return len(index.attempts) if index else 0
+
+    def was_asked(self, run_id: str) -> bool:
+        """Tell whether a run's dispatch was written; without it the run cannot have been started."""
+        return self.files.mark(run_path(run_id, "dispatch.json")) is not None
 
     def has_signed_in(self, run_id: str) -> bool:
         """Tell whether a run's wrapper has said who it is."""
@@ -205,6 +222,18 @@ class Store:
         place = f"{ASIDE}/{path.replace('/', '__')}"
         self.files.move(path, place)
         return place
+
+    def sweep(self) -> None:
+        """Remove what a crashed cycle left half-written."""
+        for folder in ("", LIVE, LEASES, NODE_LEASES):
+            self.files.sweep(folder)
+
+    def sweep_run(self, run_id: str) -> None:
+        """Remove what a run that is over left half-written."""
+        attempts = run_path(run_id, "attempts")
+        tries = [f"{attempts}/{name}" for name in self.files.names(attempts) if name.isdigit()]
+        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), attempts, *tries):
+            self.files.sweep(folder)
 
     def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:
         found: list[T] = []

@@ -7,7 +7,8 @@ moves makes the move under `"*"`. A move may hold:
 - `write`: path → text, `delete`: paths, in the work tree;
 - `answer`: the JSON document to leave; `HEAD`, `NONCE` and `OUTPUT` in it are filled in where they stand alone;
 - `say`: text to print; `exit`: exit code; `commit`: commit by itself, as agents do against their orders;
-- `hold`: seconds to work; `until`: a path (from the repository's root) that must exist before it goes on.
+- `stay`: never end by itself, after writing; `hold`: seconds to work;
+- `until`: a path (from the repository's root) that must exist before it goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +61,8 @@ def _make(move: dict[str, Any], prompt: str, tree: Path) -> int:
         target.write_text(text, encoding="utf-8")
     for path in move.get("delete", ()):
         (tree / path).unlink(missing_ok=True)
+    if move.get("stay"):
+        signal.pause()
     if move.get("commit"):
         subprocess.run(["git", "add", "-A"], cwd=tree, check=True)
         subprocess.run(["git", "commit", "-q", "-m", "by the agent itself"], cwd=tree, check=True)

@@ -1,0 +1,101 @@
+"""What of the state outlives the state folder: records of tasks on a ref of their own, and how they come back.
+
+The running truth is in the state folder. The ref is a projection of it: one commit a cycle at most, and only
+when something that matters has changed. A lost folder is rebuilt from it and from the target's trailers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gluerun.core import lifecycle
+from gluerun.errors import GluerunError
+from gluerun.loop.house import CONTROL_REF
+from gluerun.records import codec, names, schema
+from gluerun.records.config import ControlState
+from gluerun.records.origin import CycleMemory
+from gluerun.records.record import replace
+from gluerun.records.task import Status, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.loop.house import House
+
+# What changes without meaning anything to anybody else.
+_PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
+TRAILER = "Gluerun-Task"
+
+
+def publish(house: House, memory: CycleMemory) -> CycleMemory:
+    """Publish what has changed since the last time; return the memory that knows it."""
+    if house.config.control_state is not ControlState.REF:
+        return memory
+    living, _ = house.store.live_tasks()
+    known = dict(memory.published)
+    files: dict[str, bytes | None] = {}
+    for task in living:
+        if known.get(task.task_id) != (digest := _digest(task)):
+            known[task.task_id] = digest
+            files[_path(task.task_id)] = schema.dump(_lasting(task))
+    for task_id in {*memory.published, *house.store.shelved} - {task.task_id for task in living}:
+        settled = house.store.settled_task(task_id)
+        known.pop(task_id, None)
+        if settled is not None:
+            files[_path(task_id)] = schema.dump(_lasting(settled))
+    if not files:
+        return memory
+    changed = ", ".join(sorted(path.split("/")[-1].removesuffix(".json") for path in files)[:5])
+    house.doors.git.publish(CONTROL_REF, files, f"state of {changed}{' …' if len(files) > 5 else ''}")
+    house.store.shelved.clear()
+    return replace(memory, published=known)
+
+
+def rebuild(house: House) -> int:
+    """Restore the records of a lost state folder; return how many came back. Nothing happens if it is there."""
+    if not house.store.is_new():
+        return 0
+    published = house.doors.git.published(CONTROL_REF)
+    merged = house.doors.git.trailers(house.config.target_branch, TRAILER)
+    found: dict[str, Task] = {}
+    for path, data in published.items():
+        try:
+            task = schema.load(Task, data, file=path)
+        except GluerunError as error:
+            house.tell("state.not_rebuilt", error.message, path=path)
+            continue
+        # What a crash left half-restored is newer than what was published.
+        found[task.task_id] = house.store.any_task(task.task_id) or task
+    for task_id, commit in merged.items():
+        if names.is_task(task_id):
+            before = found.get(task_id) or house.store.any_task(task_id)
+            found[task_id] = lifecycle.found_merged(task_id, before, commit, house.config, house.now())
+    for task in found.values():
+        house.store.put_task(task)
+    if found:
+        house.store.put_memory(_memory(found))
+    house.store.begin(codec.stamp(house.now()))
+    if found:
+        house.tell("state.rebuilt", f"{len(found)} tasks came back from {CONTROL_REF} and the target's trailers")
+    return len(found)
+
+
+def _memory(found: dict[str, Task]) -> CycleMemory:
+    node_tasks: dict[str, tuple[str, ...]] = {}
+    for task in found.values():
+        if task.spec.dag_node and task.status is Status.INTEGRATED:
+            node_tasks[task.spec.dag_node] = (*node_tasks.get(task.spec.dag_node, ()), task.task_id)
+    highest = max(int(task_id.removeprefix("TASK-")) for task_id in found)
+    return CycleMemory(next_task=highest + 1, node_tasks=node_tasks)
+
+
+def _path(task_id: str) -> str:
+    return f"tasks/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
+
+
+def _lasting(task: Task) -> Task:
+    return replace(task, proof=None, infra_tries=0)
+
+
+def _digest(task: Task) -> str:
+    document = {key: value for key, value in codec.to_wire(task).items() if key not in _PASSING}
+    return hashlib.sha256(codec.canonical(document)).hexdigest()[:16]

@@ -1,0 +1,316 @@
+"""The loop as installed, on real git, with real detached workers and scripted agents."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft7Validator
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "cli"
+ACCEPTED = {"verdict": "accepted", "rationale": "fine", "headSha": "HEAD", "nonce": "NONCE"}
+IGNORED = ".gluerun-state/\n.worktrees/\n.gluerun-evidence/\n.gluerun-cache/\nscenario.json\n"
+PATIENCE = 60
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+class Backlog:
+    """A repository with a backlog and the agents that will work on it."""
+
+    def __init__(self, root: Path, gluerun) -> None:
+        self.root = root
+        self._gluerun = gluerun
+        self.scenario: dict[str, dict[str, list[dict[str, object]]]] = {"*": {"auditor": [{"answer": ACCEPTED}]}}
+        git_dir = root / "src"
+        git_dir.mkdir(parents=True)
+        (git_dir / "start.txt").write_text("start\n")
+        (root / ".gitignore").write_text(IGNORED)
+        self.configure()
+        git(root, "init", "--quiet", "--initial-branch=main")
+        self.commit("start")
+
+    def configure(self, **more: object) -> None:
+        config = {
+            "schemaVersion": "v1",
+            "targetBranch": "main",
+            "gateCommand": "! grep -rq bad src",
+            "runner": "script",
+            "runners": {"script": {"kind": "scripted", "scenario": "scenario.json", "timeoutSeconds": 60}},
+        }
+        (self.root / "gluerun.config.json").write_text(json.dumps(config | more))
+
+    def commit(self, words: str) -> None:
+        git(self.root, "add", "--all")
+        git(self.root, "commit", "--quiet", "--message", words)
+
+    def task(self, number: int, *moves: dict[str, object], owned: str = "", needs: str = "") -> str:
+        task_id = f"TASK-{number:04d}"
+        path = self.root / "docs/orchestration/tasks" / f"{task_id}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            f"# {task_id}: task {number}\n\n{f'Depends on: {needs}' if needs else ''}\n\n## Objective\n\nDo it\n\n"
+            f"## Scope\n\nOwned files:\n- `{owned or f'src/{number}.txt'}`\n\n## Acceptance Criteria\n\n- done\n"
+        )
+        self.scenario[task_id] = {"worker": list(moves)}
+        self.save()
+        return task_id
+
+    def save(self) -> None:
+        (self.root / "scenario.json").write_text(json.dumps(self.scenario))
+
+    def run(self, *words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        return self._gluerun(*words, cwd=self.root, timeout=timeout)
+
+    def ask(self, *words: str) -> dict[str, object]:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def record(self, task_id: str) -> dict[str, object]:
+        for path in (f"live/{task_id}.json", f"archive/{task_id[-2:]}/{task_id}.json"):
+            file = self.root / ".gluerun-state/tasks" / path
+            if file.exists():
+                return json.loads(file.read_text())
+        raise AssertionError(f"no record of {task_id}")
+
+    def until(self, condition, what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain until {what}"
+            time.sleep(0.05)
+
+    def wrapper(self, task_id: str) -> int:
+        """The pid of the process that runs a task, once it has signed in."""
+        lease = self.root / f".gluerun-state/leases/{task_id}.json"
+        run = json.loads(lease.read_text())["runId"]
+        identity = self.root / f".gluerun-state/runs/{run}/identity.json"
+        self.until(identity.exists, "the wrapper signed in")
+        return int(json.loads(identity.read_text())["pid"])
+
+
+@pytest.fixture
+def backlog(tmp_path: Path, gluerun) -> Backlog:
+    return Backlog(tmp_path / "repo", gluerun)
+
+
+def writes(number: int, text: str = "good\n", **more: object) -> dict[str, object]:
+    return {"write": {f"src/{number}.txt": text}, "answer": {"summary": "done"}, **more}
+
+
+def test_one_command_takes_a_backlog_to_merge_commits(backlog):
+    first = backlog.task(1, writes(1))
+    second = backlog.task(2, writes(2, "bad\n"), writes(2), needs=first)
+
+    ended = backlog.ask("auto")
+
+    assert ended["integrated"] == [first, second]
+    assert ended["why"] == "nothing is left to do"
+    assert git(backlog.root, "show", "main:src/2.txt") == "good"
+    assert (backlog.root / "src/1.txt").read_text() == "good\n"
+    assert git(backlog.root, "status", "--porcelain", "--", "src") == ""
+    trailers = git(
+        backlog.root, "log", "--first-parent", "-1", "--format=%(trailers:key=Gluerun-Task,valueonly)", "main"
+    )
+    assert trailers.strip() == second
+    assert git(backlog.root, "branch", "--list", "agent/*") == ""
+
+
+def test_actuate_returns_at_once_and_drain_finishes(backlog):
+    task = backlog.task(1, writes(1, until="go"))
+    backlog.run("reconcile", "--apply")
+
+    started = backlog.ask("reconcile", "--actuate")
+    assert started["dispatched"] == [task]
+    assert started["running"] == 1
+    (backlog.root / "go").write_text("")
+    drained = backlog.ask("reconcile", "--drain")
+
+    assert drained["integrated"] == [task]
+    assert drained["running"] == 0
+
+
+def test_dispatch_that_is_not_detached_ends_in_the_same_state(backlog):
+    task = backlog.task(1, writes(1))
+
+    done = backlog.ask("--set", "detachedDispatch=0", "reconcile", "--actuate")
+
+    assert done["integrated"] == [task]
+    assert backlog.record(task)["status"] == "integrated"
+
+
+def test_without_an_option_nothing_is_changed(backlog):
+    backlog.task(1, writes(1))
+    before = sorted(str(path) for path in backlog.root.rglob("*"))
+
+    planned = backlog.ask("reconcile")
+
+    assert [line["kind"] for line in planned["actions"]] == ["admit", "start"]
+    assert sorted(str(path) for path in backlog.root.rglob("*")) == before
+
+
+def test_a_killed_worker_leaves_its_untracked_files_under_a_rescue_ref_and_is_tried_again(backlog):
+    task = backlog.task(1, {"write": {"src/1.txt": "half\n"}, "stay": True}, writes(1))
+    backlog.ask("reconcile", "--actuate")
+    half = backlog.root / f".worktrees/{task}/src/1.txt"
+    backlog.until(half.exists, "the agent wrote its file")
+
+    os.killpg(os.getsid(backlog.wrapper(task)), signal.SIGKILL)
+    ended = backlog.ask("--set", "orphanGrace=0", "auto")
+
+    assert ended["integrated"] == [task]
+    rescued = git(backlog.root, "for-each-ref", "--format=%(refname)", f"refs/gluerun/rescue/{task}").splitlines()
+    assert len(rescued) == 1
+    assert git(backlog.root, "show", f"{rescued[0]}:src/1.txt") == "half"
+    assert backlog.record(task)["tries"] == 2
+
+
+def test_a_loop_that_is_killed_loses_nothing(backlog, wheel_python):
+    tasks = [backlog.task(number, writes(number, hold=0.3)) for number in range(1, 4)]
+    loop = subprocess.Popen(
+        [wheel_python, "-P", "-m", "gluerun", "auto"],
+        cwd=backlog.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    backlog.until((backlog.root / ".gluerun-state/leases/TASK-0001.json").exists, "the first task was leased")
+    loop.kill()
+    loop.wait()
+
+    ended = backlog.ask("auto")
+
+    assert sorted(task for task in tasks if backlog.record(task)["status"] == "integrated") == tasks
+    assert ended["parked"] == []
+    merges = git(backlog.root, "log", "--first-parent", "--format=%(trailers:key=Gluerun-Task,valueonly)", "main")
+    assert sorted(merges.split()) == tasks
+
+
+def test_a_dirty_checkout_is_never_touched_and_the_candidate_lands_once_it_is_clean(backlog):
+    task = backlog.task(1, {"write": {"src/start.txt": "changed\n"}, "answer": {}}, owned="src/start.txt")
+    (backlog.root / "src/start.txt").write_text("mine\n")
+
+    ended = backlog.ask("auto")
+    board = backlog.ask("status")
+
+    assert ended["integrated"] == []
+    assert (backlog.root / "src/start.txt").read_text() == "mine\n"
+    assert "src/start.txt" in board["tasks"][0]["reason"]
+    assert backlog.run("status", "--exit-code").returncode == 1
+    git(backlog.root, "checkout", "--", "src/start.txt")
+    assert backlog.ask("auto")["integrated"] == [task]
+    assert (backlog.root / "src/start.txt").read_text() == "changed\n"
+
+
+def test_stop_takes_away_dispatch_and_nothing_else(backlog):
+    first = backlog.task(1, writes(1, until="go"))
+    backlog.ask("reconcile", "--actuate")
+    second = backlog.task(2, writes(2))
+    (backlog.root / ".gluerun-state/STOP").write_text("")
+    (backlog.root / "go").write_text("")
+
+    ended = backlog.ask("auto")
+
+    assert ended["integrated"] == [first]
+    assert backlog.record(second)["status"] == "ready"
+    assert ended["why"] == "STOP is set"
+
+
+def test_a_second_cycle_is_told_who_holds_the_lock(backlog, wheel_python):
+    backlog.task(1, writes(1))
+    hold = (
+        "import sys\nfrom gluerun.wiring import open_house\nfrom gluerun.loop.reconcile import _holder\n"
+        "house = open_house(sys.argv[1])\n"
+        "with house.doors.locks.origin(_holder(house, 'ORIGIN-20260101T000000Z-1')):\n"
+        "    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [wheel_python, "-P", "-c", hold, str(backlog.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+
+    refused = backlog.run("reconcile", "--actuate", "--json")
+    holder.communicate("")
+
+    assert refused.returncode == 75
+    assert f"pid {holder.pid}" in json.loads(refused.stdout)["error"]["message"]
+
+
+def test_a_lost_state_folder_comes_back_from_the_repository(backlog):
+    merged = backlog.task(1, writes(1))
+    backlog.task(2, {"write": {"elsewhere.txt": "x\n"}, "answer": {"status": "x"}}, owned="src/2.txt")
+    backlog.configure(env={"GLUERUN_MAX_RETRIES": "0"})
+    backlog.ask("auto")
+    shutil.rmtree(backlog.root / ".gluerun-state")
+
+    again = backlog.ask("auto")
+
+    assert again["integrated"] == []
+    assert backlog.record(merged)["status"] == "integrated"
+
+
+def test_every_document_keeps_its_schema(backlog):
+    task = backlog.task(1, writes(1))
+    backlog.task(2, {"say": "no"}, needs="TASK-0099")
+    documents = {
+        "reconcile": ("reconcile",),
+        "status": ("status",),
+        "auto": ("auto",),
+        "task-page": ("task", "show", task),
+    }
+
+    for name, words in documents.items():
+        schema = json.loads((SCHEMAS / f"{name}.v0.schema.json").read_text())
+        assert list(Draft7Validator(schema).iter_errors(backlog.ask(*words))) == []
+    refused = backlog.run("task", "show", "TASK-9999", "--json")
+    schema = json.loads((SCHEMAS / "error.v0.schema.json").read_text())
+    assert list(Draft7Validator(schema).iter_errors(json.loads(refused.stdout))) == []
+    assert refused.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("moves", "code", "words"),
+    [
+        pytest.param([writes(1)], 0, "integrated", id="a good one lands"),
+        pytest.param([writes(1, "bad\n")], 3, "gate-red", id="a red one is parked"),
+    ],
+)
+def test_drive_takes_one_task_to_its_end(backlog, moves, code, words):
+    task = backlog.task(1, *moves)
+    other = backlog.task(2, writes(2))
+    backlog.configure(env={"GLUERUN_MAX_RETRIES": "0"})
+
+    done = backlog.run("drive", task)
+
+    assert done.returncode == code
+    assert words in done.stdout
+    assert not (backlog.root / f".gluerun-state/leases/{other}.json").exists()
+    assert git(backlog.root, "branch", "--list", "agent/*/TASK-0002*") == ""
+
+
+def test_drive_refuses_a_task_that_cannot_start(backlog):
+    task = backlog.task(1, writes(1), needs="TASK-0099")
+
+    done = backlog.run("drive", task)
+
+    assert done.returncode == 2
+    assert "TASK-0099" in done.stdout
+
+
+def test_the_demonstration_shows_what_it_promises(gluerun, tmp_path):
+    done = gluerun("demo", "--folder", str(tmp_path / "kitchen"), "--json", timeout=120)
+
+    played = json.loads(done.stdout)
+    schema = json.loads((SCHEMAS / "demo.v0.schema.json").read_text())
+    assert list(Draft7Validator(schema).iter_errors(played)) == []
+    assert len(played["integrated"]) == 11
+    assert played["parked"] == ["TASK-0007"]
+    assert played["ended"] == "every node of the graph is complete"
