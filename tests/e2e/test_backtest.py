@@ -242,7 +242,7 @@ def test_places_without_a_whole_history_are_refused(past, tmp_path):
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()
 
-    assert "not a git repository" in backtest(nowhere, code=2)["error"]["message"]
+    assert "not inside a git repository" in backtest(nowhere, code=2)["error"]["message"]
     assert "no commit yet" in backtest(past.root, code=2)["error"]["message"]
     past.commit({"a": b"1"})
     past.commit({"a": b"2"})

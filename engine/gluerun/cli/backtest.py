@@ -37,7 +37,7 @@ def backtest(
     from gluerun.backtest import backtest as replay
 
     place = Place(repo=repo) if repo else here(context)
-    options = Options(repo=place.folder(), last=last, span=span, workers=workers, gate=gate, keep=keep)
+    options = Options(repo=place.root(), last=last, span=span, workers=workers, gate=gate, keep=keep)
     # Whoever ends us politely gets the same tidying up as Ctrl-C: no run and no scratch repository stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = replay(options, _progress if sys.stderr.isatty() or keep else None)
