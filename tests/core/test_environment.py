@@ -21,22 +21,27 @@ def test_the_usual_names():
 
 
 @pytest.mark.parametrize(
-    ("own", "allowed", "env"),
+    ("own", "config", "env"),
     [
-        ({}, (), USUAL),
-        ({"GLUERUN_RUN": "r"}, (), USUAL | {"GLUERUN_RUN": "r"}),
-        ({}, ("PYTHONPATH", "NOT_SET"), USUAL | {"PYTHONPATH": "p"}),
-        ({"PATH": "/bin"}, ("PATH",), USUAL | {"PATH": "/bin"}),
+        ({}, {}, USUAL),
+        ({"GLUERUN_RUN": "r"}, {}, USUAL | {"GLUERUN_RUN": "r"}),
+        ({}, {"env_allowlist": ("PYTHONPATH", "NOT_SET")}, USUAL | {"PYTHONPATH": "p"}),
+        ({"PATH": "/bin"}, {"env_allowlist": ("PATH",)}, USUAL | {"PATH": "/bin"}),
+        ({}, {"env": {"TZ": "UTC", "MODE": "ci"}}, USUAL | {"TZ": "UTC", "MODE": "ci"}),
+        ({"MODE": "own"}, {"env": {"MODE": "ci"}}, USUAL | {"MODE": "own"}),
     ],
 )
-def test_a_program_sees_the_usual_names_what_was_allowed_and_its_own(own, allowed, env):
-    assert of_program(ENVIRON, own, allowed) == env
+def test_a_program_sees_the_usual_names_what_was_allowed_and_its_own(own, config, env):
+    assert of_program(ENVIRON, own, replace(CONFIG, **config)) == env
 
 
 def test_an_agent_sees_also_its_runners_variables_and_declared_credentials():
     runner = RunnerSpec(name="fake", env={"MODE": "fast", "TERM": "dumb", "A": "1"}, credentials=("API_KEY",))
 
-    assert of_agent(ENVIRON, {"A": "2", "GLUERUN_RUN": "r"}, ("PYTHONPATH",), runner) == USUAL | {
+    config = replace(CONFIG, env_allowlist=("PYTHONPATH",), env={"MODE": "slow", "B": "3"})
+
+    assert of_agent(ENVIRON, {"A": "2", "GLUERUN_RUN": "r"}, config, runner) == USUAL | {
+        "B": "3",
         "PYTHONPATH": "p",
         "API_KEY": "k",
         "MODE": "fast",

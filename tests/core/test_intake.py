@@ -21,10 +21,12 @@ from tests.core.worlds import (
     world,
 )
 
-from gluerun.core.actions import Admit, EndPlanner, ImportBatch, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.actions import Admit, EndPlanner, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
 from gluerun.core.intake import plan_intake
+from gluerun.core.recovery import START_GRACE
 from gluerun.core.world import Broken, Input
 from gluerun.records.dispatch import Life, Outcome, Role
+from gluerun.records.failure import Failure
 from gluerun.records.lease import NodeLeaseStatus
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -94,7 +96,7 @@ def over(reason, *, failed):
         (seen(RUN, Life.ALIVE), {}, []),
         (seen(RUN, Life.ORPHANED, signed_in=True), {}, []),
         (seen(RUN), {}, []),
-        (seen(RUN), {"now": after(1800)}, [over("the planner vanished", failed=True)]),
+        (seen(RUN), {"now": NOW + START_GRACE}, [over("the planner vanished", failed=True)]),
         (seen(RUN, signed_in=True), {}, [over("the planner vanished", failed=True)]),
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED, reason="timed out")), {},
          [over("timed out", failed=True)]),
@@ -108,16 +110,51 @@ def over(reason, *, failed):
          [over("batch refused: TASK-9001 is not a temporary id: it is, or may have been, another task's",
                failed=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD),
-         {"node_leases": (replace(LEASE, status=NodeLeaseStatus.RELEASED),)}, []),
+         {"now": after(4)},
+         [ImportBatch(node="api", run_id=RUN, batch=GOOD, reason="1 tasks proposed")]),
     ],
     ids=[
         "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished", "failed",
         "failed without a word", "no batch", "an empty batch is a success", "a good batch", "a refused batch",
-        "a lease that is over",
+        "a batch that comes at once",
     ],
 )  # fmt: skip
 def test_planners(sightings, changes, plan):
     assert plan_intake(world(**{"node_leases": (LEASE,), "sightings": sightings, **changes})) == plan
+
+
+GATE = node_lease("api", status=NodeLeaseStatus.ACTIVE)
+PROVED = replace(PLANNED, outcome=Outcome.PROVED, role=Role.PROVER)
+RED = replace(PROVED, outcome=Outcome.FAILED, failure=Failure.INTEGRATION_GATE_RED, reason="exit 2")
+SICK = replace(RED, failure=Failure.WORKER_INFRA, reason="no disk")
+
+
+def gate_ended(reason="its gate run ended", *, is_green=False, is_red=False):
+    return NodeProved(
+        node="api", run_id=RUN, commit=GATE.base_sha, is_green=is_green, is_red=is_red, reason=reason
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sightings", "seconds", "plan"),
+    [
+        ({}, 0, []),
+        (seen(RUN, Life.ALIVE), 0, []),
+        (seen(RUN, Life.ORPHANED), 0, []),
+        (seen(RUN), 4, []),
+        (seen(RUN), 5, [gate_ended()]),
+        (seen(RUN, signed_in=True), 0, [gate_ended()]),
+        (seen(RUN, ending=PROVED), 0, [gate_ended(is_green=True)]),
+        (seen(RUN, ending=RED), 0, [gate_ended("exit 2", is_red=True)]),
+        (seen(RUN, ending=SICK), 0, [gate_ended("no disk")]),
+    ],
+    ids=[
+        "never seen", "at work", "orphaned", "not signed in yet", "never signed in", "vanished", "green", "red",
+        "without an answer",
+    ],
+)  # fmt: skip
+def test_gate_runs_of_a_node(sightings, seconds, plan):
+    assert plan_intake(world(node_leases=(GATE,), sightings=sightings, now=after(seconds))) == plan
 
 
 def test_a_new_task_does_not_wait_for_a_planner():

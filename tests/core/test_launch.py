@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.core.worlds import NOW, TARGET, accepted, after, graph, lease, node, node_lease, running, task, world
 
-from gluerun.core.actions import Promote, Start, StartPlanner
-from gluerun.core.launch import dispatch_gate, plan_launch, seats
+from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
+from gluerun.core.launch import dispatch_gate, plan_launch, plan_promotion, seats
 from gluerun.records.origin import Circuit, PlannerBackoff
 from gluerun.records.task import Status
 
@@ -91,7 +91,7 @@ def test_seats(leases, knobs, count):
         (world(graph=GRAPH, backoff=backoff(1)), []),
         (world(graph=GRAPH, backoff=backoff(0)), [plan_of("a")]),
         (world(graph=GRAPH, stop=True), []),
-        (world(graph=GRAPH, node_tasks={"a": ("TASK-0001",)}), [plan_of("b")]),
+        (world(graph=GRAPH, node_tasks={"a": ("TASK-0001",)}, auto_promote_gates=False), [plan_of("b")]),
     ],
     ids=[
         "nothing", "ready ones", "as many as a cycle may start", "no ready one", "the first node", "the next node",
@@ -106,6 +106,7 @@ def test_launches(seen, plan):
 
 
 PROMOTE = Promote(node="a", reason="all of its tasks are integrated and the gate is green")
+PROVE = ProveNode(node="a", reason="all of its tasks are integrated")
 FINISHED = {"graph": graph(node("a")), "node_tasks": {"a": ("TASK-0001",)}}
 
 
@@ -113,7 +114,11 @@ FINISHED = {"graph": graph(node("a")), "node_tasks": {"a": ("TASK-0001",)}}
     ("changes", "plan"),
     [
         ({"green_tree": True}, [PROMOTE]),
-        ({"green_tree": False}, []),
+        ({}, [PROVE]),
+        ({"red_tree": True}, []),
+        ({"node_leases": (node_lease("a"),)}, []),
+        ({"tasks": (accepted(5),)}, []),
+        ({"tasks": (accepted(5),), "auto_integrate": False}, [PROVE]),
         ({"gate_command": ""}, [PROMOTE]),
         ({"green_tree": True, "auto_promote_gates": False}, []),
         ({"green_tree": True, "max_dispatch": 0}, [PROMOTE]),
@@ -121,9 +126,14 @@ FINISHED = {"graph": graph(node("a")), "node_tasks": {"a": ("TASK-0001",)}}
         ({"green_tree": True, "passed": frozenset("a")}, []),
     ],
     ids=[
-        "on a green tree", "not on an unproved one", "without a gate", "not if it is off", "without a free seat",
+        "on a green tree", "after a gate run where nobody knows", "not on a red tree", "one run at a time",
+        "not while the target is about to move", "an accepted task moves nothing without integration", "without a gate", "not if it is off", "without a free seat",
         "also when stopped", "only once",
     ],
 )  # fmt: skip
 def test_a_finished_node_is_promoted(changes, plan):
     assert plan_launch(world(**FINISHED, **changes)) == plan
+
+
+def test_a_person_may_ask_for_a_promotion_that_is_switched_off():
+    assert plan_promotion(world(**FINISHED, auto_promote_gates=False)) == [PROVE]

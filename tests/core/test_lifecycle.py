@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.core.worlds import HEAD, NOW, accepted, after, ending, file_of, proof, running, spec, task
+from tests.core.worlds import CONFIG, HEAD, NOW, accepted, after, ending, file_of, proof, running, spec, task
 
 from gluerun.core import lifecycle
 from gluerun.core.lifecycle import Trigger, advance
@@ -192,3 +192,17 @@ def test_a_candidate_that_waits_remembers_since_when_and_for_what():
 def test_what_cannot_happen_is_our_own_defect(step, words):
     with pytest.raises(ImpossibleError, match=words):
         step()
+
+
+def test_a_task_that_the_target_shows_as_merged_is_integrated_known_or_not():
+    known = lifecycle.found_merged("TASK-0001", accepted(proof=proof()), "m" * 40, CONFIG, LATER)
+    unknown = lifecycle.found_merged("TASK-0009", None, "m" * 40, CONFIG, LATER)
+
+    assert known == accepted(status=Status.INTEGRATED, merge_commit="m" * 40)
+    assert (unknown.task_id, unknown.status, unknown.merge_commit, unknown.owned, unknown.created_at) == (
+        "TASK-0009",
+        Status.INTEGRATED,
+        "m" * 40,
+        (),
+        LATER,
+    )

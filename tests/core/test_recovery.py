@@ -73,12 +73,13 @@ SETTLED = "its run was settled already"
          [stop(TOO_LONG)]),
         (now(seen(RUN, Life.ORPHANED), now=after(3600)), [ORPHAN]),
         (now(seen(RUN), now=NOW + START_GRACE / 2), []),
+        (now(seen(RUN, was_asked=False)), [unlease("its run was never started")]),
     ],
     ids=[
         "never looked at", "its task is gone", "another epoch", "another run", "accepted already", "parked already",
         "at work", "at work until its deadline", "past its deadline", "an orphan is remembered first",
         "an orphan within its grace", "an orphan past its grace", "another grace", "an orphan past its deadline",
-        "a late orphan is remembered first too", "not signed in yet",
+        "a late orphan is remembered first too", "not signed in yet", "never asked",
     ],
 )  # fmt: skip
 def test_lives(given, plan):
