@@ -128,9 +128,13 @@ def _lost(house):
         if commit not in seen:
             seen.add(commit)
             waiting += house.git.commits[commit].parents
-    kept = {(path, data) for commit in seen for path, (_, data) in house.git.trees[house.git.commits[commit].tree].items()}
+    kept = {
+        (path, data) for commit in seen for path, (_, data) in house.git.trees[house.git.commits[commit].tree].items()
+    }
     last = {(run, path): text for run, path, text in house.written}
-    yield from (f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept)
+    yield from (
+        f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept
+    )
 
 
 class Matrix:

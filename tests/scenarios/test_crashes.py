@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.scenarios.crashes import Crashing, Matrix
 
 from gluerun.testing import Move, SimHouse, batch, markdown
-from tests.scenarios.crashes import Crashing, Matrix
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
 STRIDE = int(os.environ.get("CRASH_STRIDE", "0"))
@@ -46,7 +46,7 @@ def planned():
     """A node that a planner fills with two tasks."""
     owned = {"TASK-9001": "src/one", "TASK-9002": "src/two"}
     texts = [markdown(task, area="src", node="core", owned=[path]) for task, path in owned.items()]
-    return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts), batch()])
+    return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts)])
 
 
 def let_cycle(house):
@@ -67,7 +67,7 @@ SCENARIOS = {
         three_tasks,
         let_cycle,
         commit_beside,
-        wants={one: "integrated" for one in (ONE, TWO, THREE)},
+        wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
     ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from gluerun.records.taskfile import TaskFile
 
 
-def numbered(batch: TaskBatch, node: str, world: World) -> dict[str, str]:
-    """Return the batch's Markdown by final id; ids are never reused, and temporary ones are replaced.
+def final_ids(batch: TaskBatch, world: World) -> dict[str, str]:
+    """Return the id that each task of a batch gets for good, by its temporary one; ids are never reused."""
+    return {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
+
+
+def numbered(batch: TaskBatch, node: str, final: dict[str, str]) -> dict[str, str]:
+    """Return the batch's Markdown by final id.
 
     Only ids that the batch itself defines are replaced, so a real mention of another task survives.
     """
-    final = {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
     pattern = re.compile("|".join(rf"\b{re.escape(old)}\b" for old in final))
     texts = {}
     for one in batch.tasks:
@@ -38,7 +42,7 @@ def files_of(batch: TaskBatch, node: str, world: World) -> dict[str, TaskFile]:
     """Return the batch's tasks, parsed under their final ids; ConfigError if one cannot be used."""
     return {
         task_id: taskfile.parse(text, world.config, file=f"proposal {task_id}")
-        for task_id, text in numbered(batch, node, world).items()
+        for task_id, text in numbered(batch, node, final_ids(batch, world)).items()
     }
 
 

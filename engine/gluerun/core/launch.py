@@ -64,7 +64,7 @@ def _plan_planning(world: World) -> list[Action]:
     nodes = [
         node
         for node in eligible(world.graph, world.passed, world.node_blocked)
-        if node.id not in under_way and node.id not in finished
+        if node.id not in under_way and node.id not in finished and node.id not in world.exhausted
     ]
     return [
         StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
 TASKS = f"{ORCHESTRATION}/tasks"
+# Which ids a batch's tasks got for good: written before the first of their files.
+IMPORT = "import.json"
 TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
 # A folder that changed this recently may change again without its time stamp showing it.
 _SETTLED_NS = 2_000_000_000
@@ -74,6 +76,7 @@ def observe(house: House, origin_run: str) -> Look:
         passed=passed,
         node_blocked=blocked,
         node_tasks=memory.node_tasks,
+        exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
         stop=store.is_stopped(),
@@ -198,7 +201,16 @@ def _sighting(house: House, run_id: str) -> Sighting:
         ending=ending,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
+        final_ids=_document(house, run_id, IMPORT) if batch else None,
     )
+
+
+def _document(house: House, run_id: str, name: str) -> dict[str, str] | None:
+    try:
+        document = house.store.document(run_id, name)
+    except SchemaError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _batch(house: House, run_id: str) -> TaskBatch | None:

@@ -77,6 +77,7 @@ class Notes:
         self.refused: dict[str, str] = {}
         self.refusals: dict[str, str] = {}
         self.node_tasks: dict[str, list[str]] = {}
+        self.exhausted: dict[str, str] = {}
         self.green_head = ""
         self.green_run = ""
         self.red_head = ""
