@@ -8,9 +8,10 @@ from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
 from gluerun.core.gates import gate_sha256
 from gluerun.loop.nodes import GATES, gate_path
-from gluerun.loop.observe import IMPORT, TASKS
+from gluerun.loop.observe import TASKS
 from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
+from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateEvidence, GateResult, NodeStatus

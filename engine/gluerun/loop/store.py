@@ -35,6 +35,7 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
+IMPORT = "import.json"
 SINCE = "tasks/since.json"
 
 
