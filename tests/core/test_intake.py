@@ -85,8 +85,13 @@ PLANNED = ending(task(), Outcome.PLANNED, run_id=RUN, role=Role.PLANNER, task_id
 GOOD = batch(markdown(9001, "Area: src"))
 
 
-def over(reason, *, failed):
-    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason)
+def over(reason, *, failed, is_empty=False):
+    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason, is_empty=is_empty)
+
+
+def importing(final_id):
+    final = {"TASK-9001": final_id}
+    return ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=final, reason="1 tasks proposed")
 
 
 @pytest.mark.parametrize(
@@ -98,23 +103,28 @@ def over(reason, *, failed):
         (seen(RUN), {}, []),
         (seen(RUN), {"now": NOW + START_GRACE}, [over("the planner vanished", failed=True)]),
         (seen(RUN, signed_in=True), {}, [over("the planner vanished", failed=True)]),
+        (seen(RUN, was_asked=False), {}, [over("its run was never started", failed=False)]),
+        (seen(RUN, ending=PLANNED, batch=GOOD, final_ids={"TASK-9001": "TASK-0044"}), {"next_task": 9002},
+         [importing("TASK-0044")]),
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED, reason="timed out")), {},
          [over("timed out", failed=True)]),
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED)), {},
          [over("the planner left no batch", failed=True)]),
         (seen(RUN, ending=PLANNED), {}, [over("the planner left no batch", failed=True)]),
-        (seen(RUN, ending=PLANNED, batch=batch()), {}, [over("nothing to propose", failed=False)]),
+        (seen(RUN, ending=PLANNED, batch=batch()), {}, [over("nothing to propose", failed=False, is_empty=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, reason="1 tasks proposed")]),
+         [importing("TASK-0001")]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {"next_task": 9002},
          [over("batch refused: TASK-9001 is not a temporary id: it is, or may have been, another task's",
                failed=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD),
          {"now": after(4)},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, reason="1 tasks proposed")]),
+         [importing("TASK-0001")]),
     ],
     ids=[
-        "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished", "failed",
+        "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished",
+        "never asked",
+        "an import that a crash cut goes on under its ids", "failed",
         "failed without a word", "no batch", "an empty batch is a success", "a good batch", "a refused batch",
         "a batch that comes at once",
     ],
