@@ -157,6 +157,7 @@ class _Replay:
         self._live: set[str] = set()
         self._landed: dict[str, tuple[float, str]] = {}
         self._failed: dict[str, tuple[Fate, str]] = {}
+        self._lost: dict[str, str] = {}
         self._cycle_seconds = 0.0
         config = _config(self._root, self._workers, options.gate)
         self._house = House(doors_of(self._root, config), config)
@@ -192,9 +193,8 @@ class _Replay:
         """Let tasks in, oldest first: a look at thousands of them would be the dearest part of a cycle."""
         while self._has_more():
             task_id = self._waiting.pop()
-            if task_id in self._lost():
-                continue
-            self._put(task_id)
+            if task_id not in self._lost:
+                self._put(task_id)
 
     def _has_more(self) -> bool:
         return bool(self._waiting) and len(self._live) < max(_WINDOW, 4 * self._workers)
@@ -206,10 +206,6 @@ class _Replay:
         self._house.store.put_task(_task(self._house, task_id, past, self._needs[task_id]))
         self._live.add(task_id)
 
-    def _lost(self) -> dict[str, str]:
-        """Return the tasks that wait for one that failed."""
-        return beyond_reach(self._needs, self._failed.keys()) if self._failed else {}
-
     def _note(self, world: World, integrated: tuple[str, ...]) -> None:
         now = time.time()
         for task_id in integrated:
@@ -217,12 +213,13 @@ class _Replay:
             self._landed[task_id] = (now, (settled.run_id or "") if settled else "")
             self._live.discard(task_id)
             self._told(task_id, Fate.INTEGRATED, "")
-        for task in world.tasks:
-            if task.status is Status.BLOCKED and task.task_id not in self._failed:
-                fate, reason = _failure(task)
-                self._failed[task.task_id] = (fate, reason)
-                self._told(task.task_id, fate, reason)
-        self._live -= self._failed.keys() | self._lost().keys()
+        failed = [task for task in world.tasks if task.status is Status.BLOCKED and task.task_id not in self._failed]
+        for task in failed:
+            self._failed[task.task_id] = fate, reason = _failure(task)
+            self._told(task.task_id, fate, reason)
+        if failed:
+            self._lost = beyond_reach(self._needs, self._failed.keys())
+            self._live -= self._failed.keys() | self._lost.keys()
 
     def _told(self, task_id: str, fate: Fate, reason: str) -> None:
         done = len(self._landed) + len(self._failed)
@@ -233,7 +230,7 @@ class _Replay:
 
     def report(self, wall: float, base: str, differing: tuple[str, ...]) -> BacktestReport:
         """Return what became of every commit, and what it cost."""
-        tasks = self._tasks()
+        tasks = [self._outcome(task_id, past) for task_id, past in self._history.items()]
         counts = {fate: sum(task.fate is fate for task in tasks) for fate in Fate}
         spans = [span for run_id in self._clock.begun if (span := self._span(run_id))]
         programs = [self._programs(run_id) for run_id in self._clock.begun]
@@ -263,11 +260,7 @@ class _Replay:
             tasks=tuple(tasks),
         )
 
-    def _tasks(self) -> list[BacktestTask]:
-        lost = self._lost()
-        return [self._outcome(task_id, past, lost) for task_id, past in self._history.items()]
-
-    def _outcome(self, task_id: str, past: Past, lost: dict[str, str]) -> BacktestTask:
+    def _outcome(self, task_id: str, past: Past) -> BacktestTask:
         one = BacktestTask(task_id=task_id, commit=past.commit, subject=past.subject, fate=Fate.PARKED)
         if not past.paths:
             return replace(one, fate=Fate.EMPTY)
@@ -281,7 +274,8 @@ class _Replay:
         if task_id in self._failed:
             fate, reason = self._failed[task_id]
             return replace(one, fate=fate, reason=reason)
-        return replace(one, reason=f"it waits for {lost[task_id]}" if task_id in lost else "it was never started")
+        need = self._lost.get(task_id)
+        return replace(one, reason=f"it waits for {need}" if need else "it was never started")
 
     def _span(self, run_id: str) -> tuple[float, float] | None:
         """Return when a run began and when its ending was written."""

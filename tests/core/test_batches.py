@@ -24,7 +24,7 @@ def test_a_batch_gets_the_next_ids_and_its_node():
         markdown(9002, "Area: src", "Depends on: TASK-9001", "DAG node: api", owned="src/b").rstrip("\n"),
     )
 
-    assert numbered(proposed, "api", WORLD) == {
+    assert numbered(proposed, "api", final_ids(proposed, WORLD)) == {
         "TASK-0007": markdown(7, "DAG node: api", "Area: src", owned="src/a", title="Thing 9001"),
         "TASK-0008": markdown(
             8, "Area: src", "Depends on: TASK-0007", "DAG node: api", owned="src/b", title="Thing 9002"
@@ -46,7 +46,7 @@ def test_a_batch_gets_the_next_ids_and_its_node():
 def test_only_temporary_ids_are_replaced_and_each_of_them_once(words, text):
     proposed = batch(markdown(9001, "Area: src", words), markdown(9002, "Area: src"))
 
-    assert text in numbered(proposed, "api", WORLD)["TASK-0007"].splitlines()
+    assert text in numbered(proposed, "api", final_ids(proposed, WORLD))["TASK-0007"].splitlines()
 
 
 def test_ids_that_swap_places_do_not_run_into_each_other():

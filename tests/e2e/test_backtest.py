@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -240,12 +242,32 @@ def test_places_without_a_whole_history_are_refused(past, tmp_path):
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()
 
-    assert "not a git repository" in backtest(nowhere, code=2)["error"]["message"]
+    assert "not inside a git repository" in backtest(nowhere, code=2)["error"]["message"]
     assert "no commit yet" in backtest(past.root, code=2)["error"]["message"]
     past.commit({"a": b"1"})
     past.commit({"a": b"2"})
     subprocess.run(["git", "clone", "-q", "--depth=1", past.root.as_uri(), tmp_path / "shallow"], check=True)
     assert "shallow" in backtest(tmp_path / "shallow", code=2)["error"]["message"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_interrupts_it_finds_neither_runs_nor_scratch(past, tmp_path, number):
+    for name in "abc":
+        past.commit({name: b"1"})
+    place = tmp_path / "scratch"
+    place.mkdir()
+    argv = [PYTHON, "-P", "-m", "gluerun", "backtest", "--repo", str(past.root), "--gate", "sleep 77"]
+    env = os.environ | {"TMPDIR": str(place)}
+    started = subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not list(place.glob("*/.gluerun-state/runs/*/children/*-gate.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    started.send_signal(number)
+    started.communicate(timeout=30)
+
+    assert started.returncode == 130
+    assert list(place.iterdir()) == []
 
 
 def test_a_person_gets_a_summary_and_no_scratch_is_left(past, tmp_path):

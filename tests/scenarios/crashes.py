@@ -59,7 +59,11 @@ class Crashing:
             yield f"states are {house.states()}"
         there = house.target_files()
         yield from (f"{path} is not in the target" for path in self.files if path not in there)
-        yield from (f"{node} is not complete" for node in self.nodes if house.node_file(node) is None)
+        for node in self.nodes:
+            found = house.node_file(node)
+            named = found["evidence"][0]["taskIds"] if found else []
+            if sorted(named) != sorted(self.wants):
+                yield f"{node} rests on {named}"
         link = broken_link((house.state_files.read("events.ndjson") or b"").split(b"\n")[:-1])
         if link:
             yield link
@@ -116,6 +120,8 @@ def _leavings(house):
     yield from (f"a work tree {place}" for place in house.git.worktrees if place != "/sim")
     yield from (f"a lock {name}" for name in house.git.branch_locks)
     yield from (f"{one} is not as committed" for one in house.git.checkout_dirty("/sim"))
+    branches = [ref for ref in house.git.refs if ref.startswith("refs/heads/agent/")]
+    yield from (f"a branch {ref}" for ref in branches if house.state(ref.split("/")[-1][:9]) == "integrated")
     if house.git.intent or house.locks.holder or house.locks.git_is_held:
         yield "a landing or a lock is left"
 

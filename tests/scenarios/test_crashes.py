@@ -10,10 +10,13 @@ import os
 import pytest
 from tests.scenarios.crashes import Crashing, Matrix
 
+from gluerun.ports import Landed, Landing
+from gluerun.sim.files import Operation, SimFiles
+from gluerun.sim.processes import SimProcesses
 from gluerun.testing import Move, SimHouse, batch, markdown
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
-STRIDE = int(os.environ.get("CRASH_STRIDE", "0"))
+STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 # A second crash is a second fault of infrastructure: neither is the work's.
 PATIENT = {"worker_infra_max": 3, "max_retries": 6, "max_consec_fails": 99}
 
@@ -104,3 +107,92 @@ def test_a_second_crash_while_the_first_is_mended_loses_nothing(capsys):
 
     show(capsys, matrix)
     assert matrix.red == {}
+
+
+# --- the matrix sees what it is there for ----------------------------------------------------------------
+
+
+class Door:
+    """The repository's door, with something taken out."""
+
+    def __init__(self, git):
+        self.git = git
+
+    def __getattr__(self, name):
+        return getattr(self.git, name)
+
+
+class LandsBlindly(Door):
+    """Moves the target without comparing."""
+
+    def land(self, branch, new, old):
+        self.git.fault("land:before")
+        self.git.refs[f"refs/heads/{branch}"] = new
+        return Landed(landing=Landing.LANDED)
+
+
+class KeepsNothing(Door):
+    """Forgets what is rescued."""
+
+    def keep(self, ref, commit):
+        self.git.fault("keep:before")
+
+
+class TearsRecords(SimFiles):
+    """Writes in place: a crash leaves half a record where a whole one was."""
+
+    def _leave_torn(self, wanted):
+        self._apply(Operation(verb="write", path=wanted.path, data=wanted.data[: len(wanted.data) // 2]))
+
+
+def overtaken():
+    """A task whose target moves in the very moment of its landing."""
+    house = one_task()
+    house.fuse.once("git land:before", lambda: house.colleague("c.txt", "hers, at the last moment"))
+    return house
+
+
+def through(door, build):
+    """Return *build* with another door to the repository."""
+
+    def spoilt():
+        house = build()
+        house.git_door = door(house.git)
+        return house
+
+    return spoilt
+
+
+def torn():
+    house = one_task()
+    files = TearsRecords(house.fuse.of("state"))
+    house.state_files = files
+    house.processes = SimProcesses(house.clock, files)
+    return house
+
+
+OVERTAKEN = Crashing(overtaken, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt", "c.txt"))
+
+
+def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
+    matrix = Matrix(OVERTAKEN, stride=STRIDE or 11).run()
+
+    show(capsys, matrix)
+    assert matrix.red == {}
+
+
+@pytest.mark.parametrize(
+    ("build", "files", "says"),
+    [
+        (through(LandsBlindly, overtaken), OVERTAKEN.files, "c.txt is not in the target"),
+        (through(KeepsNothing, one_task), MAIN.files, "what RUN-"),
+        (torn, MAIN.files, "states are"),
+    ],
+    ids=["without compare-and-swap", "without rescue", "without whole writes"],
+)
+def test_a_house_with_a_hole_is_red(build, files, says):
+    spoilt = Crashing(build, let_cycle, commit_beside, wants={ONE: "integrated"}, files=files)
+
+    matrix = Matrix(spoilt, stride=STRIDE or 7).run()
+
+    assert any(says in fault for faults in matrix.red.values() for fault in faults)

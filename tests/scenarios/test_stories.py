@@ -125,6 +125,19 @@ def test_a_vanished_workers_files_are_rescued():
     assert house.files_at(ref)["a.txt"] == "half"
 
 
+def test_what_stood_at_a_place_outlives_the_rescue_of_the_run_that_found_it():
+    house = SimHouse(max_retries=0).given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "half")).hold(ONE)
+    house.git.add_worktree(f"/sim/.worktrees/{ONE}", house.git.head("main"))
+    house.git.write(f"/sim/.worktrees/{ONE}", "found.txt", b"whose is this?")
+    house.cycle()
+    house.crash(ONE)
+
+    house.cycle()
+
+    kept = [house.files_at(ref) for ref in house.git.kept(f"refs/gluerun/rescue/{ONE}")]
+    assert [("found.txt" in files, "a.txt" in files) for files in kept] == [(False, True), (True, False)]
+
+
 def test_a_living_process_past_its_deadline_is_ended_before_its_task_is_given_away():
     house = SimHouse().given(ONE).hold(ONE)
     house.cycle()
@@ -189,6 +202,42 @@ def test_an_ending_of_an_older_epoch_is_ignored():
 
     assert store.ending(run_id).outcome is Outcome.ACCEPTED
     assert house.record(ONE).last_failure.failure_class == "stale-lease"
+
+
+def test_a_conflicts_resolution_that_vanishes_is_rescued_and_the_conflict_comes_back():
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "mine", "half", "both"))
+    house.cycle()
+    house.colleague("a.txt", "hers").hold(ONE)
+    house.cycle(2)
+    house.crash(ONE).release(ONE)
+
+    house.until_quiet()
+
+    kept = [house.files_at(ref).get("a.txt") for ref in house.git.kept(f"refs/gluerun/rescue/{ONE}")]
+    assert (house.target_files()["a.txt"], "half" in kept, "mine" in kept) == ("both", True, True)
+
+
+def test_what_a_lost_state_folder_knew_comes_back():
+    house = SimHouse().given(ONE).given(TWO, gate="red").gate(lambda tree: int("src/TASK-0002.txt" in tree))
+    house.configure(max_retries=0).until_quiet()
+    for path in list(house.state_files.files):
+        house.state_files.remove(path)
+
+    house.until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "parked"}
+    assert len(house.processes.started) == 2
+
+
+def test_after_a_power_loss_everything_that_was_said_to_be_durable_is_there():
+    house = SimHouse().given(ONE).given(TWO, depends_on=[ONE])
+    for _ in range(12):
+        house.cycle(2)
+        house.power_off().reboot()
+
+    house.until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
 
 
 def test_after_a_reboot_everybody_is_dead_and_the_work_goes_on():
@@ -664,6 +713,17 @@ def test_ids_are_never_used_again_even_if_the_cache_is_lost():
     house.state_files.remove("cycle.json")
     house.planner("core", [batch(*proposals("TASK-9001"))])
 
+    house.cycles(8)
+
+    assert [event["message"] for event in house.events("planner.generated")] == [f"core: {TWO}"]
+
+
+def test_a_node_is_promoted_even_if_the_cache_is_lost():
+    house = SimHouse().graph("core").planner("core", [batch(*proposals("TASK-9001"))])
+    while house.state(ONE) != "integrated":
+        house.cycle()
+        house.state_files.remove("cycle.json")
+
     house.cycles(4)
 
-    assert set(house.states()) == {ONE, TWO}
+    assert house.node_file("core")["evidence"][0]["taskIds"] == [ONE]

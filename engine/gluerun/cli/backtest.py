@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ def backtest(
     from gluerun.backtest import backtest as replay
 
     place = Place(repo=repo) if repo else here(context)
-    options = Options(repo=place.folder(), last=last, span=span, workers=workers, gate=gate, keep=keep)
+    options = Options(repo=place.root(), last=last, span=span, workers=workers, gate=gate, keep=keep)
+    # Whoever ends us politely gets the same tidying up as Ctrl-C: no run and no scratch repository stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = replay(options, _progress if sys.stderr.isatty() or keep else None)
     show(report, as_json=as_json, words=lambda: _words(report))
     raise typer.Exit(0 if report.is_exact else SAYS_NO)

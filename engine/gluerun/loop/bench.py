@@ -148,8 +148,8 @@ class Bench:
         return Prepared(trouble=trouble, setup=setup)
 
     def _clear_old_work(self, path: str, base: str) -> None:
-        """Rescue what an earlier run left at this place and on this branch."""
-        remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+        """Rescue what an earlier run left at this place and on this branch, beside what this run may leave."""
+        remove_place(self.house, self.dispatch, f"{self.dispatch.run_id}-found", path)
         rescue_branch(self.house, self.dispatch.task_id or "", self.dispatch.run_id, self._branch(), base)
 
     def _branch(self) -> str:

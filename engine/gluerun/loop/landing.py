@@ -134,7 +134,12 @@ def _advance(house: House, task: Task, notes: Notes) -> bool:
 
 
 def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noticed: bool) -> None:
-    """Record a landing; the branch goes last, and only if nobody has added to it."""
+    """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
+    if task.spec.dag_node:
+        _remember_for_node(house, task, task.spec.dag_node)
+    if task.head_sha:
+        # Only if nobody has added to it; the target holds what was there.
+        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))
     house.tell(
         "integration.integrated",
@@ -145,5 +150,12 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
         noticed=True if noticed else None,
     )
     notes.landed(task, commit)
-    if task.head_sha:
-        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
+
+
+def _remember_for_node(house: House, task: Task, node: str) -> None:
+    """Let a node know of a landed task before the task is settled: nobody looks for it there afterwards."""
+    memory = house.store.memory()
+    known = memory.node_tasks.get(node, ())
+    if task.task_id not in known:
+        node_tasks = memory.node_tasks | {node: (*known, task.task_id)}
+        house.store.put_memory(replace(memory, node_tasks=node_tasks), durable=True)

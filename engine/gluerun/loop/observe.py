@@ -8,6 +8,7 @@ from gluerun.core import graph as graphs
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph
+from gluerun.loop.store import IMPORT
 from gluerun.records import names, schema, taskfile
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.origin import CycleMemory
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
 TASKS = f"{ORCHESTRATION}/tasks"
-# Which ids a batch's tasks got for good: written before the first of their files.
-IMPORT = "import.json"
 TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
 # A folder that changed this recently may change again without its time stamp showing it.
 _SETTLED_NS = 2_000_000_000

@@ -7,10 +7,11 @@ from datetime import timedelta
 from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
 from gluerun.core.gates import gate_sha256
-from gluerun.loop.nodes import gate_path
-from gluerun.loop.observe import IMPORT, TASKS
+from gluerun.loop.nodes import GATES, gate_path
+from gluerun.loop.observe import TASKS
 from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
+from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
@@ -138,6 +139,7 @@ def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) ->
 def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bool:
     """Write a batch's task files; the next look admits them. Files that are there already are its own."""
     house.store.put_document(action.run_id, IMPORT, action.final_ids)
+    house.doors.work.sweep(TASKS)
     for task_id, text in batches.numbered(action.batch, action.node, action.final_ids).items():
         path = f"{TASKS}/{task_id}.md"
         if not house.doors.work.create(path, text.encode()) and house.doors.work.read(path) != text.encode():
@@ -208,6 +210,7 @@ def _promote(house: House, world: World, action: Promote) -> bool:
         recorded_at=house.now(),
         rationale=action.reason,
     )
+    house.doors.work.sweep(GATES)
     house.doors.work.write(gate_path(action.node), schema.dump(result))
     house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
     return True

@@ -152,7 +152,7 @@ def _remember(house: House, look: Look, notes: Notes) -> None:
     """Write what the next cycle may skip, if it is any different."""
     before = house.store.memory()
     after = _memory(look.memory, look.world, notes)
-    if after != before:
+    if after != before or not house.store.has_memory():
         house.store.put_memory(after)
 
 
