@@ -17,7 +17,7 @@ from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
-    "identity_email", "sha256",
+    "identity_email", "sha256", "look_for_secrets",
 }  # fmt: skip
 
 

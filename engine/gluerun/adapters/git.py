@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from gluerun.adapters import git_publishing as publishing
-from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
+from gluerun.adapters.git_command import GitCommand, bytes_of, decode, encode, pieces
 from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
 from gluerun.errors import GitError
 from gluerun.ports import Change, Merge
@@ -128,7 +128,7 @@ class RepositoryGit:
     def file_at(self, commit: str, path: str) -> bytes | None:
         if not path or path.startswith(("/", "./", "../")):
             return None
-        give = encode(f"{commit}:{path}\0")
+        give = encode(f"{commit}:") + bytes_of(path) + b"\0"
         found = parse_batch(self._git.run("cat-file", "--batch", "-z", give=give).out, 1)[0]
         return found[1] if found is not None and found[0] == "blob" else None
 

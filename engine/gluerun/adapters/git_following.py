@@ -7,7 +7,7 @@ import os
 import stat
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import encode
+from gluerun.adapters.git_command import bytes_of, encode
 from gluerun.adapters.git_obstacles import is_reachable, mode_of, obstacles
 from gluerun.adapters.git_trees import GITLINK, differences, entries, listed, put_entries
 
@@ -72,7 +72,7 @@ def _is_settled(git: GitCommand, place: str, one: Difference, here: State | None
     if here == one.old:
         return False
     if here != one.new and one.new is not None and _is_torn(git, place, one.path, one.new):
-        os.unlink(os.path.join(encode(place), encode(one.path)))
+        os.unlink(os.path.join(encode(place), bytes_of(one.path)))
         return False
     return True
 
@@ -82,7 +82,7 @@ def _is_torn(git: GitCommand, place: str, path: str, new: State) -> bool:
     mode = mode_of(place, path)
     if mode is None or not stat.S_ISREG(mode):
         return False
-    with open(os.path.join(encode(place), encode(path)), "rb") as file:
+    with open(os.path.join(encode(place), bytes_of(path)), "rb") as file:
         begun = file.read()
     return git.run("cat-file", "blob", new[1]).out.startswith(begun)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from gluerun.adapters.git_command import decode, encode
+from gluerun.adapters.git_command import bytes_of, encode, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def obstacles(place: str, arriving: Iterable[str], leaving: Set[str]) -> set[str
 def mode_of(place: str, path: str) -> int | None:
     """Return what is at *path*, links not followed; None if nothing is."""
     try:
-        return os.lstat(os.path.join(encode(place), encode(path))).st_mode
+        return os.lstat(os.path.join(encode(place), bytes_of(path))).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -51,13 +51,13 @@ def _at(place: str, path: str, leaving: Set[str]) -> set[str]:
         return set()
     if not stat.S_ISDIR(mode):
         return {path}
-    whole = os.path.join(encode(place), encode(path))
+    whole = os.path.join(encode(place), bytes_of(path))
     within = (
         os.path.join(folder, name)
         for folder, subfolders, names in os.walk(whole)
         for name in (*names, *(one for one in subfolders if os.path.islink(os.path.join(folder, one))))
     )
-    return {decode(os.path.relpath(one, encode(place))) for one in within} - leaving
+    return {name_of(os.path.relpath(one, encode(place))) for one in within} - leaving
 
 
 def _parents(path: str) -> list[str]:

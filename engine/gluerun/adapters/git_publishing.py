@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import encode, pieces
+from gluerun.adapters.git_command import bytes_of, encode, pieces
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.errors import GitError
 
@@ -118,5 +118,5 @@ def _story(git: GitCommand, ref: str, old: str, files: Mapping[str, bytes | None
 
 
 def _quoted(path: str) -> bytes:
-    safe = encode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    safe = bytes_of(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
     return b'"' + safe + b'"'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.adapters.git_command import bytes_of, decode, encode, pieces
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -57,14 +57,15 @@ def put_entries(git: GitCommand, place: str, index: str, states: Mapping[str, St
     # Removals go first: a file may make room for a folder of its name.
     ordered = sorted(states.items(), key=lambda item: item[1] is not None)
     lines = b"".join(
-        encode(f"{state[0]} {state[1]}\t{path}\0" if state else f"0 {zero}\t{path}\0") for path, state in ordered
+        encode(f"{state[0]} {state[1]}\t" if state else f"0 {zero}\t") + bytes_of(path) + b"\0"
+        for path, state in ordered
     )
     git.run("update-index", "-z", "--index-info", at=place, index=index, give=lines)
 
 
 def listed(paths: Iterable[str]) -> bytes:
     """Return paths the way git wants to be given them."""
-    return b"".join(encode(path) + b"\0" for path in paths)
+    return b"".join(bytes_of(path) + b"\0" for path in paths)
 
 
 def parse_tree(raw: bytes, width: int) -> list[tuple[bytes, bytes, bytes]]:

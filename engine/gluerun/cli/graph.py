@@ -1,4 +1,4 @@
-"""validate-dag, next-area, next-areas, node-fields, area-gate: readers of the planning graph."""
+"""The planning graph: its readers, and promote-gate, which completes a node."""
 
 from __future__ import annotations
 
@@ -71,6 +71,20 @@ def area_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON) ->
     state = view.states[view.node(node).id]
     show(state, as_json=as_json, words=lambda: say(f"{node}: {state.state} ({state.reason})"))
     return OK if state.state is NodeState.PASSED else SAYS_NO
+
+
+def promote_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON) -> None:
+    """Complete a node whose tasks are all integrated and whose gate is green on the target branch."""
+    from gluerun.loop.promotion import promote
+    from gluerun.wiring import open_house
+
+    place = here(context)
+    path = promote(open_house(place.root(), flags=place.flags()), node)
+    show(
+        {"node": node, "state": "passed", "file": path},
+        as_json=as_json,
+        words=lambda: say(f"{node} is complete: {path}"),
+    )
 
 
 def _open(context: typer.Context) -> GraphView:

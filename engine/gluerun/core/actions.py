@@ -162,22 +162,27 @@ class StartPlanner:
 
 @record
 class ImportBatch:
-    """Admit a planner's batch whole."""
+    """Admit a planner's batch whole, under ids that a crash cannot give twice."""
 
     node: str
     run_id: str
     batch: TaskBatch
+    final_ids: dict[str, str]
     reason: str
 
 
 @record
 class EndPlanner:
-    """Give a node back: its planner failed, proposed nothing, or its batch was refused."""
+    """Give a node back: its planner failed, proposed nothing, or its batch was refused.
+
+    A planner that proposed nothing is not asked again about this node before the target has moved.
+    """
 
     node: str
     run_id: str
     failed: bool
     reason: str
+    is_empty: bool = False
 
 
 @record

@@ -6,11 +6,12 @@ import json
 
 from gluerun.errors import SchemaError
 from gluerun.records import schema
-from gluerun.records.codec import canonical
+from gluerun.records.codec import canonical, wire_name
 from gluerun.records.dispatch import Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.packet import PacketClaim
 from gluerun.records.proposal import TaskBatch
+from gluerun.records.record import fields_of
 from gluerun.records.verdict import DecisionClaim, Verdict
 
 TYPE_CHECKING = False
@@ -104,6 +105,7 @@ def objects_in(text: str) -> list[dict[str, object]]:
     while place >= 0:
         try:
             document, end = decoder.raw_decode(text, place)
+            canonical(document)  # what could never be written again (NaN, half surrogates) is no answer
         except (ValueError, RecursionError):
             end = place + 1
         else:
@@ -113,16 +115,17 @@ def objects_in(text: str) -> list[dict[str, object]]:
 
 
 KEY_OF = {Role.AUDITOR: "verdict", Role.DECIDER: "action", Role.PLANNER: "tasks"}
+_CLAIM_KEYS = {"schema", *(wire_name(name) for name in fields_of(PacketClaim))}
 
 
 def last_answer(text: str, role: Role) -> tuple[object | None, int]:
     """Return the last JSON object of a final message and how many different answers it holds.
 
-    For a role whose answer has a key that makes it one, only objects with that key count.
+    For a role whose answer has a key that makes it one, only objects with that key count; of a worker only
+    those that have at least one key of a claim, so that JSON in its prose is not taken for its answer.
     """
-    documents = objects_in(text)
-    if role in KEY_OF:
-        documents = [one for one in documents if KEY_OF[role] in one]
+    keys = {KEY_OF[role]} if role in KEY_OF else _CLAIM_KEYS
+    documents = [one for one in objects_in(text) if keys & one.keys()]
     if not documents:
         return None, 0
     return documents[-1], len({canonical(one) for one in documents}) if role in KEY_OF else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gluerun.core import scope
+from gluerun.core import graph, scope
 from gluerun.errors import ConfigError
 from gluerun.records import taskfile
 from gluerun.records.paths import covers
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from gluerun.records.taskfile import TaskFile
 
 
-def numbered(batch: TaskBatch, node: str, world: World) -> dict[str, str]:
-    """Return the batch's Markdown by final id; ids are never reused, and temporary ones are replaced.
+def final_ids(batch: TaskBatch, world: World) -> dict[str, str]:
+    """Return the id that each task of a batch gets for good, by its temporary one; ids are never reused."""
+    return {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
+
+
+def numbered(batch: TaskBatch, node: str, final: dict[str, str]) -> dict[str, str]:
+    """Return the batch's Markdown by final id.
 
     Only ids that the batch itself defines are replaced, so a real mention of another task survives.
     """
-    final = {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
     pattern = re.compile("|".join(rf"\b{re.escape(old)}\b" for old in final))
     texts = {}
     for one in batch.tasks:
@@ -38,7 +42,7 @@ def files_of(batch: TaskBatch, node: str, world: World) -> dict[str, TaskFile]:
     """Return the batch's tasks, parsed under their final ids; ConfigError if one cannot be used."""
     return {
         task_id: taskfile.parse(text, world.config, file=f"proposal {task_id}")
-        for task_id, text in numbered(batch, node, world).items()
+        for task_id, text in numbered(batch, node, final_ids(batch, world)).items()
     }
 
 
@@ -47,6 +51,9 @@ def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
     ids = [one.task_id for one in batch.tasks]
     if len(set(ids)) != len(ids):
         return "an id stands twice"
+    used = next((one for one in ids if int(one.removeprefix("TASK-")) < world.next_task), None)
+    if used is not None:
+        return f"{used} is not a temporary id: it is, or may have been, another task's"
     try:
         files = files_of(batch, lease.node, world)
     except ConfigError as error:
@@ -54,7 +61,8 @@ def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
     for task_id, file in files.items():
         if why := _wrong_task(task_id, file, files, lease, world):
             return f"{task_id}: {why}"
-    return ""
+    circle = graph.circle({task_id: file.spec.depends_on for task_id, file in files.items()})
+    return f"tasks depend on each other in a circle: {' → '.join(circle)}" if circle else ""
 
 
 def _wrong_task(task_id: str, file: TaskFile, files: dict[str, TaskFile], lease: NodeLease, world: World) -> str:

@@ -97,7 +97,7 @@ def judged(claimed: Decision, left: int) -> Decision:
     """Return a model's decision as the house carries it out: no waiver of a rule, no retry without a try."""
     if claimed.action is Answer.ACCEPT_WAIVER and claimed.failure_class in NEVER_WAIVED:
         return park(claimed.failure_class, f"a waiver of {claimed.failure_class} is refused")
-    if claimed.action in RETRIES | {Answer.AMEND_SCOPE} and left <= 0:
+    if claimed.action in RETRIES | {Answer.AMEND_SCOPE, Answer.RELEASE} and left <= 0:
         return park(claimed.failure_class, f"no tries are left ({claimed.rationale})")
     return claimed
 

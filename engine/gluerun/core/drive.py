@@ -36,8 +36,8 @@ from gluerun.core.steps import (
     Tell,
     Told,
 )
-from gluerun.errors import ImpossibleError
-from gluerun.records import codec
+from gluerun.errors import ImpossibleError, SchemaError
+from gluerun.records import codec, schema
 from gluerun.records.attempt import Attempt, AttemptsIndex
 from gluerun.records.dispatch import Ending, Outcome, Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
@@ -103,6 +103,7 @@ class _Worker:
         self.head = ""
         self.diff = ""
         self.verdict: Verdict | None = None
+        self.green: Green | None = None
 
 
 def worker(dispatch: Dispatch, config: Config) -> Drive:
@@ -123,7 +124,7 @@ def worker(dispatch: Dispatch, config: Config) -> Drive:
         decision = yield from _decide(me, attempt, result, previous, left)
         yield from _close_attempt(me, result, decision)
         if decision.action is Answer.ACCEPT_WAIVER:
-            return (yield from _accept_waived(me, attempt, result, decision))
+            return (yield from _accept_waived(me, attempt, result))
         if decision.action not in decider.RETRIES:
             return (yield from _end(me, result, decision))
         if continuity.makes_no_progress(me.attempts):
@@ -255,6 +256,7 @@ def _commit_and_gate(
         claim=claim,
         check=check,
     )
+    me.green = green
     wrong = (yield from _audit(me, attempt, green)) if me.config.require_audit else None
     return wrong or green
 
@@ -333,6 +335,7 @@ def _decide(
         return decider.park(wrong.failure, "no decider is configured")
     trouble = yield from _prepare(Place.AUDIT, me.head or me.dispatch.base_sha, attempt)
     if trouble:
+        yield Clear(place=Place.AUDIT, reason="set-up failed")
         return decider.park(wrong.failure, f"the decider could not start: {trouble}")
     opened = yield from _ask(OpenDispatch(role=Role.DECIDER, attempt=attempt), Opened)
     words = f"{wrong.reason}\n{wrong.detail}"
@@ -366,15 +369,11 @@ def _accept(me: _Worker, attempt: int, green: Green, *, waived: bool) -> Generat
     )
 
 
-def _accept_waived(me: _Worker, attempt: int, wrong: Wrong, decision: Decision) -> Drive:
-    """Accept over an auditor's judgement; the gate has been green on the very commit."""
-    seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
-    if not me.head or seen.trouble or wrong.failure in decider.NEVER_WAIVED:
+def _accept_waived(me: _Worker, attempt: int, wrong: Wrong) -> Drive:
+    """Accept over an auditor's judgement what this very try committed and its gate found green."""
+    if me.green is None or wrong.failure in decider.NEVER_WAIVED:
         return (yield from _end(me, wrong, decider.park(wrong.failure, "there is nothing to waive")))
-    green = Green(
-        head=me.head, code_tree="", changed=seen.changed, diff_sha256=seen.diff_sha256, claim=None, check=None
-    )
-    return (yield from _accept(me, attempt, green, waived=True))
+    return (yield from _accept(me, attempt, me.green, waived=True))
 
 
 def _end(me: _Worker, wrong: Wrong, decision: Decision) -> Drive:
@@ -411,7 +410,7 @@ def _give_up(me: _Worker, failure: Failure, reason: str, *, tries: int) -> Drive
 def _open_attempt(me: _Worker, attempt: int) -> Part:
     """Count a try before it starts, so that a crash cannot hide it."""
     now = yield from _now()
-    me.verdict = None
+    me.verdict, me.green, me.diff = None, None, ""
     me.attempts.append(Attempt(n=attempt, started_at=now, dir=f"attempts/{attempt}"))
     yield KeepAttempts(index=_index(me, now))
 
@@ -440,7 +439,10 @@ def _recall_findings(me: _Worker) -> Part:
     if me.dispatch.previous_run:
         recalled = yield from _ask(Recall(run_id=me.dispatch.previous_run, name="findings-status.json"), Recalled)
         if recalled.document is not None:
-            me.ledger = codec.from_wire(Ledger, recalled.document)
+            try:
+                me.ledger = schema.admit(Ledger, recalled.document)
+            except SchemaError:
+                me.ledger = None  # what an earlier run left must not end this one
 
 
 def _ask(step: Step, kind: type[T]) -> Generator[Step, Answered, T]:

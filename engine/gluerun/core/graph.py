@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Iterable, Mapping, Set
 
     from gluerun.core.world import World
     from gluerun.records.graph import Graph, Node
@@ -23,14 +23,14 @@ def faults(graph: Graph) -> list[str]:
         if graph.kinds is not None and node.kind not in graph.kinds:
             found.append(f"node {node.id!r} has the unknown kind {node.kind!r}")
     found += [f"required node {name!r} is not there" for name in graph.required_nodes or () if name not in known]
-    cycle = _cycle(graph)
-    if cycle:
-        found.append(f"nodes depend on each other in a circle: {' → '.join(cycle)}")
+    found_circle = circle({node.id: node.depends_on for node in graph.nodes})
+    if found_circle:
+        found.append(f"nodes depend on each other in a circle: {' → '.join(found_circle)}")
     return found
 
 
-def _cycle(graph: Graph) -> list[str]:
-    needs = {node.id: list(node.depends_on) for node in graph.nodes}
+def circle(needs: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return a way from one name over its needs back to itself; empty if there is none."""
     done: set[str] = set()
     for start in needs:
         path: list[str] = []

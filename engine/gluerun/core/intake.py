@@ -60,7 +60,9 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
     if sighting is None:
         return
     if sighting.ending is None:
-        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.expires_at):
+        if sighting.life is Life.DEAD and not sighting.was_asked:
+            yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="its run was never started")
+        elif sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.started_at + START_GRACE):
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
         return
     if sighting.ending.outcome is not Outcome.PLANNED or sighting.batch is None:
@@ -68,13 +70,19 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
         yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=reason)
         return
     if not sighting.batch.tasks:
-        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="nothing to propose")
+        reason = "nothing to propose"
+        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason=reason, is_empty=True)
         return
-    if why := batches.refusal(sighting.batch, lease, world):
+    final_ids = sighting.final_ids
+    if final_ids is None and (why := batches.refusal(sighting.batch, lease, world)):
         yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=f"batch refused: {why}")
         return
     yield ImportBatch(
-        node=lease.node, run_id=lease.run_id, batch=sighting.batch, reason=f"{len(sighting.batch.tasks)} tasks proposed"
+        node=lease.node,
+        run_id=lease.run_id,
+        batch=sighting.batch,
+        final_ids=final_ids if final_ids is not None else batches.final_ids(sighting.batch, world),
+        reason=f"{len(sighting.batch.tasks)} tasks proposed",
     )
 
 

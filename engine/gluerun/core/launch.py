@@ -34,7 +34,7 @@ def seats(world: World) -> int:
 
 def plan_launch(world: World) -> list[Action]:
     """Say who is started, and which finished nodes are proved or promoted."""
-    plan: list[Action] = _plan_promotion(world)
+    plan = plan_promotion(world) if world.config.auto_promote_gates else []
     if dispatch_gate(world):
         return plan
     target = world.target_head or ""
@@ -64,7 +64,7 @@ def _plan_planning(world: World) -> list[Action]:
     nodes = [
         node
         for node in eligible(world.graph, world.passed, world.node_blocked)
-        if node.id not in under_way and node.id not in finished
+        if node.id not in under_way and node.id not in finished and node.id not in world.exhausted
     ]
     return [
         StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty")
@@ -72,10 +72,8 @@ def _plan_planning(world: World) -> list[Action]:
     ]
 
 
-def _plan_promotion(world: World) -> list[Action]:
+def plan_promotion(world: World) -> list[Action]:
     """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
-    if not world.config.auto_promote_gates:
-        return []
     finished = finished_nodes(world)
     if world.green_tree or not world.config.gate_command:
         reason = "all of its tasks are integrated and the gate is green"

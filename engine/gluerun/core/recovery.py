@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gluerun.records.lease import Lease
     from gluerun.records.task import Task
 
-# A wrapper that was started but has not said who it is yet gets this long to do so.
-START_GRACE = timedelta(seconds=60)
+# A wrapper that was just forked cannot be seen for a moment; it gets this long to show itself.
+START_GRACE = timedelta(seconds=5)
 
 
 def plan_recovery(world: World) -> list[Action]:
@@ -51,6 +51,8 @@ def _judge_life(world: World, task: Task, lease: Lease, sighting: Sighting) -> A
             return Stop(run_id=lease.run_id, task_id=task.task_id, reason=reason) if late else None
         case Life.ORPHANED:
             return _judge_orphan(world, lease, late=late)
+        case Life.DEAD if not sighting.was_asked:
+            return Unlease(task_id=task.task_id, run_id=lease.run_id, reason="its run was never started")
         case Life.DEAD if not sighting.signed_in and world.now < lease.updated_at + START_GRACE:
             return None
         case Life.DEAD:

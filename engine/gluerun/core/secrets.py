@@ -33,18 +33,34 @@ class SecretHit:
     kind: str
 
 
+_HUNK = re.compile(r"^@@ -[0-9]+(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+
+
 def in_patch(patch: str) -> Iterator[SecretHit]:
-    """Yield a hit for every line that a unified difference adds and that holds something like a secret."""
-    path, number = "", 0
-    for line in patch.splitlines():
-        if line.startswith("+++ "):
-            path = line[4:].strip().strip('"').removeprefix("b/")
-        elif line.startswith("@@ "):
-            number = int(line.split("+", 1)[1].split(",")[0].split(" ")[0]) - 1
-        elif line.startswith(("+", " ")):
-            number += 1
-            if line.startswith("+") and (kind := kind_of(line[1:])):
-                yield SecretHit(path=path, line=number, kind=kind)
+    """Yield a hit for every line that a unified difference adds and that holds something like a secret.
+
+    Only a line feed ends a line, and inside a hunk, whose header counts its lines, nothing is a header.
+    """
+    path, number, old, new = "", 0, 0, 0
+    for line in patch.split("\n"):
+        if old <= 0 and new <= 0:
+            if line.startswith("+++ "):
+                path = line[4:].strip().strip('"').removeprefix("b/")
+                continue
+            if found := _HUNK.match(line):
+                old, new = int(found[1] or 1), int(found[3] or 1)
+                number = int(found[2]) - 1
+                continue
+        sign = line[:1]
+        old -= sign in ("-", " ")
+        new -= sign in ("+", " ")
+        number += sign in ("+", " ")
+        if sign == "+" and (kind := kind_of(line[1:])):
+            yield SecretHit(path=path, line=number, kind=kind)
 
 
 def kind_of(text: str) -> str:
@@ -54,6 +70,7 @@ def kind_of(text: str) -> str:
 
 def redacted(text: str) -> str:
     """Return *text* with everything that looks like a secret replaced by its kind."""
+    text = _KEY_BLOCK.sub("[private key removed]", text)
     for kind, pattern in PATTERNS:
         text = pattern.sub(f"[{kind} removed]", text)
     return text

@@ -19,15 +19,18 @@ from gluerun.records.taskfile import TaskFile
 class Sighting:
     """What can be seen of one run: whether somebody of it lives, and its ending if it has one.
 
-    `signed_in` tells whether its wrapper has ever said who it is; `tries` counts the tries it has begun.
+    `was_asked` tells whether its dispatch was written, `signed_in` whether its wrapper has ever said who it is;
+    `tries` counts the tries it has begun. `final_ids` is there once the import of its batch has begun.
     """
 
     run_id: str
     life: Life
+    was_asked: bool = True
     signed_in: bool = False
     ending: Ending | None = None
     tries: int = 0
     batch: TaskBatch | None = None
+    final_ids: dict[str, str] | None = None
 
 
 @record
@@ -73,6 +76,7 @@ class World:
     passed: frozenset[str] = frozenset()
     node_blocked: frozenset[str] = frozenset()
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    exhausted: frozenset[str] = frozenset()
     green_tree: bool = False
     red_tree: bool = False
     stop: bool = False

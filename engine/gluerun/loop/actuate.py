@@ -29,7 +29,7 @@ from gluerun.core.actions import (
 from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.loop import landing, planning, starting
-from gluerun.loop.rescue import remove_place
+from gluerun.loop.rescue import remove_place, tidy_run
 from gluerun.records import schema
 from gluerun.records.codec import canonical
 from gluerun.records.failure import Failure, FailureNote
@@ -145,6 +145,8 @@ def _settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     if action.run_id is not None:
         house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
         _clear_places(house, task, action.run_id)
+    elif task.proof is not None and task.proof.run_id is not None:
+        tidy_run(house, task.proof.run_id)
     seed = _seed(house, task, action)
     after = lifecycle.settled(task, action.decision, action.note, tries=action.tries, seed=seed, now=house.now())
     house.store.put_task(after)
@@ -191,9 +193,7 @@ def _clear_places(house: House, task: Task, run_id: str) -> None:
         for lock in git.unlock(place, task.spec.worker_branch):
             house.tell("recovery.action", f"removed {lock}, left by a dead worker", task=task.task_id, run=run_id)
         kept = remove_place(house, task, run_id, place)
-        # Nobody works in the other places: a gate's or an auditor's leavings are not work.
-        for name in (f"{run_id}-gate", f"{run_id}-audit"):
-            git.remove_worktree(house.place(name))
+    tidy_run(house, run_id)
     if kept:
         house.tell("work.rescued", f"{task.task_id}: kept {kept}", task=task.task_id, run=run_id, commit=kept)
 

@@ -148,8 +148,8 @@ class Bench:
         return Prepared(trouble=trouble, setup=setup)
 
     def _clear_old_work(self, path: str, base: str) -> None:
-        """Rescue what an earlier run left at this place and on this branch."""
-        remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+        """Rescue what an earlier run left at this place and on this branch, beside what this run may leave."""
+        remove_place(self.house, self.dispatch, f"{self.dispatch.run_id}-found", path)
         rescue_branch(self.house, self.dispatch.task_id or "", self.dispatch.run_id, self._branch(), base)
 
     def _branch(self) -> str:
@@ -308,7 +308,8 @@ class Bench:
             if now is None:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if changes else ""
+            looks = self.house.config.look_for_secrets and changes
+            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
+from gluerun.loop.rescue import tidy_run
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.record import replace
@@ -29,6 +30,7 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
         case Prove():
             return _prove(house, world, task, action, notes)
         case ProofDone():
+            house.store.sweep_run(action.run_id)
             house.store.put_task(lifecycle.proved(task, house.now()))
             house.tell("integration.proved", f"{task.task_id}: {action.reason}", task=task.task_id, run=action.run_id)
             return True
@@ -41,6 +43,8 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
 
 def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) -> bool:
     git = house.doors.git
+    if task.proof is not None and task.proof.run_id is not None:
+        tidy_run(house, task.proof.run_id)
     target, head = world.target_head or "", task.head_sha or ""
     merge = git.merge(target, head)
     if merge.conflicts:
@@ -130,7 +134,12 @@ def _advance(house: House, task: Task, notes: Notes) -> bool:
 
 
 def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noticed: bool) -> None:
-    """Record a landing; the branch goes last, and only if nobody has added to it."""
+    """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
+    if task.spec.dag_node:
+        _remember_for_node(house, task, task.spec.dag_node)
+    if task.head_sha:
+        # Only if nobody has added to it; the target holds what was there.
+        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))
     house.tell(
         "integration.integrated",
@@ -141,5 +150,12 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
         noticed=True if noticed else None,
     )
     notes.landed(task, commit)
-    if task.head_sha:
-        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
+
+
+def _remember_for_node(house: House, task: Task, node: str) -> None:
+    """Let a node know of a landed task before the task is settled: nobody looks for it there afterwards."""
+    memory = house.store.memory()
+    known = memory.node_tasks.get(node, ())
+    if task.task_id not in known:
+        node_tasks = memory.node_tasks | {node: (*known, task.task_id)}
+        house.store.put_memory(replace(memory, node_tasks=node_tasks), durable=True)

@@ -8,6 +8,7 @@ from gluerun.core import graph as graphs
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph
+from gluerun.loop.store import IMPORT
 from gluerun.records import names, schema, taskfile
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.origin import CycleMemory
@@ -43,7 +44,7 @@ class Look:
 def observe(house: House, origin_run: str) -> Look:
     """Look at the whole repository once."""
     store, git = house.store, house.doors.git
-    memory = store.memory()
+    memory = _without_mended(house, store.memory())
     tasks, broken = store.live_tasks()
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
@@ -74,6 +75,7 @@ def observe(house: House, origin_run: str) -> Look:
         passed=passed,
         node_blocked=blocked,
         node_tasks=memory.node_tasks,
+        exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
         stop=store.is_stopped(),
@@ -92,6 +94,19 @@ def mark_text(mark: FileMark) -> str:
 
 def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:
     return replace(memory, tasks_folder=mark)
+
+
+def _without_mended(house: House, memory: CycleMemory) -> CycleMemory:
+    """Return *memory* without the refusals of files that have changed since, or are gone."""
+    marks = {path: house.doors.work.mark(path) for path in memory.refused}
+    still = {path for path, mark in marks.items() if mark is not None and mark_text(mark) == memory.refused[path]}
+    return replace(
+        memory,
+        refused={path: mark for path, mark in memory.refused.items() if path in still},
+        refusals={path: why for path, why in memory.refusals.items() if path in still},
+        # An edit in place does not show in the folder, and a refused file has no task to be looked for.
+        tasks_folder=memory.tasks_folder if len(still) == len(marks) else "",
+    )
 
 
 def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple[tuple[Input, ...], str]:
@@ -180,11 +195,21 @@ def _sighting(house: House, run_id: str) -> Sighting:
     return Sighting(
         run_id=run_id,
         life=life,
+        was_asked=store.was_asked(run_id),
         signed_in=store.has_signed_in(run_id),
         ending=ending,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
+        final_ids=_document(house, run_id, IMPORT) if batch else None,
     )
+
+
+def _document(house: House, run_id: str, name: str) -> dict[str, str] | None:
+    try:
+        document = house.store.document(run_id, name)
+    except SchemaError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _batch(house: House, run_id: str) -> TaskBatch | None:

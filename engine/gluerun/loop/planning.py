@@ -7,9 +7,11 @@ from datetime import timedelta
 from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
 from gluerun.core.gates import gate_sha256
-from gluerun.loop.nodes import gate_path
+from gluerun.loop.nodes import GATES, gate_path
 from gluerun.loop.observe import TASKS
+from gluerun.loop.rescue import tidy_run
 from gluerun.loop.starting import run_seconds
+from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
@@ -136,12 +138,16 @@ def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) ->
 
 def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bool:
     """Write a batch's task files; the next look admits them. Files that are there already are its own."""
-    texts = batches.numbered(action.batch, action.node, world)
-    for task_id, text in texts.items():
-        house.doors.work.create(f"{TASKS}/{task_id}.md", text.encode())
-    notes.next_task = world.next_task + len(texts)
+    house.store.put_document(action.run_id, IMPORT, action.final_ids)
+    house.doors.work.sweep(TASKS)
+    for task_id, text in batches.numbered(action.batch, action.node, action.final_ids).items():
+        path = f"{TASKS}/{task_id}.md"
+        if not house.doors.work.create(path, text.encode()) and house.doors.work.read(path) != text.encode():
+            notes.trouble.append(f"{path} is there already; the proposal of {action.run_id} was not written over it")
+    notes.next_task = 1 + max(int(task_id.removeprefix("TASK-")) for task_id in action.final_ids.values())
     _release(house, world, action.node, NodeLeaseStatus.RELEASED)
-    house.tell("planner.generated", f"{action.node}: {', '.join(texts)}", node=action.node, run=action.run_id)
+    told = ", ".join(action.final_ids.values())
+    house.tell("planner.generated", f"{action.node}: {told}", node=action.node, run=action.run_id)
     return True
 
 
@@ -160,6 +166,8 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
             )
         )
         notes.trouble.append(f"the planner of {action.node} failed: {action.reason}")
+    if action.is_empty and world.target_head is not None:
+        notes.exhausted[action.node] = world.target_head
     status = NodeLeaseStatus.FAILED if action.failed else NodeLeaseStatus.RELEASED
     _release(house, world, action.node, status)
     kind = "planner.failed" if action.failed else "planner.no_tasks"
@@ -171,6 +179,7 @@ def _release(house: House, world: World, node: str, status: NodeLeaseStatus) -> 
     lease = next((one for one in world.node_leases if one.node == node), None)
     if lease is not None:
         house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
+        tidy_run(house, lease.run_id)
         house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
 
 
@@ -201,6 +210,7 @@ def _promote(house: House, world: World, action: Promote) -> bool:
         recorded_at=house.now(),
         rationale=action.reason,
     )
+    house.doors.work.sweep(GATES)
     house.doors.work.write(gate_path(action.node), schema.dump(result))
     house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
     return True

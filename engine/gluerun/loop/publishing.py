@@ -11,11 +11,12 @@ import hashlib
 from gluerun.core import lifecycle
 from gluerun.errors import GluerunError
 from gluerun.loop.house import CONTROL_REF
+from gluerun.loop.store import memory_of
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
 from gluerun.records.origin import CycleMemory
 from gluerun.records.record import replace
-from gluerun.records.task import Status, Task
+from gluerun.records.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,28 +64,20 @@ def rebuild(house: House) -> int:
         except GluerunError as error:
             house.tell("state.not_rebuilt", error.message, path=path)
             continue
-        found[task.task_id] = task
+        # What a crash left half-restored is newer than what was published.
+        found[task.task_id] = house.store.any_task(task.task_id) or task
     for task_id, commit in merged.items():
         if names.is_task(task_id):
-            before = found.get(task_id)
+            before = found.get(task_id) or house.store.any_task(task_id)
             found[task_id] = lifecycle.found_merged(task_id, before, commit, house.config, house.now())
     for task in found.values():
         house.store.put_task(task)
     if found:
-        house.store.put_memory(_memory(found))
+        house.store.put_memory(memory_of(found.values()), durable=True)
     house.store.begin(codec.stamp(house.now()))
     if found:
         house.tell("state.rebuilt", f"{len(found)} tasks came back from {CONTROL_REF} and the target's trailers")
     return len(found)
-
-
-def _memory(found: dict[str, Task]) -> CycleMemory:
-    node_tasks: dict[str, tuple[str, ...]] = {}
-    for task in found.values():
-        if task.spec.dag_node and task.status is Status.INTEGRATED:
-            node_tasks[task.spec.dag_node] = (*node_tasks.get(task.spec.dag_node, ()), task.task_id)
-    highest = max(int(task_id.removeprefix("TASK-")) for task_id in found)
-    return CycleMemory(next_task=highest + 1, node_tasks=node_tasks)
 
 
 def _path(task_id: str) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from gluerun.core.intake import plan_intake
 from gluerun.core.integration import plan_integration
-from gluerun.core.launch import plan_launch
+from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
@@ -33,6 +33,7 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_integrating),
     "integrate": (plan_recovery, plan_integration),
+    "promote": (plan_intake, plan_recovery, plan_promotion),
     "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
@@ -61,15 +62,19 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
+        house.store.sweep()
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
+            if phase is plan_launch:
+                look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
         _remember(house, replace(look, memory=publish(house, look.memory)), notes)
-        _count_failures(house, look.world, notes)
+        if plan_launch not in MODES[mode]:
+            look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
     if house.config.push and notes.integrated:
@@ -147,7 +152,7 @@ def _remember(house: House, look: Look, notes: Notes) -> None:
     """Write what the next cycle may skip, if it is any different."""
     before = house.store.memory()
     after = _memory(look.memory, look.world, notes)
-    if after != before:
+    if after != before or not house.store.has_memory():
         house.store.put_memory(after)
 
 
@@ -162,18 +167,26 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         refusals=memory.refusals | notes.refusals,
         next_task=max(memory.next_task, world.next_task, notes.next_task),
         node_tasks=node_tasks,
+        exhausted=memory.exhausted | notes.exhausted,
         green_head=notes.green_head or memory.green_head,
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,
     )
 
 
-def _count_failures(house: House, world: World, notes: Notes) -> None:
-    """Keep the breaker's count: durable progress resets it, failures without progress add up."""
-    before = world.circuit.consec_fails if world.circuit else 0
+def _count_failures(house: House, look: Look, notes: Notes) -> Look:
+    """Keep the breaker's count: durable progress resets it, failures without progress add up.
+
+    It is counted before anybody is started, so that the last failure opens the breaker and not the next one.
+    """
+    circuit = look.world.circuit
+    before = circuit.consec_fails if circuit else 0
     after = 0 if notes.has_progressed else before + notes.failures
-    if after != before:
-        house.store.put_circuit(Circuit(consec_fails=after, updated_at=house.now()))
+    if after == before:
+        return look
+    circuit = Circuit(consec_fails=after, updated_at=house.now())
+    house.store.put_circuit(circuit)
+    return replace(look, world=replace(look.world, circuit=circuit))
 
 
 def _origin_run(house: House) -> str:

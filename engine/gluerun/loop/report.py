@@ -77,6 +77,7 @@ class Notes:
         self.refused: dict[str, str] = {}
         self.refusals: dict[str, str] = {}
         self.node_tasks: dict[str, list[str]] = {}
+        self.exhausted: dict[str, str] = {}
         self.green_head = ""
         self.green_run = ""
         self.red_head = ""
@@ -171,13 +172,14 @@ def merged(first: CycleReport, later: CycleReport) -> CycleReport:
 
 
 def write_snapshot(house: House, world: World) -> bool:
-    """Write `origin-state.json` and `STATUS.md` if what they mean has changed; True if it had."""
+    """Write `origin-state.json`, `STATUS.md` and `project-state.md` if what they mean has changed; True if it had."""
     state = _origin_state(world)
     timeless = codec.encode(replace(state, run_id="", generated_at=_EPOCH))
     before = house.doors.state.read("origin-state.json")
     if before is not None and _timeless(before) == codec.decode(timeless):
         return False
     house.doors.state.write("STATUS.md", _words(world).encode(), durable=False)
+    house.doors.state.write("project-state.md", _counts(state).encode(), durable=False)
     house.doors.state.write("origin-state.json", codec.encode(state), durable=False)
     return True
 
@@ -211,6 +213,13 @@ def _origin_state(world: World) -> OriginState:
         task_counts=counts,
         completed_nodes=tuple(sorted(world.passed)),
     )
+
+
+def _counts(state: OriginState) -> str:
+    lines = ["# State of the project", "", "Written by the loop; it changes only when what it says does.", ""]
+    lines += [f"- {status}: {count}" for status, count in sorted(state.task_counts.items())]
+    lines += [f"- complete nodes: {', '.join(state.completed_nodes) or 'none'}", ""]
+    return "\n".join(lines)
 
 
 def _words(world: World) -> str:

@@ -31,3 +31,11 @@ def rescue_branch(house: House, task_id: str, run_id: str, branch: str, into: st
         return None
     git.keep(f"{RESCUE}/{task_id}/{run_id}-branch", head)
     return head
+
+
+def tidy_run(house: House, run_id: str) -> None:
+    """Remove what a run that is over left in places where nobody works, and what it wrote only half."""
+    with house.doors.locks.git():
+        for kind in ("gate", "audit"):
+            house.doors.git.remove_worktree(house.place(f"{run_id}-{kind}"))
+    house.store.sweep_run(run_id)

@@ -14,10 +14,11 @@ from gluerun.records.dispatch import Dispatch, Ending
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff
 from gluerun.records.record import replace
-from gluerun.records.task import Task
+from gluerun.records.task import Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any, TypeVar
 
     from gluerun.ports import Files
@@ -34,6 +35,7 @@ CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
+IMPORT = "import.json"
 SINCE = "tasks/since.json"
 
 
@@ -45,6 +47,16 @@ def archive_path(task_id: str) -> str:
 def run_path(run_id: str, name: str) -> str:
     """Return the path of a file in a run's folder."""
     return f"runs/{names.check(run_id, names.RUN, 'run id')}/{name}"
+
+
+def memory_of(tasks: Collection[Task]) -> CycleMemory:
+    """Return what must be remembered of *tasks*: their ids, and what they did for their nodes."""
+    node_tasks: dict[str, tuple[str, ...]] = {}
+    for task in tasks:
+        if task.spec.dag_node and task.status is Status.INTEGRATED:
+            node_tasks[task.spec.dag_node] = (*node_tasks.get(task.spec.dag_node, ()), task.task_id)
+    highest = max((int(task.task_id.removeprefix("TASK-")) for task in tasks), default=0)
+    return CycleMemory(next_task=highest + 1, node_tasks=node_tasks)
 
 
 class Store:
@@ -120,6 +132,7 @@ class Store:
     def end_lease(self, lease: Lease, status: LeaseStatus) -> None:
         """Give a lease back: its last word goes to its run's folder, then it is gone."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(replace(lease, status=status)))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{LEASES}/{lease.task_id}.json")
 
     def node_leases(self) -> tuple[list[NodeLease], list[Broken]]:
@@ -133,6 +146,7 @@ class Store:
     def end_node_lease(self, lease: NodeLease) -> None:
         """Give a node back; its planner's last word stays in its run's folder."""
         self.files.write(run_path(lease.run_id, "lease.json"), schema.dump(lease))
+        self.sweep_run(lease.run_id)
         self.files.remove(f"{NODE_LEASES}/{lease.node}.json")
 
     # runs
@@ -164,6 +178,10 @@ class Store:
             return 1
         return len(index.attempts) if index else 0
 
+    def was_asked(self, run_id: str) -> bool:
+        """Tell whether a run's dispatch was written; without it the run cannot have been started."""
+        return self.files.mark(run_path(run_id, "dispatch.json")) is not None
+
     def has_signed_in(self, run_id: str) -> bool:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
@@ -181,15 +199,26 @@ class Store:
     # the loop's own
 
     def memory(self) -> CycleMemory:
-        """Return what the last cycle remembered; nothing at all if it cannot be read."""
-        try:
-            return self._one(CycleMemory, MEMORY) or CycleMemory()
-        except SchemaError:
-            return CycleMemory()
+        """Return what the last cycle remembered; if that is lost, what the archive can tell of it."""
+        return self._or_none(CycleMemory, MEMORY) or memory_of(self._archived())
 
-    def put_memory(self, memory: CycleMemory) -> None:
-        """Write what the next cycle may know; only a cache, so no power-loss promise."""
-        self.files.write(MEMORY, schema.dump(memory), durable=False)
+    def has_memory(self) -> bool:
+        """Tell whether anything is remembered."""
+        return self.files.mark(MEMORY) is not None
+
+    def put_memory(self, memory: CycleMemory, *, durable: bool = False) -> None:
+        """Write what the next cycle may know; most of it only a cache, so without a power-loss promise."""
+        self.files.write(MEMORY, schema.dump(memory), durable=durable)
+
+    def _archived(self) -> list[Task]:
+        found = []
+        for task_id in self.settled_ids():
+            try:
+                task = self.settled_task(task_id)
+            except GluerunError:
+                continue
+            found += [task] if task else []
+        return found
 
     def circuit(self) -> Circuit | None:
         """Return the breaker's count; None if nothing has failed yet."""
@@ -216,6 +245,18 @@ class Store:
         place = f"{ASIDE}/{path.replace('/', '__')}"
         self.files.move(path, place)
         return place
+
+    def sweep(self) -> None:
+        """Remove what a crashed cycle left half-written."""
+        for folder in ("", "tasks", LIVE, LEASES, NODE_LEASES):
+            self.files.sweep(folder)
+
+    def sweep_run(self, run_id: str) -> None:
+        """Remove what a run that is over left half-written."""
+        attempts = run_path(run_id, "attempts")
+        tries = [f"{attempts}/{name}" for name in self.files.names(attempts) if name.isdigit()]
+        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), attempts, *tries):
+            self.files.sweep(folder)
 
     def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:
         found: list[T] = []

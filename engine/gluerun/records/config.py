@@ -67,6 +67,7 @@ class Config:
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"
     protect_orchestration: bool = True
+    look_for_secrets: bool = True
     sha256: str = ""
     max_concurrent: int = 5
     max_dispatch: int = 5

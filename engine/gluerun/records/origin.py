@@ -76,6 +76,7 @@ class CycleMemory:
     refusals: dict[str, str] = {}  # noqa: RUF012
     next_task: int = 1
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    exhausted: dict[str, str] = {}  # noqa: RUF012
     published: dict[str, str] = {}  # noqa: RUF012
     green_head: str = ""
     green_run: str = ""

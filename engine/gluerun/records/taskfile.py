@@ -29,8 +29,11 @@ HEADERS = (
     "Superseded by",
 )
 _TITLE = re.compile(r"^#\s+(TASK-[0-9]+)\s*:\s*(.+?)\s*$")
-_HEADER = re.compile(r"^(?:[-*]\s+)?\**([A-Z][A-Za-z0-9 _-]{1,30}?)\**\s*:\**(?:\s+(.*))?$")
-_BULLET = re.compile(r"^[-*+]\s+(.*)$")
+_KNOWN = {name.lower(): name for name in HEADERS}
+_HEADER = re.compile(r"^(?:[-*]\s+)?\**([A-Za-z][A-Za-z0-9 _-]{1,30}?)\**\s*:\**(\s*)(.*)$")
+_STATUS = re.compile(r"^(?:[-*]\s+)?\**Status\**\s*:", re.IGNORECASE)
+_BULLET = re.compile(r"^(?:[-*+]|[0-9]{1,3}[.)])\s+(.*)$")
+_FENCE = re.compile(r"^\s*(?:```[^`]*|~~~.*)$")
 _LISTS = ("Owned files", "Forbidden files")
 _NOTHING = ("", "none", "[]", "n/a")
 
@@ -46,7 +49,9 @@ class TaskFile:
 
 def content_sha256(text: str) -> str:
     """Return the hash of a task's Markdown without its `Status:` line, which is only a projection."""
-    kept = [line for line in text.splitlines() if not re.match(r"^(?:[-*]\s+)?\**Status\**\s*:", line)]
+    lines = text.removeprefix("\ufeff").splitlines()
+    end = next((at for at, line in enumerate(lines) if line.startswith("## ")), len(lines))
+    kept = [line for at, line in enumerate(lines) if at >= end or not _STATUS.match(line)]
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 
@@ -60,7 +65,7 @@ class _Reader:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.text = text
+        self.text = text.removeprefix("\ufeff")
         self.title: tuple[str, str] | None = None
         self.headers: dict[str, tuple[int, str]] = {}
         self.sections: dict[str, list[tuple[int, str]]] = {}
@@ -78,11 +83,15 @@ class _Reader:
         return TaskFile(spec=spec, status=self._status(), sha256=content_sha256(self.text))
 
     def _collect(self) -> None:
-        section = ""
+        section, fenced = "", False
         active: list[tuple[int, str]] | None = None
         for number, raw in enumerate(self.text.splitlines(), 1):
             line = raw.rstrip()
-            if found := _TITLE.match(line):
+            fence = _FENCE.match(line) is not None
+            if fenced or fence:
+                fenced, active = fenced != fence, None
+                self.sections.setdefault(section or "notes", []).append((number, line))
+            elif found := _TITLE.match(line):
                 self._take_title(number, found)
             elif line.startswith("# "):
                 raise self.fail(number, f"a heading {line!r} where `# TASK-NNNN: title` belongs")
@@ -103,15 +112,15 @@ class _Reader:
         self, number: int, line: str, section: str, active: list[tuple[int, str]] | None
     ) -> list[tuple[int, str]] | None:
         header = _HEADER.match(line)
-        if header and header[1] in _LISTS and section in ("", "scope"):
-            active = self.lists.setdefault(header[1], [])
-            if _plain(header[2] or "").lower() not in _NOTHING:
-                active.append((number, header[2]))
+        if header and header[1].capitalize() in _LISTS and section in ("", "scope"):
+            active = self.lists.setdefault(header[1].capitalize(), [])
+            if _plain(header[3]).lower() not in _NOTHING:
+                active.append((number, header[3]))
             return active
         if active is not None and (line.startswith((" ", "\t")) or _BULLET.match(line) or not line):
             _add_bullet(active, number, line.strip() if _BULLET.match(line.strip()) else line)
             return active
-        if section == "" and header:
+        if section == "" and header and _is_meant_as_header(header):
             self._take_header(number, header)
         elif section == "":
             self.sections.setdefault("notes", []).append((number, line))
@@ -120,13 +129,12 @@ class _Reader:
         return None
 
     def _take_header(self, number: int, header: re.Match[str]) -> None:
-        known = {name.lower(): name for name in HEADERS}
-        name = known.get(header[1].strip().lower())
+        name = _KNOWN.get(header[1].strip().lower())
         if name is None:
             raise self.fail(number, f"unknown header {header[1]!r}", self._nearest(header[1]))
         if name in self.headers:
             raise self.fail(number, f"header {name!r} stands twice")
-        self.headers[name] = (number, _plain(header[2] or ""))
+        self.headers[name] = (number, _plain(header[3]))
 
     @staticmethod
     def _nearest(name: str) -> str:
@@ -249,6 +257,11 @@ class _Reader:
         parts = [self._prose("notes")]
         scope = self._prose("scope")
         parts += [f"## Scope\n{scope}"] if scope else []
+        for section in ("acceptance criteria", "prerequisites"):
+            found: list[tuple[int, str]] = []
+            lines = self.sections.get(section, ())
+            loose = [line for number, line in lines if not _add_bullet(found, number, line) and line]
+            parts += ["\n".join([f"## {section}", *loose])] if loose else []
         for section in self.sections:
             if section not in (*own, "notes") and self._prose(section):
                 parts.append(f"## {section}\n{self._prose(section)}")
@@ -265,18 +278,28 @@ def area_of(path: str, config: Config) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", first).strip("-")[:40] or "root"
 
 
+def _is_meant_as_header(header: re.Match[str]) -> bool:
+    """Tell a header from prose with a colon: a known name in any spelling, or a capital and a space."""
+    return header[1].strip().lower() in _KNOWN or (header[1][0].isupper() and bool(header[2] or not header[3]))
+
+
 def _plain(text: str) -> str:
-    return text.strip().strip("`").strip()
+    """Return *text* without the backticks around it; those inside it belong to it."""
+    quoted = re.fullmatch(r"`+([^`]*)`+", text.strip())
+    return (quoted[1] if quoted else text).strip()
 
 
-def _add_bullet(found: list[tuple[int, str]], number: int, line: str) -> None:
-    """Add a bullet, or continue the last one with an indented line."""
+def _add_bullet(found: list[tuple[int, str]], number: int, line: str) -> bool:
+    """Add a bullet, or continue the last one with an indented line; tell whether the line was taken."""
     if bullet := _BULLET.match(line):
         found.append((number, bullet[1].strip()))
-    elif line.strip() and line.startswith((" ", "\t")):
-        nested = _BULLET.match(line.strip())
-        text = nested[1] if nested else line.strip()
-        if found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {text.strip()}")
-        elif nested:
-            found.append((number, text.strip()))
+        return True
+    if not line.strip() or not line.startswith((" ", "\t")):
+        return False
+    nested = _BULLET.match(line.strip())
+    text = nested[1] if nested else line.strip()
+    if found:
+        found[-1] = (found[-1][0], f"{found[-1][1]} {text.strip()}")
+    elif nested:
+        found.append((number, text.strip()))
+    return bool(found)

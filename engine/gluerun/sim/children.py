@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     Script = Callable[[str, Child], ChildDone]
 
 
-class SimChildren:
-    """Children answered by `script`, which may also do to the world what the program would have done."""
+class Replaced(BaseException):
+    """The waiting process gave way, as on the real side; whoever simulates it starts it again."""
 
-    def __init__(self, script: Script) -> None:
+
+class SimChildren:
+    """Children answered by `script`, which may also do to the world what the program would have done.
+
+    With *replaces* the process that waits does not get the answer: it is replaced, as on the real side.
+    """
+
+    def __init__(self, script: Script, *, replaces: bool = False) -> None:
         self.script = script
+        self.replaces = replaces
         self.waited: list[tuple[str, Child]] = []
         self._done: dict[tuple[str, str], ChildDone] = {}
 
@@ -24,6 +32,8 @@ class SimChildren:
         self.waited.append((run_id, child))
         self._done.pop((run_id, child.name), None)
         self._done[run_id, child.name] = done = self.script(run_id, child)
+        if self.replaces:
+            raise Replaced
         return done
 
     def finished(self, run_id: str, name: str) -> ChildDone | None:

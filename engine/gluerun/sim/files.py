@@ -46,6 +46,11 @@ class SimFiles:
             raise StateError(f"cannot read {path}: is a directory", file=path)
         return self.files.get(path)
 
+    def tail(self, path: str, limit: int) -> bytes:
+        """Return the last *limit* bytes of a file at most; empty if there is no such file."""
+        data = self.read(path) or b""
+        return data[max(0, len(data) - limit) :]
+
     def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
         self._check_place(path)
@@ -108,11 +113,20 @@ class SimFiles:
         """
         disk = SimFiles()
         for done in self.log:
-            if done.durable:
-                disk._apply(done)
-            elif (data := found(done)) is not None:
-                disk._apply(Operation(verb="write", path=done.path, data=data))
+            kept: Operation | None = done
+            if not done.durable:
+                data = found(done)
+                kept = None if data is None else Operation(verb="write", path=done.path, data=data)
+            if kept is not None:
+                disk._apply(kept)
+                disk.log.append(kept)
         return disk
+
+    def lose_power(self, found: Callable[[Operation], bytes | None] = lambda _: None) -> None:
+        """Lose here and now what `power_loss` says would be lost."""
+        fault, steps = self.fault, self._steps
+        self.__dict__.update(self.power_loss(found).__dict__)
+        self.fault, self._steps = fault, self._steps + steps
 
     def _do(self, wanted: Operation) -> None:
         name = f"{wanted.verb} {wanted.path}"
@@ -149,18 +163,21 @@ class SimFiles:
                 self._marks.pop(done.path, None)
             case "move":
                 self._put(done.new, self.files.pop(done.path, b""), self._marks.pop(done.path, None))
-            case "append":
-                was = self._marks.get(done.path)
-                self._put(done.path, self.files.get(done.path, b"") + done.data, self._next(was))
+            case "append" if (was := self._marks.get(done.path)) is not None:
+                # Only the file changes, and its folder does not show it.
+                self._set(done.path, self.files[done.path] + done.data, self._next(was))
+                return
             case _:
                 self._put(done.path, done.data, self._next(None))
         self._touch(_split(done.path)[0])
 
     def _put(self, path: str, data: bytes, mark: FileMark | None) -> None:
-        self.files[path] = data
-        known = mark or self._next(None)
-        self._marks[path] = FileMark(mtime_ns=known.mtime_ns, size=len(data), inode=known.inode)
+        self._set(path, data, mark or self._next(None))
         self._touch(_split(path)[0])
+
+    def _set(self, path: str, data: bytes, mark: FileMark) -> None:
+        self.files[path] = data
+        self._marks[path] = FileMark(mtime_ns=mark.mtime_ns, size=len(data), inode=mark.inode)
 
     def _next(self, same: FileMark | None) -> FileMark:
         inode = same.inode if same is not None else self._steps

@@ -17,6 +17,7 @@ from gluerun.sim.git_model import (
     Tree,
     commit_id,
     compare,
+    hunk,
     is_ignored,
     merge_trees,
     obstacles,
@@ -197,10 +198,7 @@ class SimGit:
         before, after = self._tree(old), self._tree(new)
         text = ""
         for change in compare(before, after):
-            text += f"diff --git a/{change.path} b/{change.path}\n"
-            for sign, tree in (("-", before), ("+", after)):
-                content = tree.get(change.path, (FILE, b""))[1].decode("utf-8", "replace")
-                text += "".join(f"{sign}{line}\n" for line in content.splitlines())
+            text += hunk(change.path, before.get(change.path), after.get(change.path))
         return text if len(text) <= limit else f"{text[:limit]}\n[cut after {limit} characters]\n"
 
     def file_at(self, commit: str, path: str) -> bytes | None:

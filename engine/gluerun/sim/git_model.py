@@ -89,6 +89,16 @@ def merge_trees(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, 
     return merged, tuple(sorted(conflicts))
 
 
+def hunk(path: str, old: Entry | None, new: Entry | None) -> str:
+    """Return one file's part of a unified difference: everything out, everything in."""
+    lines = [(entry or (FILE, b""))[1].decode("utf-8", "replace").splitlines() for entry in (old, new)]
+    starts = [f"{1 if one else 0},{len(one)}" for one in lines]
+    text = f"diff --git a/{path} b/{path}\n"
+    text += f"--- {f'a/{path}' if old else '/dev/null'}\n+++ {f'b/{path}' if new else '/dev/null'}\n"
+    text += f"@@ -{starts[0]} +{starts[1]} @@\n"
+    return text + "".join(f"{sign}{line}\n" for sign, one in zip("-+", lines, strict=True) for line in one)
+
+
 def obstacles(files: Mapping[str, Entry], arriving: Iterable[str], leaving: Set[str]) -> set[str]:
     """Return the files that are in the way of those *arriving*, apart from the tracked ones *leaving*."""
     found: set[str] = set()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from gluerun.errors import BusyError
+from gluerun.records import codec
 from gluerun.records.dispatch import Identity, Life
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.ports import Files
     from gluerun.sim.clock import SimClock
 
 
 class SimProcesses:
-    """The runs of one repository, each alive, orphaned or dead."""
+    """The runs of one repository, each alive, orphaned or dead; with *state* they sign in where all can see."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: SimClock, state: Files | None = None) -> None:
         self._clock = clock
+        self._state = state
         self._next_pid = clock.pid() + 1
         self._lives: dict[str, Life] = {}
         self._who: dict[str, Identity] = {}
@@ -43,7 +46,11 @@ class SimProcesses:
         """Take the pulse of a run and return who it is; BusyError if orphans of it hold it."""
         if self.life(run_id) is Life.ORPHANED:
             raise BusyError(f"somebody else lives in the run {run_id}", "`gluerun stop` ends a run")
-        return self._who[run_id] if self.life(run_id) is Life.ALIVE else self._be_born(run_id)
+        who = self._who[run_id] if self.life(run_id) is Life.ALIVE else self._be_born(run_id)
+        path, data = f"runs/{run_id}/identity.json", codec.encode(who)
+        if self._state is not None and self._state.read(path) != data:
+            self._state.write(path, data)
+        return who
 
     def due(self) -> list[str]:
         """Return the runs that were started and live, in the order of their start."""

@@ -1,73 +1,63 @@
 """An agent that repeats the change of a given commit, exactly: contents, modes, links, deletions.
 
 Its scenario is JSON: task id → `{"commit": sha, "parent": sha or null}`; without a parent the empty tree.
+A folder holds one such object for each task instead, in `<task id>.json`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
+
+from gluerun.adapters import git_folders as folders
+from gluerun.adapters.git_command import GitCommand, bytes_of, encode
+from gluerun.adapters.git_trees import differences, listed, put_entries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 
 def main() -> int:
-    """Make the work tree differ from its HEAD by exactly what the commit changed."""
+    """Make the work tree and its index differ from its HEAD by exactly what the commit changed."""
     sys.stdin.read()
-    scenario = json.loads(Path(os.environ["GLUERUN_SCENARIO"]).read_text(encoding="utf-8"))
-    step = scenario[os.environ["GLUERUN_TASK"]]
-    tree = os.environ["GLUERUN_WORKTREE"]
-    entries = _changes(tree, step["parent"], step["commit"])
-    for path, mode, _ in entries:
-        if mode == "000000":
-            _remove(tree, path)
-    for path, mode, sha in entries:
-        if mode != "000000":
-            _put(tree, path, mode, sha)
-    Path(os.environ["GLUERUN_OUTPUT"]).parent.mkdir(parents=True, exist_ok=True)
-    Path(os.environ["GLUERUN_OUTPUT"]).write_text('{"summary": "replayed"}', encoding="utf-8")
+    step = _step(os.environ["GLUERUN_SCENARIO"], os.environ["GLUERUN_TASK"])
+    place = os.environ["GLUERUN_WORKTREE"]
+    git = GitCommand(place, "replay", "replay@localhost")
+    changed = differences(git, step["parent"] or git.line("mktree"), step["commit"])
+    index = folders.join(folders.folder_of(place) or place, "index")
+    # The index holds them too, so that a file which the history's own rules ignore is not overlooked.
+    put_entries(git, place, index, {one.path: one.new for one in changed}, "0" * len(step["commit"]))
+    _remove(place, [one.path for one in changed if one.new is None])
+    arriving = [one.path for one in changed if one.new is not None]
+    git.run("checkout-index", "--force", "--index", "-z", "--stdin", at=place, index=index, give=listed(arriving))
+    output = os.environ["GLUERUN_OUTPUT"]
+    os.makedirs(os.path.dirname(output), exist_ok=True)
+    with open(output, "w", encoding="utf-8") as file:
+        file.write('{"summary": "replayed"}')
     return 0
 
 
-def _git(tree: str, *args: str) -> bytes:
-    return subprocess.run(["git", "-C", tree, *args], check=True, capture_output=True).stdout
+def _step(scenario: str, task: str) -> dict[str, Any]:
+    is_folder = os.path.isdir(scenario)
+    with open(f"{scenario}/{task}.json" if is_folder else scenario, encoding="utf-8") as file:
+        document: dict[str, Any] = json.load(file)
+    step: dict[str, Any] = document if is_folder else document[task]
+    return step
 
 
-def _changes(tree: str, parent: str | None, commit: str) -> list[tuple[bytes, str, str]]:
-    """Return (path, new mode, new blob) for every path that the commit changed."""
-    old = parent or _git(tree, "hash-object", "-t", "tree", "/dev/null").decode().strip()
-    raw = _git(tree, "diff-tree", "-r", "-z", "--no-renames", "--raw", old, commit).split(b"\0")
-    found = []
-    for meta, path in zip(raw[::2], raw[1::2], strict=False):
-        fields = meta.decode().lstrip(":").split()
-        if len(fields) == 5:
-            found.append((path, fields[1], fields[3]))
-    return found
-
-
-def _remove(tree: str, path: bytes) -> None:
-    target = os.path.join(os.fsencode(tree), path)
-    if os.path.lexists(target) and not os.path.isdir(target):
-        os.unlink(target)
+def _remove(place: str, paths: Iterable[str]) -> None:
+    top = encode(place)
+    for path in paths:
+        target = os.path.join(top, bytes_of(path))
+        if os.path.lexists(target) and not os.path.isdir(target):
+            os.unlink(target)
         folder = os.path.dirname(target)
-        while folder != os.fsencode(tree) and not os.listdir(folder):
+        while folder != top and os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
             folder = os.path.dirname(folder)
-
-
-def _put(tree: str, path: bytes, mode: str, sha: str) -> None:
-    target = os.path.join(os.fsencode(tree), path)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    if os.path.lexists(target):
-        os.unlink(target)
-    content = _git(tree, "cat-file", "blob", sha)
-    if mode == "120000":
-        os.symlink(content, target)
-        return
-    with open(target, "wb") as out:
-        out.write(content)
-    os.chmod(target, 0o755 if mode == "100755" else 0o644)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ moves makes the move under `"*"`. A move may hold:
 - `write`: path → text, `delete`: paths, in the work tree;
 - `answer`: the JSON document to leave; `HEAD`, `NONCE` and `OUTPUT` in it are filled in where they stand alone;
 - `say`: text to print; `exit`: exit code; `commit`: commit by itself, as agents do against their orders;
-- `stay`: never end by itself, after writing; `hold`: seconds to work; `until`: a path (from the repository's root) that must exist before it goes on.
+- `stay`: never end by itself, after writing; `hold`: seconds to work;
+- `until`: a path (from the repository's root) that must exist before it goes on.
 """
 
 from __future__ import annotations

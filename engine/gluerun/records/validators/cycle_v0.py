@@ -85,6 +85,19 @@ def validate(data, place=''):
                                     data__nodeTasks_value_item_len = len(data__nodeTasks_value_item)
                                     if data__nodeTasks_value_item_len < 1:
                                         raise Invalid(place + '.nodeTasks.{data__nodeTasks_key}[{data__nodeTasks_value_x}]'.format(**locals()), 'must not be empty', data__nodeTasks_value_item)
+        if 'exhausted' in data_keys:
+            data_keys.remove('exhausted')
+            data__exhausted = data['exhausted']
+            if not isinstance(data__exhausted, dict):
+                raise Invalid(place + '.exhausted', 'must be an object', data__exhausted)
+            data__exhausted_is_dict = isinstance(data__exhausted, dict)
+            if data__exhausted_is_dict:
+                data__exhausted_keys = set(data__exhausted.keys())
+                for data__exhausted_key in data__exhausted_keys:
+                    if data__exhausted_key not in []:
+                        data__exhausted_value = data__exhausted.get(data__exhausted_key)
+                        if not isinstance(data__exhausted_value, str):
+                            raise Invalid(place + '.exhausted.{data__exhausted_key}'.format(**locals()), 'must be a string', data__exhausted_value)
         if 'published' in data_keys:
             data_keys.remove('published')
             data__published = data['published']

@@ -13,6 +13,7 @@ __all__ = ["NAMES", "Invalid", "validator"]
 NAMES = (
     "attempts-index.v0",
     "audit-verdict.v0",
+    "backtest.v0",
     "child-done.v0",
     "circuit.v0",
     "cycle.v0",
@@ -51,6 +52,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.attempts_index_v0 import validate
         case "audit-verdict.v0":
             from gluerun.records.validators.audit_verdict_v0 import validate
+        case "backtest.v0":
+            from gluerun.records.validators.backtest_v0 import validate
         case "child-done.v0":
             from gluerun.records.validators.child_done_v0 import validate
         case "circuit.v0":

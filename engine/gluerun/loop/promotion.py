@@ -1,0 +1,44 @@
+"""One node in the foreground: its gate is run on the target's head if nobody knows it green, then it is complete."""
+
+from __future__ import annotations
+
+from gluerun.core.graph import eligible, finished_nodes
+from gluerun.core.outlook import living_runs
+from gluerun.errors import UsageError
+from gluerun.loop.nodes import GRAPH, gate_path
+from gluerun.loop.reconcile import cycle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.world import World
+    from gluerun.loop.house import House
+
+_PATIENCE = 2.0
+
+
+def promote(house: House, node: str) -> str:
+    """Complete *node* and return the path of its gate file; UsageError where it cannot be completed."""
+    while True:
+        _, world = cycle(house, "promote")
+        if node in world.passed:
+            return gate_path(node)
+        if why := _obstacle(world, node):
+            raise UsageError(f"{node} cannot be completed: {why}", "`gluerun status` shows what is left", file=GRAPH)
+        house.doors.watch.wait(living_runs(world), _PATIENCE)
+
+
+def _obstacle(world: World, node: str) -> str:
+    """Say why a node will not be completed by waiting; empty if it may."""
+    if world.graph is None:
+        return world.graph_error or f"there is no {GRAPH}"
+    if node not in {one.id for one in world.graph.nodes}:
+        return "it is not in the graph"
+    if any(lease.node == node for lease in world.node_leases):
+        return ""
+    if node not in {one.id for one in eligible(world.graph, world.passed, world.node_blocked)}:
+        return "it is blocked, or what it depends on is not complete"
+    if node not in {one.id for one in finished_nodes(world)}:
+        return "not all of its tasks are integrated, or it has none"
+    if world.red_tree:
+        return f"the gate is red on {world.config.target_branch}"
+    return ""
