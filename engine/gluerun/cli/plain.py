@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -10,17 +11,16 @@ from gluerun import quiet
 from gluerun.cli.show import show, warn
 from gluerun.cli.words import cycle_text
 from gluerun.core.due import next_due
-from gluerun.core.plan import plan_cycle
 from gluerun.errors import GluerunError
+from gluerun.loop import reconcile
 from gluerun.loop.noticing import noticing
-from gluerun.loop.observe import observe
-from gluerun.loop.reconcile import reconcile
-from gluerun.records.codec import encode, to_wire
-from gluerun.settings import FILE, SHELL_FILES, require_actable
+from gluerun.records.codec import to_wire
+from gluerun.settings import FILE, SHELL_FILES, read_file, require_actable
 from gluerun.wiring import STATE, open_house
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.noticing import Noticed
     from gluerun.loop.report import CycleReport
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 _LONGEST = 3600.0
 # More than this is looked at only when a whole folder is read again; the next cycle sees less.
 _MANY = 5000
-# What is read on the way to a cycle, or by others than its look.
+# What is not read through the doors of a look.
 _ALSO = (
-    FILE,
-    *SHELL_FILES,
     ".gluerun-version",
     ".git/packed-refs",
     f"{STATE}/landing.json",
@@ -44,26 +42,38 @@ _ALSO = (
 
 def cycle(mode: str, *, as_json: bool) -> bool:
     """Run a cycle in the repository whose top level we stand in; False, with nothing done, if we do not."""
+    started = time.time()
     root = os.getcwd()  # noqa: PTH109 pathlib is a dear import
     if not os.path.isdir(f"{root}/.git"):  # noqa: PTH112
         return False
+    read = settings_files(root)
     house = open_house(root)
     require_actable(house.config)
+    if mode != "actuate" or not house.config.detached_dispatch:
+        _show(reconcile.reconcile(house, mode), as_json=as_json)
+        return True
     watched, noticed = noticing(house)
-    report = reconcile(watched, mode)
-    show(report, as_json=as_json, words=lambda: _words(report))
+    noticed.paths.update(read)
+    report, world = reconcile.cycle(watched, mode)
+    _show(report, as_json=as_json)
     if report.quiet and not report.trouble:
-        remember(house, report, noticed, time.time())
+        remember(house, report, world, noticed, started)
     return True
 
 
-def remember(house: House, report: CycleReport, noticed: Noticed, now: float) -> bool:
-    """Leave a note if a second look finds nothing either; tell whether there is one now.
+def settings_files(root: str) -> dict[str, bool]:
+    """Tell which of the files that hold settings are there."""
+    return {file: quiet.mark(f"{root}/{file}") is not None for file in (FILE, *SHELL_FILES)}
 
-    The marks are taken before the look: what changes later than they were taken does not pass unseen.
+
+def remember(house: House, report: CycleReport, world: World, noticed: Noticed, started: float) -> bool:
+    """Leave a note of a cycle that found nothing; tell whether there is one now.
+
+    All that the cycle looked at must be as it was seen, and settled since before it *started*: then nothing
+    can have changed between its look and the marks that are taken now.
     """
     try:
-        note = _note(house, report, noticed, now)
+        note = _note(house, report, world, noticed, started)
         if note is None:
             return False
         house.doors.state.write(quiet.NOTE, note, durable=False)
@@ -72,32 +82,49 @@ def remember(house: House, report: CycleReport, noticed: Noticed, now: float) ->
     return True
 
 
-def _note(house: House, report: CycleReport, noticed: Noticed, now: float) -> bytes | None:
-    root = house.doors.root
-    marks = quiet.marks(root, noticed.paths.union(_ALSO)) if len(noticed.paths) <= _MANY else {}
-    if not marks or not quiet.is_settled(marks, now) or any(marks[file] for file in SHELL_FILES):
+def _note(house: House, report: CycleReport, world: World, noticed: Noticed, started: float) -> bytes | None:
+    root, config = house.doors.root, house.config
+    if noticed.unclear or len(noticed.paths) > _MANY or world.free_bytes < config.min_disk_gb * 1e9:
         return None
-    refs = quiet.refs(root, noticed.branches)
-    watched, again = noticing(house)
-    world = observe(watched, report.run_id).world
-    is_low = world.free_bytes < house.config.min_disk_gb * 1e9
-    if plan_cycle(world) or again.unclear or is_low or not noticed.covers(again):
+    marks = quiet.marks(root, {*noticed.paths, *_ALSO})
+    refs = quiet.refs(root, set(noticed.heads))
+    if not quiet.is_settled(marks, started) or not _is_as_seen(root, noticed, marks, refs):
         return None
     due = next_due(world)
     document = {
         "house": quiet.house(),
         "marks": marks,
         "refs": refs,
-        "machine": quiet.machine() if again.runs else [],
-        "runs": {run_id: _who(house, run_id) for run_id in again.runs},
-        "minFree": house.config.min_disk_gb * 1e9,
-        "since": now,
-        "until": min(now + _LONGEST, due.timestamp()) if due else now + _LONGEST,
+        "machine": quiet.machine() if noticed.runs else [],
+        "runs": {run_id: _who(house, run_id) for run_id in noticed.runs},
+        "minFree": config.min_disk_gb * 1e9,
+        "since": started,
+        "until": min(started + _LONGEST, due.timestamp()) if due else started + _LONGEST,
         "words": cycle_text(report),
         "report": to_wire(report),
     }
-    note = encode(document)
-    return note if quiet.holds(root, quiet.Note(note.decode()), now) else None
+    text = json.dumps(document)
+    return text.encode() if quiet.holds(root, quiet.Note(text), started) else None
+
+
+def _is_as_seen(root: str, noticed: Noticed, marks: dict[str, list[int] | None], refs: dict[str, str]) -> bool:
+    """Tell whether what is there now is what the cycle saw; a shell file may say something else each time."""
+    if any(noticed.paths[file] for file in SHELL_FILES):
+        return False
+    if any((marks[path] is not None) is not was_there for path, was_there in noticed.paths.items()):
+        return False
+    packed = _packed(root)
+    return all(
+        (refs[branch].strip() or packed.get(f"refs/heads/{branch}", "")) == head
+        for branch, head in noticed.heads.items()
+    )
+
+
+def _packed(root: str) -> dict[str, str]:
+    """Return the refs that git has put into one file."""
+    data = read_file(f"{root}/.git/packed-refs") or b""
+    lines = [line.split(" ") for line in data.decode("utf-8", "surrogateescape").splitlines()]
+    return {words[1]: words[0] for words in lines if len(words) == 2 and not words[0].startswith(("#", "^"))}
 
 
 def _who(house: House, run_id: str) -> list[int]:
@@ -106,7 +133,10 @@ def _who(house: House, run_id: str) -> list[int]:
     return [signed["pid"], signed["startTicks"]]
 
 
-def _words(report: CycleReport) -> None:
-    for trouble in report.trouble:
-        warn(trouble)
-    sys.stdout.write(cycle_text(report))
+def _show(report: CycleReport, *, as_json: bool) -> None:
+    def words() -> None:
+        for trouble in report.trouble:
+            warn(trouble)
+        sys.stdout.write(cycle_text(report))
+
+    show(report, as_json=as_json, words=words)

@@ -15,20 +15,26 @@ if TYPE_CHECKING:
 
 
 class Noticed:
-    """What was looked at: paths from the repository's root, branches, runs that live.
+    """What was looked at, and what was seen: paths from the repository's root, branches, runs that live.
 
-    `unclear` names every question whose answer cannot be watched by looking at files.
+    `unclear` names every question that was answered in two ways, or whose answer no file can tell again.
     """
 
     def __init__(self) -> None:
-        self.paths: set[str] = set()
-        self.branches: set[str] = set()
+        self.paths: dict[str, bool] = {}
+        self.heads: dict[str, str] = {}
         self.runs: set[str] = set()
         self.unclear: set[str] = set()
 
-    def covers(self, other: Noticed) -> bool:
-        """Tell whether everything that *other* looked at was looked at here too."""
-        return other.paths <= self.paths and other.branches <= self.branches and other.runs <= self.runs
+    def note_path(self, path: str, *, is_there: bool) -> None:
+        """Note whether something is at *path*."""
+        if self.paths.setdefault(path, is_there) is not is_there:
+            self.unclear.add(path)
+
+    def note_head(self, branch: str, head: str) -> None:
+        """Note what a branch points to, empty for no such branch."""
+        if self.heads.setdefault(branch, head) != head:
+            self.unclear.add(branch)
 
 
 def noticing(house: House) -> tuple[House, Noticed]:
@@ -44,7 +50,11 @@ def noticing(house: House) -> tuple[House, Noticed]:
 
 
 class _Files:
-    """A storage door that notes which files and folders were read, marked or listed."""
+    """A storage door that notes which files and folders were read, marked or listed; other questions are unclear."""
+
+    # What is written is young, and nothing that is young is believed; the space that is left is asked again;
+    # what a crash left half-written is nobody's.
+    _CLEAR = frozenset({"write", "free_bytes", "sweep"})
 
     def __init__(self, files: Files, start: str, noticed: Noticed) -> None:
         self._files = files
@@ -52,29 +62,26 @@ class _Files:
         self._noticed = noticed
 
     def read(self, path: str) -> bytes | None:
-        """Note and read."""
-        self._note(path)
-        return self._files.read(path)
-
-    def tail(self, path: str, limit: int) -> bytes:
-        """Note and read the end."""
-        self._note(path)
-        return self._files.tail(path, limit)
+        """Read and note."""
+        data = self._files.read(path)
+        self._noticed.note_path(self._start + path, is_there=data is not None)
+        return data
 
     def names(self, folder: str) -> list[str]:
-        """Note and list."""
-        self._note(folder)
+        """List and note; an empty folder is marked first, for none is listed like an empty one."""
+        is_there = self._files.mark(folder) is not None
+        self._noticed.note_path(self._start + folder, is_there=is_there)
         return self._files.names(folder)
 
     def mark(self, path: str) -> FileMark | None:
-        """Note and mark."""
-        self._note(path)
-        return self._files.mark(path)
-
-    def _note(self, path: str) -> None:
-        self._noticed.paths.add(self._start + path)
+        """Mark and note."""
+        mark = self._files.mark(path)
+        self._noticed.note_path(self._start + path, is_there=mark is not None)
+        return mark
 
     def __getattr__(self, name: str) -> Any:
+        if name not in self._CLEAR:
+            self._noticed.unclear.add(name)
         return getattr(self._files, name)
 
 
@@ -89,9 +96,11 @@ class _Git:
         self._noticed = noticed
 
     def heads(self, branches: Sequence[str]) -> dict[str, str]:
-        """Note and ask."""
-        self._noticed.branches.update(branches)
-        return self._git.heads(branches)
+        """Ask and note."""
+        heads = self._git.heads(branches)
+        for branch in branches:
+            self._noticed.note_head(branch, heads.get(branch, ""))
+        return heads
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._CLEAR:
@@ -107,7 +116,7 @@ class _Processes:
         self._noticed = noticed
 
     def life(self, run_id: str) -> Life:
-        """Note and look."""
+        """Look and note."""
         life = self._processes.life(run_id)
         self._noticed.runs.add(run_id)
         if life is not Life.ALIVE:
