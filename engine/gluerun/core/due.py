@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 def next_due(world: World) -> datetime | None:
     """Return the first moment after this look at which a plan may differ though nothing else does."""
     moments = [lease.expires_at for lease in world.leases]
-    moments += [lease.updated_at + START_GRACE for lease in world.leases]
     orphan_grace = timedelta(seconds=world.config.orphan_grace)
     moments += [lease.orphaned_since + orphan_grace for lease in world.leases if lease.orphaned_since]
-    for node_lease in world.node_leases:
-        moments += [node_lease.expires_at, node_lease.started_at + START_GRACE]
-    for task in world.tasks:
-        if task.proof is not None:
-            moments += [prover_deadline(task.proof, world.config), task.proof.since + START_GRACE]
+    moments += [lease.expires_at for lease in world.node_leases]
+    proofs = [task.proof for task in world.tasks if task.proof is not None]
+    moments += [prover_deadline(proof, world.config) for proof in proofs]
+    begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
+    begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
+    begun += [(proof.run_id or "", proof.since) for proof in proofs]
+    moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
     if world.backoff is not None:
         moments.append(world.backoff.until)
     return min((moment for moment in moments if moment > world.now), default=None)
+
+
+def _has_signed_in(world: World, run_id: str) -> bool:
+    sighting = world.sightings.get(run_id)
+    return sighting is not None and sighting.signed_in
