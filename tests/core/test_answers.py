@@ -261,7 +261,7 @@ def test_what_makes_an_answer_is_required_by_its_schema(role):
 PROSE = st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"]), max_size=9)
 
 
-@examples(150)
+@examples(60)
 @given(st.lists(st.dictionaries(st.text("abc", max_size=2), JSON_VALUES, max_size=3), max_size=4), PROSE)
 def test_every_object_between_words_is_found_in_order(objects, prose):
     text = prose + prose.join(json.dumps(one) for one in objects) + prose

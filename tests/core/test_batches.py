@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.core.worlds import accepted, batch, markdown, node_lease, spec, task, world
 
-from gluerun.core.batches import files_of, numbered, refusal
+from gluerun.core.batches import files_of, final_ids, numbered, refusal
 from gluerun.records.proposal import ProposedTask, TaskBatch
 from gluerun.records.record import replace
 from gluerun.records.task import Status

@@ -80,7 +80,8 @@ def test_a_running_task_shows_what_its_run_does():
         ([], {"broken": (Broken(path="x.json", reason="no JSON"),)}, ["x.json: no JSON"]),
         ([], {"graph_error": "dag: circle"}, ["dag: circle"]),
         ([], {"node_blocked": frozenset("ab")},
-         ["the gate file of node a cannot be used, or blocks it", "the gate file of node b cannot be used, or blocks it"]),  # noqa: E501
+         ["the gate file of node a cannot be used, or blocks it",
+          "the gate file of node b cannot be used, or blocks it"]),
         ([], {"red_tree": True}, ["the gate is red on main itself"]),
         ([], {"target_head": None}, ["the target branch 'main' does not exist"]),
         ([], {"stop": True}, []),

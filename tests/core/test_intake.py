@@ -83,10 +83,11 @@ RUN = run_id(77)
 LEASE = node_lease("api")
 PLANNED = ending(task(), Outcome.PLANNED, run_id=RUN, role=Role.PLANNER, task_id=None, node="api")
 GOOD = batch(markdown(9001, "Area: src"))
+IDS = {"TASK-9001": "TASK-0001"}
 
 
-def over(reason, *, failed):
-    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason)
+def over(reason, *, failed, **more):
+    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason, **more)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +104,15 @@ def over(reason, *, failed):
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED)), {},
          [over("the planner left no batch", failed=True)]),
         (seen(RUN, ending=PLANNED), {}, [over("the planner left no batch", failed=True)]),
-        (seen(RUN, ending=PLANNED, batch=batch()), {}, [over("nothing to propose", failed=False)]),
+        (seen(RUN, ending=PLANNED, batch=batch()), {}, [over("nothing to propose", failed=False, is_empty=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, reason="1 tasks proposed")]),
+         [ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=IDS, reason="1 tasks proposed")]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {"next_task": 9002},
          [over("batch refused: TASK-9001 is not a temporary id: it is, or may have been, another task's",
                failed=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD),
          {"now": after(4)},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, reason="1 tasks proposed")]),
+         [ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=IDS, reason="1 tasks proposed")]),
     ],
     ids=[
         "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished", "failed",

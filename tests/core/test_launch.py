@@ -127,7 +127,8 @@ FINISHED = {"graph": graph(node("a")), "node_tasks": {"a": ("TASK-0001",)}}
     ],
     ids=[
         "on a green tree", "after a gate run where nobody knows", "not on a red tree", "one run at a time",
-        "not while the target is about to move", "an accepted task moves nothing without integration", "without a gate", "not if it is off", "without a free seat",  # noqa: E501
+        "not while the target is about to move", "an accepted task moves nothing without integration",
+        "without a gate", "not if it is off", "without a free seat",
         "also when stopped", "only once",
     ],
 )  # fmt: skip
