@@ -1,9 +1,10 @@
-"""The door of the program: detached runs go straight in, everybody else through the command line."""
+"""The door of the program: a quiet answer first, detached runs straight in, the rest through the command line."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 
 
 def main() -> None:
@@ -11,9 +12,33 @@ def main() -> None:
     argv = sys.argv[1:]
     if argv[:1] == ["run"] and len(argv) == 2:
         sys.exit(_run(argv[1]))
+    if argv[:1] == ["reconcile"] and (said := _quiet(argv)) is not None:
+        sys.exit(_say(said))
     from gluerun.cli.main import run
 
     sys.exit(run(argv))
+
+
+def _quiet(argv: list[str]) -> str | None:
+    """Return the answer of a cycle that need not be run; None if it must be."""
+    from gluerun import quiet
+
+    mode = quiet.plain_mode(argv)
+    if not mode:
+        return None
+    now = time.time()
+    run_id = time.strftime(f"ORIGIN-%Y%m%dT%H%M%SZ-{os.getpid()}", time.gmtime(now))
+    return quiet.answer(os.curdir, mode, run_id, now, as_json="--json" in argv)
+
+
+def _say(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; the exit must not say so either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _run(run_id: str) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gluerun.cli.options import JSON
 from gluerun.cli.place import Place, here
-from gluerun.cli.show import JSON, say, show, table
+from gluerun.cli.show import say, show, table
 from gluerun.errors import SAYS_NO
 
 if TYPE_CHECKING:

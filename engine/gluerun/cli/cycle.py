@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import JSON, say, show, table, warn
+from gluerun.cli.show import say, show, table, warn
+from gluerun.cli.words import action_lines, cycle_text
 from gluerun.errors import OK, PARKED, REFUSED, SAYS_NO, UsageError
 
 if TYPE_CHECKING:
@@ -166,21 +168,14 @@ def _progress(report: CycleReport, world: World) -> None:
 
 
 def _words(report: CycleReport) -> None:
-    _lines(report.actions)
-    for task in report.integrated:
-        say(f"integrated {task} into {report.target_branch}")
     for trouble in report.trouble:
         warn(trouble)
-    if report.dispatch_gate:
-        say(f"nothing is started: {report.dispatch_gate}")
-    say(f"{report.target_branch} at {report.head[:12] or 'nothing'}; {report.running} running")
+    sys.stdout.write(cycle_text(report))
 
 
-def _lines(lines: tuple[Line, ...] | list[Line]) -> None:
-    if not lines:
-        say("nothing to do")
-    for line in lines:
-        say(f"{line.kind:<12} {line.task:<10} {line.reason}")
+def _lines(lines: list[Line]) -> None:
+    for line in action_lines(lines):
+        say(line)
 
 
 def _board(board: Board) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from gluerun.adapters.files import DiskFiles
+from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import JSON, say, show
+from gluerun.cli.show import say, show
 from gluerun.edge import nodes
 from gluerun.errors import OK, SAYS_NO, UsageError
 from gluerun.loop.nodes import NodeState

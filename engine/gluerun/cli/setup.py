@@ -7,8 +7,9 @@ import os
 import typer
 
 from gluerun.adapters.probe import probe_at
+from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import JSON, say, show, table
+from gluerun.cli.show import say, show, table
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
 from gluerun.errors import OK, SAYS_NO, GluerunError

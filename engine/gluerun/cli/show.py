@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
-
-import typer
 
 from gluerun.records.codec import encode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
     from gluerun.errors import GluerunError
 
-JSON: bool = typer.Option(False, "--json", help="Print one JSON document.")
 _WIDE = 240
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from gluerun.adapters.files import DiskFiles
+from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import JSON, say, show, table, warn
+from gluerun.cli.show import say, show, table, warn
 from gluerun.edge import backlog
 from gluerun.errors import UsageError
 from gluerun.loop.store import Store

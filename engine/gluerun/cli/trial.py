@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from gluerun.cli.show import JSON, show
+from gluerun.cli.options import JSON
+from gluerun.cli.show import show
 
 
 def demo(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 
 from gluerun import assets
-from gluerun.cli.show import JSON, say, show
+from gluerun.cli.options import JSON
+from gluerun.cli.show import say, show
 
 
 def version(as_json: bool = JSON) -> None:

@@ -14,8 +14,11 @@ from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.actions import Action
     from gluerun.core.world import World
+    from gluerun.records.config import Config
     from gluerun.records.task import Proof, Task
 
 
@@ -46,6 +49,11 @@ def is_current(proof: Proof, task: Task, target_head: str | None) -> bool:
     return (proof.branch_head, proof.target_head) == (task.head_sha, target_head)
 
 
+def prover_deadline(proof: Proof, config: Config) -> datetime:
+    """Return when a prover that has not ended is certainly late."""
+    return proof.since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
+
+
 def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason="the target branch holds it already")
@@ -72,8 +80,8 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
         return _again(world, task, "the prover was never started")
     ending = sighting.ending
     if ending is None:
-        deadline = proof.since + timedelta(seconds=world.config.gate_timeout_sec * 2 + 600)
-        if sighting.life is not Life.DEAD and (world.now >= deadline or sighting.life is Life.ORPHANED):
+        late = world.now >= prover_deadline(proof, world.config)
+        if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
             return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
         if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= proof.since + START_GRACE):
             return _again(world, task, "the prover vanished")

@@ -10,7 +10,6 @@ from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
-from gluerun.loop.actuate import actuate
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
@@ -121,6 +120,8 @@ def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
         actions = phase(look.world)
         if not actions:
             return look
+        from gluerun.loop.actuate import actuate  # a cycle that finds nothing needs no hands
+
         progress = False
         for action in actions:
             notes.act(action)

@@ -1,0 +1,36 @@
+"""When time alone changes what a cycle would do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gluerun.core.integration import prover_deadline
+from gluerun.core.recovery import START_GRACE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gluerun.core.world import World
+
+
+def next_due(world: World) -> datetime | None:
+    """Return the first moment after this look at which a plan may differ though nothing else does."""
+    moments = [lease.expires_at for lease in world.leases]
+    orphan_grace = timedelta(seconds=world.config.orphan_grace)
+    moments += [lease.orphaned_since + orphan_grace for lease in world.leases if lease.orphaned_since]
+    moments += [lease.expires_at for lease in world.node_leases]
+    proofs = [task.proof for task in world.tasks if task.proof is not None]
+    moments += [prover_deadline(proof, world.config) for proof in proofs]
+    begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
+    begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
+    begun += [(proof.run_id or "", proof.since) for proof in proofs]
+    moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
+    if world.backoff is not None:
+        moments.append(world.backoff.until)
+    return min((moment for moment in moments if moment > world.now), default=None)
+
+
+def _has_signed_in(world: World, run_id: str) -> bool:
+    sighting = world.sightings.get(run_id)
+    return sighting is not None and sighting.signed_in
