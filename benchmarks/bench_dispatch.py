@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+from measure import at_most
+from yard import TASKS, markdown, repository
+
 from gluerun.adapters.processes import OsProcesses
 from gluerun.loop.house import House
 from gluerun.loop.reconcile import cycle, reconcile
 from gluerun.records.record import replace
 from gluerun.wiring import open_house
-from measure import at_most
-from yard import TASKS, markdown, repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
