@@ -6,20 +6,22 @@ import os
 import statistics
 import time
 
+from measure import at_least, at_most
+from yard import git, repository, task_of
+
 from gluerun.loop.reconcile import cycle
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 from gluerun.wiring import open_house
-from measure import at_least, at_most
-from yard import git, repository, task_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gluerun.loop.house import House
     from measure import Result
+
+    from gluerun.loop.house import House
 
 FILES = 10_000
 

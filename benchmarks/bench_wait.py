@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 
+from measure import at_most
+
 from gluerun.adapters.children import WaitingChildren
 from gluerun.records.child import Child
-from measure import at_most
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
