@@ -83,11 +83,15 @@ RUN = run_id(77)
 LEASE = node_lease("api")
 PLANNED = ending(task(), Outcome.PLANNED, run_id=RUN, role=Role.PLANNER, task_id=None, node="api")
 GOOD = batch(markdown(9001, "Area: src"))
-IDS = {"TASK-9001": "TASK-0001"}
 
 
-def over(reason, *, failed, **more):
-    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason, **more)
+def over(reason, *, failed, is_empty=False):
+    return EndPlanner(node="api", run_id=RUN, failed=failed, reason=reason, is_empty=is_empty)
+
+
+def importing(final_id):
+    final = {"TASK-9001": final_id}
+    return ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=final, reason="1 tasks proposed")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,9 @@ def over(reason, *, failed, **more):
         (seen(RUN), {}, []),
         (seen(RUN), {"now": NOW + START_GRACE}, [over("the planner vanished", failed=True)]),
         (seen(RUN, signed_in=True), {}, [over("the planner vanished", failed=True)]),
+        (seen(RUN, was_asked=False), {}, [over("its run was never started", failed=False)]),
+        (seen(RUN, ending=PLANNED, batch=GOOD, final_ids={"TASK-9001": "TASK-0044"}), {"next_task": 9002},
+         [importing("TASK-0044")]),
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED, reason="timed out")), {},
          [over("timed out", failed=True)]),
         (seen(RUN, ending=replace(PLANNED, outcome=Outcome.FAILED)), {},
@@ -106,16 +113,18 @@ def over(reason, *, failed, **more):
         (seen(RUN, ending=PLANNED), {}, [over("the planner left no batch", failed=True)]),
         (seen(RUN, ending=PLANNED, batch=batch()), {}, [over("nothing to propose", failed=False, is_empty=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=IDS, reason="1 tasks proposed")]),
+         [importing("TASK-0001")]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {"next_task": 9002},
          [over("batch refused: TASK-9001 is not a temporary id: it is, or may have been, another task's",
                failed=True)]),
         (seen(RUN, ending=PLANNED, batch=GOOD),
          {"now": after(4)},
-         [ImportBatch(node="api", run_id=RUN, batch=GOOD, final_ids=IDS, reason="1 tasks proposed")]),
+         [importing("TASK-0001")]),
     ],
     ids=[
-        "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished", "failed",
+        "never seen", "at work", "orphaned", "started and not signed in yet", "never signed in", "vanished",
+        "never asked",
+        "an import that a crash cut goes on under its ids", "failed",
         "failed without a word", "no batch", "an empty batch is a success", "a good batch", "a refused batch",
         "a batch that comes at once",
     ],

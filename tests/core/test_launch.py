@@ -80,6 +80,7 @@ def test_seats(leases, knobs, count):
         (world(graph=GRAPH, passed=frozenset("a")), [plan_of("b")]),
         (world(graph=GRAPH, passed=frozenset("ab")), [plan_of("c")]),
         (world(graph=GRAPH, node_blocked=frozenset("a")), [plan_of("b")]),
+        (world(graph=GRAPH, exhausted=frozenset("a")), [plan_of("b")]),
         (world(graph=GRAPH, node_leases=(node_lease("a"),)), []),
         (world(task(1, Status.BLOCKED, of={"dag_node": "a"}), graph=GRAPH), [plan_of("b")]),
         (world(task(1), graph=GRAPH), [start(1)]),
@@ -95,7 +96,8 @@ def test_seats(leases, knobs, count):
     ],
     ids=[
         "nothing", "ready ones", "as many as a cycle may start", "no ready one", "the first node", "the next node",
-        "a node whose needs are complete", "a blocked node is left out", "one planner at a time",
+        "a node whose needs are complete", "a blocked node is left out", "so is one with nothing to propose",
+        "one planner at a time",
         "a node with a task is under way", "ready tasks come first", "a ready task that waits is still work",
         "a task under way is not ready", "no seat", "planning is off", "nobody plans", "planners rest",
         "planners have rested", "stopped", "a finished node waits for its promotion",

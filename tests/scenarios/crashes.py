@@ -146,23 +146,26 @@ def _lost(house):
 class Matrix:
     """Every chosen point of a scenario: at each the process forks, and the fork crashes there and goes on.
 
-    With *again*, a fork does the same at chosen points of its recovery: a second crash.
+    Points are chosen by *stride*, among those whose name begins with *where*. With *again*, a fork does the
+    same at chosen points of its recovery: a second crash.
     """
 
-    def __init__(self, scenario, *, stride=1, again=0, forks=2):
+    def __init__(self, scenario, *, stride=1, again=0, where="", forks=2):
         self.scenario = scenario
         self.stride = stride
         self.again = again
+        self.where = where
         self.forks = forks
         self.crashes = ()
         self.living = 0
-        self.seconds = 0.0
+        self.seconds = self.cpu = 0.0
         self.red = {}
         self.played = 0
 
     def run(self):
         """Play the scenario and all of its forks."""
-        start = time.perf_counter()
+        self.scenario.play()  # what is imported late would be imported by every fork
+        start, before = time.perf_counter(), os.times()
         me = os.getpid()
         gc.freeze()
         with tempfile.TemporaryFile("a+b", buffering=0) as answers:
@@ -181,11 +184,14 @@ class Matrix:
             self._read(answers)
         gc.unfreeze()
         self.seconds = time.perf_counter() - start
+        self.cpu = sum(os.times()[:4]) - sum(before[:4])
         return self
 
-    def _choose(self, count):
+    def _choose(self, count, name):
         step = (self.stride, self.again)[len(self.crashes)] if len(self.crashes) < 2 else 0
-        if not step or (count - (self.crashes or (0,))[-1]) % step:
+        if not step or (not self.crashes and not name.startswith(self.where)):
+            return False
+        if (count - (self.crashes or (0,))[-1]) % step:
             return False
         while self.living >= (self.forks if not self.crashes else 1):
             self._wait()
@@ -210,6 +216,8 @@ class Matrix:
 
     def words(self):
         """Say how many points were played and how fast, and what went wrong first."""
-        rate = self.played / self.seconds * 60 if self.seconds else 0
+        rate, pure = (self.played / max(spent, 0.001) * 60 for spent in (self.seconds, self.cpu))
         first = [f"{crashes}: {faults}" for crashes, faults in sorted(self.red.items())[:5]]
-        return "\n".join([f"{self.played} points, {len(self.red)} red, {rate:,.0f} a minute", *first])
+        return "\n".join(
+            [f"{self.played} points, {len(self.red)} red, {rate:,.0f} a minute ({pure:,.0f} of CPU)", *first]
+        )

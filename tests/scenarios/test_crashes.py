@@ -182,17 +182,17 @@ def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
 
 
 @pytest.mark.parametrize(
-    ("build", "files", "says"),
+    ("build", "files", "where", "says"),
     [
-        (through(LandsBlindly, overtaken), OVERTAKEN.files, "c.txt is not in the target"),
-        (through(KeepsNothing, one_task), MAIN.files, "what RUN-"),
-        (torn, MAIN.files, "states are"),
+        (through(LandsBlindly, overtaken), OVERTAKEN.files, "git land", "c.txt is not in the target"),
+        (through(KeepsNothing, one_task), MAIN.files, "git", "what RUN-"),
+        (torn, MAIN.files, "state before write tasks", "states are"),
     ],
     ids=["without compare-and-swap", "without rescue", "without whole writes"],
 )
-def test_a_house_with_a_hole_is_red(build, files, says):
+def test_a_house_with_a_hole_is_red(build, files, where, says):
     spoilt = Crashing(build, let_cycle, commit_beside, wants={ONE: "integrated"}, files=files)
 
-    matrix = Matrix(spoilt, stride=STRIDE or 7).run()
+    matrix = Matrix(spoilt, where=where).run()
 
     assert any(says in fault for faults in matrix.red.values() for fault in faults)

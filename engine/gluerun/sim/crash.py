@@ -20,7 +20,7 @@ class Fuse:
         self.count = 0
         self.last = ""
         self.crash_at: frozenset[int] = frozenset()
-        self.chooses: Callable[[int], bool] | None = None
+        self.chooses: Callable[[int, str], bool] | None = None
         self.names: list[str] = []
         self._once: dict[str, Callable[[], object]] = {}
         self._is_out = False
@@ -50,6 +50,6 @@ class Fuse:
                 self._once.pop(name)()
         self.count += 1
         self.names.append(name)
-        if self.count in self.crash_at or (self.chooses is not None and self.chooses(self.count)):
+        if self.count in self.crash_at or (self.chooses is not None and self.chooses(self.count, name)):
             self.last = name
             raise SimCrash(f"at point {self.count}: {name}")
