@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from freezegun import freeze_time
 from hypothesis import given
 from tests.records.documents import (
+    JSON_VALUES,
     bound_classes,
     documents,
     examples,
@@ -91,6 +93,12 @@ def test_a_bound_record_carries_its_id_first_and_no_none():
     }
     assert next(iter(codec.to_wire(LEASE))) == "schema"
     assert codec.to_wire(Usage(turns=0)) == {"turns": 0}
+
+
+@examples(200)
+@given(JSON_VALUES)
+def test_encode_writes_what_the_standard_library_would(value):
+    assert codec.encode(value).decode() == json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def test_encode_writes_two_spaces_and_one_newline():

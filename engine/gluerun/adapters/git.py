@@ -7,6 +7,7 @@ import os
 
 from gluerun.adapters import git_publishing as publishing
 from gluerun.adapters.git_command import GitCommand, bytes_of, decode, encode, pieces
+from gluerun.adapters.git_refs import heads as refs_in_files
 from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
 from gluerun.errors import GitError
 from gluerun.ports import Change, Merge
@@ -56,6 +57,8 @@ class RepositoryGit:
     def heads(self, branches: Sequence[str]) -> dict[str, str]:
         if not branches:
             return {}
+        if (told := refs_in_files(self._git.root, list(branches))) is not None:
+            return told
         refs = self._refs(*(f"refs/heads/{branch}" for branch in branches))
         return {branch: refs[ref] for branch in branches if (ref := f"refs/heads/{branch}") in refs}
 

@@ -15,6 +15,7 @@ from gluerun.adapters import git_folders as folders
 from gluerun.adapters.git_command import decode, encode, pieces
 from gluerun.adapters.git_following import follow
 from gluerun.adapters.git_obstacles import obstacles
+from gluerun.adapters.git_refs import is_elsewhere
 from gluerun.adapters.git_trees import differences
 from gluerun.errors import GitError, GluerunError, StateError
 from gluerun.ports import Landed, Landing
@@ -125,6 +126,8 @@ class Landings:
         """Return the work trees of *branch*, or the traces of a git that is not done with it."""
         sites: list[Site] = []
         blocking: list[str] = []
+        if is_elsewhere(self._git.root, branch):
+            return (), ()
         listing = decode(self._git.run("worktree", "list", "--porcelain", "-z").out)
         for block in listing.split("\0\0"):
             words = dict(line.partition(" ")[::2] for line in block.split("\0") if line)

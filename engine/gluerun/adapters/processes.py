@@ -46,7 +46,7 @@ class OsProcesses:
         self._patience = patience
         self._files = DiskFiles(state_root)
         self._command = command
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._pulses: dict[str, int] = {}
 
     def start(self, run_id: str) -> int:
@@ -79,12 +79,12 @@ class OsProcesses:
             ) from error
         finally:
             os.close(log)
-        self._started.append(started)
+        self._started[run_id] = started
         return started.pid
 
     def reap(self) -> None:
         """Take leave of the wrappers that have ended, so that they do not stay as zombies."""
-        self._started = [started for started in self._started if started.poll() is None]
+        self._started = {run_id: started for run_id, started in self._started.items() if started.poll() is None}
 
     def life(self, run_id: str) -> Life:
         """Tell whether the run's wrapper lives, or only some of its tree, or nobody."""
@@ -92,6 +92,8 @@ class OsProcesses:
         who = self._identity(run_id)
         if who is not None and _is_alive(who):
             return Life.ALIVE
+        if who is None and run_id in self._started:
+            return Life.ALIVE  # our own child; it need not be looked for among all processes
         is_held = locks.is_held(self._pulse(run_id))
         if who is None:
             # The wrapper signs in before it starts anything: whoever carries the marker is the wrapper.

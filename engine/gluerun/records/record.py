@@ -26,6 +26,7 @@ def record(cls: type[T]) -> type[T]:
     for name, member in (
         ("__fields__", fields),
         ("__defaults__", defaults),
+        ("__names__", frozenset(fields)),
         ("__required__", frozenset(fields) - defaults.keys()),
         ("__match_args__", fields),
         ("__init__", _init),
@@ -52,11 +53,13 @@ def fields_of(cls: type[Any]) -> tuple[str, ...]:
 
 def _init(self: Any, **values: Any) -> None:
     cls = type(self)
-    if values.keys() - set(cls.__fields__) or cls.__required__ - values.keys():
-        unknown = sorted(values.keys() - set(cls.__fields__))
-        missing = sorted(cls.__required__ - values.keys())
+    given = values.keys()
+    if not (cls.__names__ >= given >= cls.__required__):
+        unknown = sorted(given - cls.__names__)
+        missing = sorted(cls.__required__ - given)
         raise TypeError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
-    self.__dict__.update({name: values.get(name, cls.__defaults__.get(name)) for name in cls.__fields__})
+    defaults = cls.__defaults__
+    self.__dict__.update({name: values[name] if name in values else defaults[name] for name in cls.__fields__})
 
 
 def _eq(self: Any, other: object) -> bool:

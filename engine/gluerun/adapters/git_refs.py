@@ -1,0 +1,70 @@
+"""What git's own files say of branches, where they say it all: a process saved for each look.
+
+Git writes a packed ref before it removes the loose one, so who reads loose files first misses nothing.
+"""
+# Names are bytes here, and pathlib's import is dear.
+
+from __future__ import annotations
+
+import os
+
+from gluerun.adapters import git_folders as folders
+from gluerun.adapters.git_command import decode, encode
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def heads(root: str, branches: list[str]) -> dict[str, str] | None:
+    """Return the commits of those of *branches* that exist; None if only git itself can tell."""
+    shared = _shared(root)
+    if shared is None:
+        return None
+    found, missing = {}, []
+    for branch in branches:
+        said = _said(folders.join(shared, f"refs/heads/{branch}"))
+        if said is None:
+            missing.append(branch)
+        elif _is_commit(said):
+            found[branch] = said
+        else:
+            return None  # a symbolic ref, or one that a crash broke
+    packed = _packed(shared) if missing else {}
+    return found | {branch: packed[ref] for branch in missing if (ref := f"refs/heads/{branch}") in packed}
+
+
+def is_elsewhere(root: str, branch: str) -> bool:
+    """Tell whether every work tree is surely on another branch; False if only git itself can tell."""
+    shared = _shared(root)
+    if shared is None:
+        return False
+    own = folders.join(shared, "worktrees")
+    try:
+        names = os.listdir(encode(own))
+    except FileNotFoundError:
+        names = []
+    places = [shared, *(folders.join(own, decode(name)) for name in names)]
+    said = [_said(folders.join(place, "HEAD")) or "" for place in places]
+    return all(one.startswith("ref: refs/heads/") and one != f"ref: refs/heads/{branch}" for one in said)
+
+
+def _shared(root: str) -> str | None:
+    folder = folders.folder_of(root)
+    shared = folders.shared_of(folder) if folder is not None else None
+    if shared is None or os.path.exists(encode(folders.join(shared, "reftable"))):
+        return None
+    return shared
+
+
+def _said(path: str) -> str | None:
+    data = folders.read(path)
+    return None if data is None else decode(data).strip()
+
+
+def _packed(shared: str) -> dict[str, str]:
+    lines = decode(folders.read(folders.join(shared, "packed-refs")) or b"").splitlines()
+    pairs = [line.split(" ") for line in lines]
+    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2 and _is_commit(pair[0])}
+
+
+def _is_commit(text: str) -> bool:
+    return len(text) in (40, 64) and _HEX.issuperset(text)
