@@ -26,7 +26,7 @@ from gluerun.core.actions import (
     Stop,
     Unlease,
 )
-from gluerun.loop import landing, planning, settling, starting
+from gluerun.loop import landing, planning, publishing, settling, starting
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.record import replace
 
@@ -76,8 +76,10 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
             house.tell("packet.import_rejected", reason, path=path)
         case SetAside(path=path, reason=reason):
             place = house.store.set_aside(path)
-            house.tell("state.set_aside", f"{reason}; moved to {place}", path=path)
-            notes.trouble.append(f"{reason}; it was moved to .gluerun-state/{place}")
+            restored = publishing.restore(house, path)
+            now = f"moved to {place}{', its published state restored' if restored else ''}"
+            house.tell("state.set_aside", f"{reason}; {now}", path=path)
+            notes.trouble.append(f"{reason}; it was {now}")
         case Shelve(task_id=task_id):
             house.store.shelve(task_id)
     return True
