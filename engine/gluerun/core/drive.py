@@ -109,7 +109,11 @@ class _Worker:
 def worker(dispatch: Dispatch, config: Config) -> Drive:
     """Drive one task: prepare, then tries of agent, checks, gate and audit until one is accepted or it is over."""
     me = _Worker(dispatch, config)
-    trouble = yield from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
+    trouble = ""
+    for _ in range(config.worker_infra_max + 1):
+        trouble = yield from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
+        if not trouble:
+            break
     if trouble:
         return (yield from _give_up(me, Failure.WORKER_INFRA, trouble, tries=0))
     yield from _recall_findings(me)
