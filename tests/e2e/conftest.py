@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.e2e.backlog import Backlog
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WHERE = "import gluerun; print(gluerun.__file__)"
@@ -43,3 +44,9 @@ def gluerun(wheel_python: str, tmp_path: Path) -> Callable[..., subprocess.Compl
         return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run
+
+
+@pytest.fixture
+def backlog(tmp_path: Path, gluerun: Callable[..., subprocess.CompletedProcess[str]]) -> Backlog:
+    """A repository with a backlog of its own."""
+    return Backlog(tmp_path / "repo", gluerun)
