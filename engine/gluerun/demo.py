@@ -20,6 +20,7 @@ from rich.table import Table
 
 from gluerun import demo_sample as sample
 from gluerun.edge.views import board as board_of
+from gluerun.errors import UsageError
 from gluerun.loop.auto import auto
 from gluerun.records.record import record
 from gluerun.wiring import STATE, open_house
@@ -82,6 +83,8 @@ def demo(folder: str = "", *, quiet: bool = False) -> Demo:
 def build(root: Path) -> None:
     """Make the sample repository: a library with tests, a graph, a backlog, a configuration."""
     root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()):
+        raise UsageError(f"{root} is not empty", "name a folder that is new or empty: --folder PATH")
     _git(root, "init", "--quiet", "--initial-branch=main")
     files = dict(sample.FILES)
     files["docs/orchestration/dag.v0.json"] = json.dumps(sample.GRAPH, indent=2) + "\n"

@@ -15,6 +15,7 @@ from gluerun.core.prompts_planner import planner
 from gluerun.errors import SchemaError
 from gluerun.records import schema
 from gluerun.records.attempt import Attempt
+from gluerun.records.config import Config
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.failure import Failure, FailureNote
 from gluerun.records.gate import GateCheck, GateVerdict
@@ -74,8 +75,17 @@ TASK_WORDS = [
 ]
 
 
+CONFIG = Config(target_branch="main", gate_command="")
+
+
 def worker(attempt=1, trouble="", ledger=None, limit=4000):
-    return prompts.worker(DISPATCH, attempt, trouble, ledger, limit)
+    return prompts.worker(
+        DISPATCH,
+        attempt,
+        trouble,
+        ledger,
+        replace(CONFIG, context_section_max_chars=limit),
+    )
 
 
 def auditor(**changes):
@@ -128,7 +138,10 @@ def test_a_prompt_says(text, words):
         (worker(2, "x", LEDGER), ["settled long ago"]),
         (auditor(ledger=None, claim=PacketClaim()), ["Earlier findings", "What the developer says"]),
         (prompts.task_section(spec(), ["a"]), ["Prerequisites", "Test policy", "Notes"]),
-        (prompts.worker(replace(DISPATCH, gate_command=""), 1, "", None, 4000), ["## Gate"]),
+        (
+            prompts.worker(replace(DISPATCH, gate_command=""), 1, "", None, CONFIG),
+            ["## Gate"],
+        ),
     ],
 )
 def test_a_prompt_does_not_say(text, words):
@@ -179,12 +192,14 @@ def test_clipped_text_is_the_end_of_the_text(text, limit):
 
 
 def test_long_sections_are_cut():
-    long = "early words " + "x" * 9000 + " last words"
+    long = "gate-red: the reason\nearly words " + "x" * 9000 + " last words"
     many = replace(LEDGER, findings=tuple(finding("y" * (600 + n)) for n in range(40)))
 
     assert len(worker(2, long, many, 1000)) < len(worker()) + 2400
     assert "last words" in worker(2, long, None, 1000)
     assert "early words" not in worker(2, long, None, 1000)
+    assert "gate-red: the reason" in worker(2, long, None, 1000)
+    assert len(worker(2, "x" * 9000, None, 1000)) < len(worker()) + 1100
     assert len(decider(long)) < len(decider()) + 8100
     assert "y" * 501 not in worker(2, "", replace(LEDGER, findings=(finding("y" * 600),)))
 
@@ -221,4 +236,4 @@ def test_what_a_new_run_is_told_of_the_last_one(given, text):
 
 def test_a_prompt_about_a_task_needs_a_task():
     with pytest.raises(ValueError, match="has no task"):
-        prompts.worker(replace(DISPATCH, spec=None), 1, "", None, 4000)
+        prompts.worker(replace(DISPATCH, spec=None), 1, "", None, CONFIG)

@@ -151,7 +151,7 @@ def settles(end, decision, failure=Failure.GATE_RED, reason="so it went", *, see
             failure, reason, head_sha=end.head_sha, diff_sha256=end.diff_sha256, places=end.paths, detail=end.detail
         ),
         tries=end.tries,
-        reason=f"{failure}: {decision.action}",
+        reason=" ".join([f"{failure}: {decision.action}", *decision.paths]),
         seed=seed,
     )
 

@@ -145,7 +145,9 @@ class GitCommand:
 
     def _start(self, args: tuple[str, ...], at: str | None, index: str | None, give: bytes, enough: int = 0) -> Answer:
         place = at or self.root
-        argv = ("git", "--no-pager", "--literal-pathspecs", *SETTINGS, "-C", place, *args)
+        # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
+        literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
+        argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
         self.started += 1
         try:
             return run_child(argv, self._environment(place, index), give, enough)

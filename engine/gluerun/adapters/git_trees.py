@@ -29,7 +29,9 @@ class Difference:
 
 def differences(git: GitCommand, old: str, new: str) -> tuple[Difference, ...]:
     """Return every path that differs between two trees."""
-    words = pieces(git.run("diff-tree", "-r", "-z", "--no-renames", "--no-ext-diff", old, new).out)
+    words = pieces(
+        git.run("diff-tree", "-r", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", old, new).out
+    )
     found: list[Difference] = []
     for said, path in zip(words[::2], words[1::2], strict=True):
         old_mode, new_mode, old_sha, new_sha, letter = said.removeprefix(":").split(" ")

@@ -30,9 +30,13 @@ class WorkTrees:
         self._git = git
 
     def add(self, place: str, commit: str, branch: str | None) -> None:
-        kind = ("--detach",) if branch is None else ("-B", branch)
-        # Forced, because the branch may still be checked out in a tree that a crash left behind.
-        self._git.run("worktree", "add", "--force", "--lock", "--reason", REASON, *kind, "--", place, commit)
+        if branch is not None:
+            if self._git.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).line == f"refs/heads/{branch}":
+                raise GitError(f"{branch} is checked out in the repository itself; check out another branch there")
+            # Set by its ref: `-B` refuses a branch that a tree of an earlier crash still has checked out.
+            self._git.run("update-ref", "-m", "gluerun: begin", f"refs/heads/{branch}", commit)
+        what = ("--detach", "--", place, commit) if branch is None else ("--", place, branch)
+        self._git.run("worktree", "add", "--quiet", "--force", "--lock", "--reason", REASON, *what)
         folder = self._folder(place)
         folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
 
@@ -73,7 +77,7 @@ class WorkTrees:
 
     def is_ignored(self, place: str, path: str) -> bool:
         self._folder(place)
-        return self._git.run("check-ignore", "-q", "--", path, at=place, ok=(0, 1)).code == 0
+        return self._git.run("check-ignore", "-q", "--", f"./{path}", at=place, ok=(0, 1)).code == 0
 
     def seed(self, place: str, tree: str) -> None:
         folder = self._folder(place)

@@ -134,7 +134,9 @@ class OsProcesses:
             handle = locks.open_lock(path)
         if not locks.take(handle, self._patience):
             os.close(handle)
-            raise BusyError(f"somebody else lives in the run {run_id}", "`gluerun stop` ends a run")
+            raise BusyError(
+                f"somebody else lives in the run {run_id}", "wait until it has ended; `gluerun status` shows it"
+            )
         # The whole tree holds the pulse, also the waiter that an exec makes of this process.
         os.set_inheritable(handle, True)
         os.environ[PULSE] = str(handle)

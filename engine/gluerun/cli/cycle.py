@@ -164,6 +164,11 @@ def _progress(report: CycleReport, world: World) -> None:
             sys.stderr.write(f"{world.now:%H:%M:%S}  {line.kind:<12} {line.task:<10} {line.reason}\n")
     for task in report.integrated:
         sys.stderr.write(f"{world.now:%H:%M:%S}  {'integrated':<12} {task}\n")
+    for trouble in report.trouble:
+        sys.stderr.write(f"{world.now:%H:%M:%S}  {'trouble':<12} {trouble}\n")
+    if world.backoff is not None and report.actions and world.now < world.backoff.until and not world.leases:
+        until = f"{world.backoff.until:%H:%M:%S}"
+        sys.stderr.write(f"{world.now:%H:%M:%S}  {'waiting':<12} planning is held back until {until}\n")
     sys.stderr.flush()
 
 

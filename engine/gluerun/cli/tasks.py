@@ -73,6 +73,9 @@ def _say_task(page: TaskPage) -> None:
     ):
         if value:
             say(f"  {name:<13} {value}")
+    say(f"  objective     {page.objective}")
+    for criterion in page.acceptance_criteria:
+        say(f"  criterion     {criterion}")
     for one in page.attempts:
         words = f"{one.failure_class}: {one.reason}" if one.failure_class else "accepted"
         say(f"  try {one.n:<9} {words}{f' → {one.decider_action}' if one.decider_action else ''}")

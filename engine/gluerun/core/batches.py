@@ -73,6 +73,9 @@ def _wrong_task(task_id: str, file: TaskFile, files: dict[str, TaskFile], lease:
         return "a proposed task is ready and canonical"
     if spec.dag_node != lease.node or spec.area != lease.area:
         return f"it belongs to {spec.dag_node} in {spec.area}, not to {lease.node} in {lease.area}"
+    own = next((path for path in spec.owned_files if scope.is_engines_own(path)), None)
+    if own is not None:
+        return f"{own} belongs to the engine"
     outside = [
         path for path in spec.owned_files if not any(covers(entry, path) for entry in lease.allowed_write_scopes)
     ]

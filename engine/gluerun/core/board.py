@@ -136,7 +136,12 @@ def _reason(world: World, task: Task) -> str:
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
-    return f"{words} ({task.decision.rationale})" if task.decision and task.status is Status.BLOCKED else words
+    says_more = task.decision is not None and task.decision.rationale not in words
+    return (
+        f"{words} ({task.decision.rationale})"
+        if says_more and task.status is Status.BLOCKED and task.decision
+        else words
+    )
 
 
 def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str]) -> list[str]:

@@ -197,7 +197,7 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
 
 def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
-    text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config.context_section_max_chars)
+    text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config)
     for again in range(me.config.worker_infra_max + 1):
         opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
         done = yield from _ask(_agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)

@@ -54,22 +54,21 @@ def _has_ready(world: World) -> bool:
 
 
 def _plan_planning(world: World) -> list[Action]:
+    """Say which nodes are planned now: at most so many at once, and one of each area."""
     if world.graph is None or not world.config.generate or not world.config.runner_of("planner"):
         return []
     if world.backoff is not None and world.now < world.backoff.until:
         return []
     under_way = {task.spec.dag_node for task in world.tasks} | {lease.node for lease in world.node_leases}
     finished = {node.id for node in finished_nodes(world)}
-    seats_left = 1 - len(world.node_leases)
-    nodes = [
-        node
-        for node in eligible(world.graph, world.passed, world.node_blocked)
-        if node.id not in under_way and node.id not in finished and node.id not in world.exhausted
-    ]
-    return [
-        StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty")
-        for node in nodes[: max(0, seats_left)]
-    ]
+    areas = {lease.area for lease in world.node_leases}
+    found: list[Action] = []
+    for node in eligible(world.graph, world.passed, world.node_blocked):
+        taken = node.id in under_way or node.id in finished or node.id in world.exhausted or node.area in areas
+        if not taken and len(world.node_leases) + len(found) < world.config.max_l1_concurrent:
+            areas.add(node.area)
+            found.append(StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty"))
+    return found
 
 
 def plan_promotion(world: World) -> list[Action]:

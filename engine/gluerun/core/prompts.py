@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gluerun.records.attempt import Attempt
+    from gluerun.records.config import Config
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.failure import FailureNote
     from gluerun.records.gate import GateCheck
@@ -80,15 +81,23 @@ def task_section(spec: TaskSpec, owned: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def worker(dispatch: Dispatch, attempt: int, trouble: str, ledger: Ledger | None, limit: int) -> str:
-    """Return a worker's prompt; from the second try on it says what was wrong with the last."""
+def worker(dispatch: Dispatch, attempt: int, trouble: str, ledger: Ledger | None, config: Config) -> str:
+    """Return a worker's prompt; from the second try on it says what was wrong with the last.
+
+    The first line of *trouble* is its class and reason and is never cut. Without `fixPromptStructured` the
+    findings of earlier tries are left to that text.
+    """
+    limit = config.context_section_max_chars
     spec = _spec(dispatch)
     parts = [_WORKER, task_section(spec, dispatch.owned_files)]
     if dispatch.gate_command:
         parts.append(f"## Gate\nThe engine will run: {dispatch.gate_command}")
     if trouble:
-        parts.append(f"## Try {attempt}: what was wrong with the last one\n{clipped(trouble, limit)}")
-    if standing := open_findings(ledger):
+        first, _, rest = trouble.partition("\n")
+        parts.append(
+            f"## Try {attempt}: what was wrong with the last one\n{first[:limit]}\n{clipped(rest, limit)}".rstrip()
+        )
+    if config.fix_prompt_structured and (standing := open_findings(ledger)):
         lines = [f"({finding.id}) {finding.text[:500]}" for finding in standing]
         parts.append(f"## Findings that still stand\n{clipped(bullets(lines), limit)}")
     return "\n\n".join(parts) + "\n"

@@ -111,7 +111,7 @@ def _settle(world: World, task: Task, lease: Lease, failure: Failure, reason: st
         decision=decision,
         note=note,
         tries=ending.tries,
-        reason=f"{failure}: {decision.action}",
+        reason=f"{failure}: {decision.action} {' '.join(decision.paths[:3])}".rstrip(),
         seed=decision.action is Answer.AMEND_SCOPE,
     )
 

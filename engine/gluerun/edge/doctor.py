@@ -158,7 +158,9 @@ def _target(patient: Patient, loaded: Settings) -> Iterator[Check]:
     if not branch:
         yield _fail("target-branch", "no target branch is set", f'add "targetBranch": "main" to {settings.FILE}')
     elif not patient.git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"):
-        yield _fail("target-branch", f"there is no branch {branch!r}", f"create it: git branch {branch}")
+        has_commits = patient.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        remedy = f"create it: git branch {branch}" if has_commits else f"make a first commit on {branch}"
+        yield _fail("target-branch", f"there is no branch {branch!r}", remedy)
     else:
         yield _ok("target-branch", f"work is merged into {branch}")
 

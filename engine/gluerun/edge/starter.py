@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import to_wire
-from gluerun.records.graph import Graph, Node
+from gluerun.records.graph import Graph
 from gluerun.settings_table import KNOBS, SHAPES, Knob
 
 TEMPLATE = """\
@@ -33,18 +33,8 @@ Forbidden files:
 
 
 def starter_graph() -> dict[str, object]:
-    """Return a planning graph of one node."""
-    node = Node(
-        id="M0.scaffold",
-        stage="M0",
-        area="core",
-        layer="scaffold",
-        kind="foundation",
-        required_completion="the project builds and its gate is green",
-        depends_on=(),
-        description="Replace this node by the first milestone of your project.",
-    )
-    document: dict[str, object] = to_wire(Graph(nodes=(node,)))
+    """Return a planning graph without a node: nobody plans before a person has said what for."""
+    document: dict[str, object] = to_wire(Graph(nodes=()))
     return document
 
 

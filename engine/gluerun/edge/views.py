@@ -57,6 +57,8 @@ class TaskPage:
     attempts: tuple[AttemptLine, ...]
     retries_left: int
     branch: str
+    objective: str
+    acceptance_criteria: tuple[str, ...]
     node: str | None = None
     lease: LeasePage | None = None
     last_failure: str | None = None
@@ -96,6 +98,8 @@ def task_page(house: House, task_id: str) -> TaskPage:
         attempts=_attempts(house, task.run_id),
         retries_left=max(0, 1 + house.config.max_retries - task.tries),
         branch=task.spec.worker_branch,
+        objective=task.spec.objective,
+        acceptance_criteria=task.spec.acceptance_criteria,
         node=task.spec.dag_node,
         lease=LeasePage(
             run_id=lease.run_id,

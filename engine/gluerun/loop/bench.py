@@ -239,6 +239,8 @@ class Bench:
         done = self.house.doors.children.finished(self.dispatch.run_id, child.name)
         if done is None:
             self.house.store.files.write(child.stdin, step.prompt.encode(), durable=False)
+            # An agent opens its output file for writing: its folder is there, the file is not.
+            self.house.store.files.write(f"{output}.asked", b"", durable=False)
             self.house.store.files.remove(output)
             done = self.house.doors.children.wait(self.dispatch.run_id, child)
         answer, error, count = self._answer(output, child.log, step.role)

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
     from gluerun.ports import Doors
     from gluerun.records.config import Config
+    from gluerun.records.dispatch import Dispatch
 
 CONTROL_REF = "refs/gluerun/control"
 RESCUE = "refs/gluerun/rescue"
+CONFIG = "config.json"
 
 
 class House:
@@ -36,6 +38,11 @@ class House:
     def new_run(self) -> str:
         """Return a fresh id for a run."""
         return f"RUN-{self.now():%Y%m%dT%H%M%SZ}-{self.doors.clock.token(4)}"
+
+    def ask(self, dispatch: Dispatch) -> None:
+        """Write what a run is asked, and the configuration it keeps to whatever is edited meanwhile."""
+        self.store.put_document(dispatch.run_id, CONFIG, self.config)
+        self.store.put_dispatch(dispatch)
 
     def place(self, name: str) -> str:
         """Return the absolute path of a work tree."""

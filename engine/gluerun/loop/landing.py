@@ -67,7 +67,7 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
     house.store.put_task(lifecycle.proving(task, replace(proof, state=ProofState.PROVING, run_id=run_id)))
-    house.store.put_dispatch(_dispatch(house, world, task, run_id, candidate))
+    house.ask(_dispatch(house, world, task, run_id, candidate))
     house.doors.processes.start(run_id)
     house.tell("integration.started", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id)
     return True

@@ -60,7 +60,7 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
     expires = now + timedelta(seconds=run_seconds(house.config, 1))
     lease = _lease(house, node, action.base, run_id, expires, NodeLeaseStatus.PLANNING)
     house.store.put_node_lease(lease)
-    house.store.put_dispatch(
+    house.ask(
         Dispatch(
             run_id=run_id,
             role=Role.PLANNER,
@@ -105,7 +105,7 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
     now, run_id = house.now(), house.new_run()
     expires = now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600)
     house.store.put_node_lease(_lease(house, node, world.target_head, run_id, expires, NodeLeaseStatus.ACTIVE))
-    house.store.put_dispatch(
+    house.ask(
         Dispatch(
             run_id=run_id,
             role=Role.PROVER,

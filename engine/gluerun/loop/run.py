@@ -13,7 +13,7 @@ from gluerun.core import steps
 from gluerun.core.drive import DRIVES
 from gluerun.errors import GluerunError, ImpossibleError, StateError
 from gluerun.loop.bench import Bench
-from gluerun.loop.house import House
+from gluerun.loop.house import CONFIG, House
 from gluerun.loop.store import run_path
 from gluerun.records import codec
 from gluerun.records.config import Config
@@ -90,12 +90,9 @@ def _tell_phase(house: House, run_id: str, step: Step) -> None:
 
 
 def _config_of(house: House, run_id: str) -> Config:
-    """Return the configuration that this run began with, so that an edit cannot change it under way."""
-    document = house.store.document(run_id, "config.json")
-    if document is None:
-        house.store.put_document(run_id, "config.json", house.config)
-        return house.config
-    return codec.from_wire(Config, document)
+    """Return the configuration that this run was started with, flags of that command included."""
+    document = house.store.document(run_id, CONFIG)
+    return house.config if document is None else codec.from_wire(Config, document)
 
 
 def _kept(house: House, run_id: str) -> dict[int, Answered]:

@@ -29,7 +29,7 @@ def start_worker(house: House, world: World, action: Start, notes: Notes) -> boo
     house.store.put_task(task)
     if not house.store.grant(_lease(house, world, task, run_id)):
         return False
-    house.store.put_dispatch(_dispatch(house, world, before, task))
+    house.ask(_dispatch(house, world, before, task))
     house.doors.processes.start(run_id)
     house.tell("origin.dispatch", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id, epoch=task.epoch)
     notes.dispatched.append(task.task_id)

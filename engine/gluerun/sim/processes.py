@@ -45,7 +45,9 @@ class SimProcesses:
     def sign_in(self, run_id: str) -> Identity:
         """Take the pulse of a run and return who it is; BusyError if orphans of it hold it."""
         if self.life(run_id) is Life.ORPHANED:
-            raise BusyError(f"somebody else lives in the run {run_id}", "`gluerun stop` ends a run")
+            raise BusyError(
+                f"somebody else lives in the run {run_id}", "wait until it has ended; `gluerun status` shows it"
+            )
         who = self._who[run_id] if self.life(run_id) is Life.ALIVE else self._be_born(run_id)
         path, data = f"runs/{run_id}/identity.json", codec.encode(who)
         if self._state is not None and self._state.read(path) != data:
