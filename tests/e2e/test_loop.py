@@ -257,6 +257,63 @@ def test_a_lost_state_folder_comes_back_from_the_repository(backlog):
     assert backlog.record(merged)["status"] == "integrated"
 
 
+def test_auto_pushes_and_direct_verbs_do_not(backlog, tmp_path):
+    remote = tmp_path / "remote.git"
+    git(backlog.root, "init", "--quiet", "--bare", str(remote))
+    git(backlog.root, "remote", "add", "origin", str(remote))
+    git(backlog.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    start = git(remote, "rev-parse", "main")
+    backlog.task(1, writes(1))
+
+    backlog.ask("--set", "detachedDispatch=0", "reconcile", "--actuate")
+    assert git(remote, "rev-parse", "main") == start
+    backlog.task(2, writes(2))
+    backlog.ask("auto")
+
+    assert git(remote, "rev-parse", "main") == git(backlog.root, "rev-parse", "main")
+
+
+def test_without_integration_accepted_work_waits_for_integrate(backlog):
+    task = backlog.task(1, writes(1))
+    backlog.configure(env={"GLUERUN_AUTO_INTEGRATE": "0"})
+
+    backlog.ask("auto")
+    assert backlog.record(task)["status"] == "accepted"
+    assert "gluerun integrate" in backlog.ask("status")["tasks"][0]["reason"]
+    done = backlog.ask("integrate")
+
+    assert done["integrated"] == [task]
+
+
+def test_every_work_tree_gets_its_provisioned_files_and_its_bootstrap(backlog):
+    task = backlog.task(1, writes(1))
+    (backlog.root / ".gitignore").write_text(IGNORED + "secret.env\nbuilt/\n")
+    (backlog.root / "secret.env").write_text("here\n")
+    git(backlog.root, "commit", "--quiet", "--all", "--message", "ignore more")
+    backlog.configure(
+        provisionFiles=[{"source": "secret.env", "target": "secret.env"}],
+        bootstrap=["mkdir built && cp secret.env built/made"],
+        gateCommand="grep -q here built/made && test -f src/1.txt",
+    )
+
+    assert backlog.ask("auto")["integrated"] == [task]
+    check = next((backlog.root / ".gluerun-state/runs").glob("*/gate-check.json"))
+    assert [one["path"] for one in json.loads(check.read_text())["outputs"]] == ["secret.env"]
+
+
+def test_a_file_that_git_would_take_is_never_provisioned_and_no_gate_is_blamed(backlog):
+    task = backlog.task(1, writes(1))
+    (backlog.root / "open.env").write_text("here\n")
+    backlog.configure(provisionFiles=[{"source": "open.env", "target": "open.env"}])
+
+    backlog.ask("auto")
+
+    failure = backlog.record(task)["lastFailure"]
+    assert failure["failureClass"] == "worker-infra"
+    assert "open.env" in failure["reason"]
+    assert backlog.record(task)["tries"] == 0
+
+
 def test_every_document_keeps_its_schema(backlog):
     task = backlog.task(1, writes(1))
     backlog.task(2, {"say": "no"}, needs="TASK-0099")

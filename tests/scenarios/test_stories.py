@@ -657,6 +657,7 @@ def test_a_broken_record_is_set_aside_and_the_rest_goes_on():
 
     assert house.state(TWO) == "integrated"
     assert house.state_files.read("aside/tasks__live__TASK-0001.json") == b"{"
+    assert (house.state(ONE), house.record(ONE).epoch) == ("integrated", 1), "its published record came back"
 
 
 # --- planners and nodes ----------------------------------------------------------------------------------

@@ -26,17 +26,9 @@ from gluerun.core.actions import (
     Stop,
     Unlease,
 )
-from gluerun.core.decider import park
-from gluerun.errors import ImpossibleError, SchemaError
-from gluerun.loop import landing, planning, starting
-from gluerun.loop.rescue import remove_place, tidy_run
-from gluerun.records import schema
-from gluerun.records.codec import canonical
-from gluerun.records.failure import Failure, FailureNote
+from gluerun.loop import landing, planning, publishing, settling, starting
 from gluerun.records.lease import LeaseStatus
-from gluerun.records.packet import Packet
 from gluerun.records.record import replace
-from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +36,6 @@ if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
-    from gluerun.records.task import Task
 
 
 def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
@@ -53,9 +44,9 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
         case Admit() | Readmit() | Refuse() | SetAside() | Shelve():
             return _take_in(house, world, action, notes)
         case Close():
-            return _close(house, world, action, notes)
+            return settling.close(house, world, action, notes)
         case Settle():
-            return _settle(house, world, action, notes)
+            return settling.settle(house, world, action, notes)
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
         case Prove() | ProofDone() | Advance() | Notice():
@@ -66,14 +57,6 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return planning.handle(house, world, action, notes)
 
 
-def task_of(world: World, task_id: str) -> Task:
-    """Return a task that an action names; it was seen in the same look."""
-    task = world.task(task_id)
-    if task is None:
-        raise ImpossibleError(f"{task_id} is not in this look")
-    return task
-
-
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:
     match action:
         case Admit(task_id=task_id, path=path, mark=mark, file=file):
@@ -82,7 +65,7 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
             house.tell("task.admitted", f"{task_id}: {task.spec.title}", task=task_id)
             notes.imported.append(task_id)
         case Readmit(task_id=task_id, path=path, mark=mark, file=file):
-            before = task_of(world, task_id)
+            before = settling.task_of(world, task_id)
             after = lifecycle.edited(before, file, path, mark, house.now())
             house.store.put_task(after)
             if after.source_sha256 != before.source_sha256:
@@ -93,116 +76,20 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
             house.tell("packet.import_rejected", reason, path=path)
         case SetAside(path=path, reason=reason):
             place = house.store.set_aside(path)
-            house.tell("state.set_aside", f"{reason}; moved to {place}", path=path)
-            notes.trouble.append(f"{reason}; it was moved to .gluerun-state/{place}")
+            restored = publishing.restore(house, path)
+            now = f"moved to {place}{', its published state restored' if restored else ''}"
+            house.tell("state.set_aside", f"{reason}; {now}", path=path)
+            notes.trouble.append(f"{reason}; it was {now}")
         case Shelve(task_id=task_id):
             house.store.shelve(task_id)
     return True
-
-
-def _close(house: House, world: World, action: Close, notes: Notes) -> bool:
-    """Take an accepted packet in; what does not hold against its own hash and schema is refused."""
-    task = task_of(world, action.task_id)
-    if why := _packet_fault(house, task, action):
-        note = FailureNote(failure_class=Failure.PACKET_INVALID, reason=why, at=house.now(), run_id=action.run_id)
-        settle = Settle(
-            task_id=task.task_id,
-            run_id=action.run_id,
-            decision=park(Failure.PACKET_INVALID, why),
-            note=note,
-            tries=action.ending.tries,
-            reason=why,
-        )
-        notes.refused_imports.append(task.task_id)
-        return _settle(house, world, settle, notes)
-    house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
-    house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
-    _end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
-    house.tell("packet.imported", f"{task.task_id} was accepted", task=task.task_id, run=action.run_id)
-    notes.reaped_ok += 1
-    return True
-
-
-def _packet_fault(house: House, task: Task, action: Close) -> str:
-    """Say why a packet cannot be taken in; empty if it can."""
-    import hashlib
-
-    try:
-        document = house.store.document(action.run_id, "packet.json")
-        packet = schema.admit(Packet, document)
-    except SchemaError as error:
-        return error.message
-    if hashlib.sha256(canonical(document)).hexdigest() != action.ending.packet_sha256:
-        return "the packet is not the one that the run ended with"
-    if (packet.task_id, packet.run_id, packet.head_sha) != (task.task_id, action.run_id, action.ending.head_sha):
-        return "the packet names another task, run or commit"
-    return ""
-
-
-def _settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
-    """Carry out the answer to a failure: the record first, then the lease; what stood in its place is rescued."""
-    task = task_of(world, action.task_id)
-    if action.run_id is not None:
-        house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
-        _clear_places(house, task, action.run_id)
-    elif task.proof is not None and task.proof.run_id is not None:
-        tidy_run(house, task.proof.run_id)
-    seed = _seed(house, task, action)
-    after = lifecycle.settled(task, action.decision, action.note, tries=action.tries, seed=seed, now=house.now())
-    house.store.put_task(after)
-    _end_lease(house, world, task.task_id, _LEASE_WORDS.get(after.status, LeaseStatus.FAILED))
-    kind = "task.parked" if after.status is Status.BLOCKED else "run.settled"
-    house.tell(
-        kind,
-        f"{task.task_id}: {action.note.failure_class}, {action.note.reason}",
-        task=task.task_id,
-        run=action.run_id,
-        answer=action.decision.action.value,
-        authority=action.decision.authority.value,
-    )
-    notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
-    if action.run_id is None:
-        notes.failed_integrations.append(task.task_id)
-    return True
-
-
-_LEASE_WORDS = {
-    Status.READY: LeaseStatus.FAILED,
-    Status.ACCEPTED: LeaseStatus.ACCEPTED,
-    Status.BLOCKED: LeaseStatus.BLOCKED,
-    Status.CANCELLED: LeaseStatus.CANCELLED,
-    Status.SUPERSEDED: LeaseStatus.SUPERSEDED,
-}
-
-
-def _seed(house: House, task: Task, action: Settle) -> str | None:
-    """Return the commit that the next try starts from: the branch, or what was rescued from the place."""
-    if not action.seed:
-        return None
-    if action.run_id is None:
-        return task.head_sha
-    kept = house.doors.git.kept(f"refs/gluerun/rescue/{task.task_id}/{action.run_id}")
-    return next(iter(kept.values()), task.head_sha)
-
-
-def _clear_places(house: House, task: Task, run_id: str) -> None:
-    """Rescue and remove what a run left behind; its tree is proved dead by now."""
-    git = house.doors.git
-    place = house.place(task.task_id)
-    with house.doors.locks.git():
-        for lock in git.unlock(place, task.spec.worker_branch):
-            house.tell("recovery.action", f"removed {lock}, left by a dead worker", task=task.task_id, run=run_id)
-        kept = remove_place(house, task, run_id, place)
-    tidy_run(house, run_id)
-    if kept:
-        house.tell("work.rescued", f"{task.task_id}: kept {kept}", task=task.task_id, run=run_id, commit=kept)
 
 
 def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, notes: Notes) -> bool:
     match action:
         case Unlease(task_id=task_id, run_id=run_id, reason=reason):
             house.doors.processes.end(run_id, grace=house.config.kill_grace_sec)
-            _end_lease(house, world, task_id, LeaseStatus.STALE)
+            settling.end_lease(house, world, task_id, LeaseStatus.STALE)
             house.tell("lease.removed", f"{task_id}: {reason}", task=task_id, run=run_id)
         case MarkOrphan(run_id=run_id, task_id=task_id, reason=reason):
             lease = world.lease(task_id or "")
@@ -217,9 +104,3 @@ def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, n
                 house.tell("kill.unverified", f"some process of {run_id} is left", task=task_id, run=run_id)
             return gone
     return True
-
-
-def _end_lease(house: House, world: World, task_id: str, status: LeaseStatus) -> None:
-    lease = world.lease(task_id)
-    if lease is not None:
-        house.store.end_lease(lease, status)

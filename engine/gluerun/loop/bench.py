@@ -245,6 +245,8 @@ class Bench:
             done = self.house.doors.children.wait(self.dispatch.run_id, child)
         answer, error, count = self._answer(output, child.log, step.role)
         trouble = "" if done.how is How.EXITED and done.exit_code == 0 else f"the {step.role} {_how(done)}"
+        if done.how is How.MISSING:
+            trouble = f"{trouble}: {child.argv[0]}"
         return AgentDone(
             how=done.how,
             exit_code=done.exit_code,

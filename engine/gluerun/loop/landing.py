@@ -8,6 +8,7 @@ from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
 from gluerun.loop.rescue import tidy_run
+from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.record import replace
@@ -48,9 +49,7 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     target, head = world.target_head or "", task.head_sha or ""
     merge = git.merge(target, head)
     if merge.conflicts:
-        from gluerun.loop.actuate import actuate
-
-        return actuate(house, world, integration.conflict(world, task, merge.conflicts), notes)
+        return settle(house, world, integration.conflict(world, task, merge.conflicts), notes)
     candidate = git.commit_tree(merge.tree, [target, head], _message(task))
     proof = Proof(
         state=ProofState.PROVED,

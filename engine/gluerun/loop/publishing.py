@@ -11,7 +11,7 @@ import hashlib
 from gluerun.core import lifecycle
 from gluerun.errors import GluerunError
 from gluerun.loop.house import CONTROL_REF
-from gluerun.loop.store import memory_of
+from gluerun.loop.store import LIVE, memory_of
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
 from gluerun.records.origin import CycleMemory
@@ -78,6 +78,19 @@ def rebuild(house: House) -> int:
     if found:
         house.tell("state.rebuilt", f"{len(found)} tasks came back from {CONTROL_REF} and the target's trailers")
     return len(found)
+
+
+def restore(house: House, path: str) -> bool:
+    """Put the last published record of a task in the place of one that cannot be used, so that its epoch goes on."""
+    task_id = path.rsplit("/", 1)[-1].removesuffix(".json")
+    if not path.startswith(LIVE) or not names.is_task(task_id):
+        return False
+    commit = house.doors.git.commit_of(CONTROL_REF)
+    data = house.doors.git.file_at(commit, _path(task_id)) if commit else None
+    if data is None:
+        return False
+    house.store.put_task(schema.load(Task, data, file=path))
+    return True
 
 
 def _path(task_id: str) -> str:
