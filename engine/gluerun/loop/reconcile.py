@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from gluerun.core.intake import plan_intake
@@ -10,6 +11,7 @@ from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
+from gluerun.errors import BusyError
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
@@ -76,8 +78,9 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
-    if house.config.push and notes.integrated:
-        _push(house, notes)
+        is_due = house.config.push and house.store.memory().push_due
+    if is_due:
+        _push(house, origin_run, notes)
     return report_of(look.world, mode, notes.lines, notes), look.world
 
 
@@ -105,13 +108,19 @@ def _is_moving(world: World, mode: str) -> bool:
     return bool(moving(world))
 
 
-def _push(house: House, notes: Notes) -> None:
-    """Push the target branch; the lock is not held while the network takes its time."""
+def _push(house: House, origin_run: str, notes: Notes) -> None:
+    """Push the target branch; the lock is not held while the network takes its time.
+
+    What could not be pushed, or not be recorded because another cycle is at work, stays due.
+    """
     why = house.doors.git.push(house.config.target_branch)
-    house.tell("push.failed" if why else "push.ok", why or house.config.target_branch)
-    house.journal.flush()
     if why:
         notes.trouble.append(f"not pushed: {why}")
+    with suppress(BusyError), house.doors.locks.origin(_holder(house, origin_run)):
+        house.tell("push.failed" if why else "push.ok", why or house.config.target_branch)
+        house.journal.flush()
+        if not why:
+            house.store.put_memory(replace(house.store.memory(), push_due=False))
 
 
 def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
@@ -172,6 +181,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         green_head=notes.green_head or memory.green_head,
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,
+        push_due=memory.push_due or bool(notes.integrated),
     )
 
 

@@ -81,3 +81,4 @@ class CycleMemory:
     green_head: str = ""
     green_run: str = ""
     red_head: str = ""
+    push_due: bool = False

@@ -135,6 +135,11 @@ def validate(data, place=''):
             if isinstance(data__redHead, str):
                 if not REGEX_PATTERNS['^([0-9a-f]{40}([0-9a-f]{24})?)?$(?!\\n)'].search(data__redHead):
                     raise Invalid(place + '.redHead', 'must match ^([0-9a-f]{40}([0-9a-f]{24})?)?$', data__redHead)
+        if 'pushDue' in data_keys:
+            data_keys.remove('pushDue')
+            data__pushDue = data['pushDue']
+            if not isinstance(data__pushDue, bool):
+                raise Invalid(place + '.pushDue', 'must be true or false', data__pushDue)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
