@@ -54,9 +54,12 @@ class _Idle:
         self._crowd = Crowd(root)
         self._crowd.add(LIVE)
         self._note = root / STATE / "quiet.json"
-        while not self._note.exists():
-            # Until everything is old enough to be believed.
+        notes = 0
+        while notes < 3:
+            # Until everything is old enough to be believed, and no cycle has anything to write down.
+            self._note.unlink(missing_ok=True)
             subprocess.run(_CYCLE, cwd=root, check=True, stdout=subprocess.DEVNULL)
+            notes = notes + 1 if self._note.exists() else 0
             time.sleep(1)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ def one(root: Path) -> dict[str, float]:
     report, _ = cycle(house, "actuate")
     busy = _used() - before
     assert len(report.dispatched) == WORKERS, report
-    for started in processes._started.values():  # noqa: SLF001 only a benchmark ends workers this way
+    for started in processes._started.values():
         started.kill()
     return {"idle": idle, "busy": busy, "git": house.doors.git.processes - git}  # type: ignore[attr-defined]
 

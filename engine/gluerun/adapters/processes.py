@@ -88,12 +88,12 @@ class OsProcesses:
 
     def life(self, run_id: str) -> Life:
         """Tell whether the run's wrapper lives, or only some of its tree, or nobody."""
-        self.reap()
+        is_our_child = self._is_our_child(run_id)
         who = self._identity(run_id)
         if who is not None and _is_alive(who):
             return Life.ALIVE
-        if who is None and run_id in self._started:
-            return Life.ALIVE  # our own child; it need not be looked for among all processes
+        if who is None and is_our_child:
+            return Life.ALIVE  # it need not be looked for among all processes
         is_held = locks.is_held(self._pulse(run_id))
         if who is None:
             # The wrapper signs in before it starts anything: whoever carries the marker is the wrapper.
@@ -141,6 +141,11 @@ class OsProcesses:
         os.set_inheritable(handle, True)
         os.environ[PULSE] = str(handle)
         self._pulses[run_id] = handle
+
+    def _is_our_child(self, run_id: str) -> bool:
+        """Tell whether we have started the run's wrapper ourselves and it lives."""
+        started = self._started.get(run_id)
+        return started is not None and started.poll() is None
 
     def _carriers(self, run_id: str) -> list[int]:
         # A process that forks and dies while the scan passes can hide its child from one scan.
