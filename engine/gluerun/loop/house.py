@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gluerun.loop.journal import Journal
-from gluerun.loop.store import Store
+from gluerun.loop.store import Store, run_path
+from gluerun.records import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class House:
         self.config = config
         self.store = Store(doors.state)
         self.journal = Journal(doors.state)
+        self._config: bytes | None = None
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -41,7 +43,9 @@ class House:
 
     def ask(self, dispatch: Dispatch) -> None:
         """Write what a run is asked, and the configuration it keeps to whatever is edited meanwhile."""
-        self.store.put_document(dispatch.run_id, CONFIG, self.config)
+        if self._config is None:
+            self._config = codec.encode(self.config)
+        self.store.files.write(run_path(dispatch.run_id, CONFIG), self._config, durable=False)
         self.store.put_dispatch(dispatch)
 
     def place(self, name: str) -> str:
