@@ -42,7 +42,10 @@ class House:
         return f"RUN-{self.now():%Y%m%dT%H%M%SZ}-{self.doors.clock.token(4)}"
 
     def ask(self, dispatch: Dispatch) -> None:
-        """Write what a run is asked, and the configuration it keeps to whatever is edited meanwhile."""
+        """Write what a run is asked, and the configuration it keeps to whatever is edited meanwhile.
+
+        The configuration is not synced: who loses power loses the run that would read it.
+        """
         if self._config is None:
             self._config = codec.encode(self.config)
         self.store.files.write(run_path(dispatch.run_id, CONFIG), self._config, durable=False)

@@ -152,11 +152,8 @@ class Store:
     # runs
 
     def put_dispatch(self, dispatch: Dispatch) -> None:
-        """Write what a run is asked, before the run exists.
-
-        Not durable: who loses power loses the run, too, and one that was never asked costs no try.
-        """
-        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch), durable=False)
+        """Write what a run is asked, before the run exists."""
+        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch))
 
     def dispatch(self, run_id: str) -> Dispatch | None:
         """Return what a run is asked."""
