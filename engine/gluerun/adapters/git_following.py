@@ -38,6 +38,8 @@ def follow(git: GitCommand, site: tuple[str, str, str], old: str, new: str) -> N
     moved = {**settled, **{one.path: one.new for one in touched if one.path in staged}}
     zero = "0" * len(new)
     put_entries(git, place, draft, moved, zero)
+    # Where a folder has taken a file's name, git moves on only if it knows what lies in it as unchanged.
+    git.run("update-index", "-q", "--refresh", at=place, index=draft, ok=(0, 1))
     git.run("read-tree", "-m", "-u", old, new, at=place, index=draft)
     put_entries(git, place, draft, staged, zero)
 
@@ -67,8 +69,8 @@ def _is_settled(git: GitCommand, place: str, one: Difference, here: State | None
     if GITLINK in ((one.new or ("",))[0], (one.old or ("",))[0]):
         return one.new is not None
     if here is None:
-        # Missing: removed as it should be, or about to be written.
-        return one.new is None and mode_of(place, one.path) is None
+        # Missing, or a folder has taken its name: removed as it should be, or about to be written.
+        return one.new is None and not _is_file(mode_of(place, one.path))
     if here == one.old:
         return False
     if here != one.new and one.new is not None and _is_torn(git, place, one.path, one.new):
