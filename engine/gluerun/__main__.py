@@ -45,10 +45,10 @@ def _run(run_id: str) -> int:
     """Be the wrapper of one detached run, started in the repository's root; its log is our stderr."""
     from gluerun.errors import GluerunError
     from gluerun.loop.run import perform
-    from gluerun.wiring import open_house
+    from gluerun.wiring import open_run
 
     try:
-        perform(open_house(os.getcwd()), run_id)  # noqa: PTH109 pathlib is a dear import
+        perform(open_run(os.getcwd(), run_id), run_id)  # noqa: PTH109 pathlib is a dear import
     except GluerunError as error:
         sys.stderr.write(f"gluerun run {run_id}: {error.message}\n")
         return error.code

@@ -81,7 +81,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("max_hours", "hours after which `auto` stops; 0 means no limit"),
     _knob("max_retries", "how often a task is tried again before it is parked"),
     _knob("max_consec_fails", "failures in a row after which nothing new is started", low=1),
-    _knob("stale_minutes", "minutes without a sign of life after which a lease is stale", low=1),
+    _knob("stale_minutes", "minutes that a run gets beyond the limits of its programs before it is ended", low=1),
     _knob("session_affinity", "resume an agent's session where that is safe; no runner of today keeps any"),
     _knob("fix_prompt_structured", "give the next try the findings as a list instead of raw text"),
     _knob("decider_fast", "use the table of decisions before asking a model"),

@@ -13,7 +13,9 @@ from gluerun.adapters.git import RepositoryGit
 from gluerun.adapters.locks import FlockLocks
 from gluerun.adapters.processes import OsProcesses
 from gluerun.adapters.watch import OsWatch
-from gluerun.loop.house import House
+from gluerun.errors import StateError
+from gluerun.loop.house import House, kept_config
+from gluerun.loop.store import Store
 from gluerun.ports import Doors
 
 TYPE_CHECKING = False
@@ -30,6 +32,19 @@ def open_house(root: str, *, flags: Mapping[str, object] | None = None, default_
     """Open the repository at *root*, an absolute path; ConfigError if its configuration cannot be used."""
     loaded = settings.load(root, os.environ, flags or {}, default_push=default_push)
     return House(doors_of(root, loaded.config), loaded.config)
+
+
+def open_run(root: str, run_id: str) -> House:
+    """Open the repository for one of its runs, with the settings that the run was started with.
+
+    The repository's own configuration is not read: an edit, or a mistake in it, cannot reach a run under way.
+    """
+    files = DiskFiles(f"{root}/{STATE}")
+    dispatch = Store(files).dispatch(run_id)
+    if dispatch is None:
+        raise StateError(f"{run_id} has no dispatch", file=f"{STATE}/runs/{run_id}/dispatch.json")
+    config = kept_config(files, dispatch.config_sha256)
+    return House(doors_of(root, config), config)
 
 
 def doors_of(root: str, config: Config) -> Doors:

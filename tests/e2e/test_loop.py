@@ -223,6 +223,19 @@ def test_a_file_that_git_would_take_is_never_provisioned_and_no_gate_is_blamed(b
     assert backlog.record(task)["tries"] == 0
 
 
+def test_a_run_keeps_the_settings_it_was_started_with(backlog):
+    task = backlog.task(1, writes(1, until="go"))
+    backlog.ask("--set", "requireAudit=false", "reconcile", "--actuate")
+    config = (backlog.root / "gluerun.config.json").read_text()
+    (backlog.root / "gluerun.config.json").write_text("{ half a file")
+    (backlog.root / "go").write_text("")
+    backlog.until(lambda: [*(backlog.root / ".gluerun-state/runs").glob("*/ending.json")] != [], "the run ended")
+    (backlog.root / "gluerun.config.json").write_text(config)
+
+    assert backlog.ask("reconcile", "--drain")["integrated"] == [task]
+    assert [*(backlog.root / ".gluerun-state/runs").glob("*/audit.json")] == []
+
+
 def test_every_document_keeps_its_schema(backlog):
     task = backlog.task(1, writes(1))
     backlog.task(2, {"say": "no"}, needs="TASK-0099")

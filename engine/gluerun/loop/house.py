@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from gluerun.errors import StateError
 from gluerun.loop.journal import Journal
-from gluerun.loop.store import Store, run_path
-from gluerun.records import codec
+from gluerun.loop.store import Store
+from gluerun.records import codec, names
+from gluerun.records.config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gluerun.ports import Doors
-    from gluerun.records.config import Config
-    from gluerun.records.dispatch import Dispatch
+    from gluerun.ports import Doors, Files
 
 CONTROL_REF = "refs/gluerun/control"
 RESCUE = "refs/gluerun/rescue"
-CONFIG = "config.json"
+
+
+def config_path(digest: str) -> str:
+    """Return where the configuration with this digest is kept."""
+    return f"configs/{names.check(digest, names.SHA256, 'digest')}.json"
+
+
+def kept_config(files: Files, digest: str) -> Config:
+    """Return the configuration that a run was started with; StateError if it is gone."""
+    data = files.read(config_path(digest))
+    if data is None:
+        raise StateError(f"the configuration {digest[:12]} is gone", file=config_path(digest))
+    return codec.from_wire(Config, codec.decode(data, file=config_path(digest)))
 
 
 class House:
@@ -27,7 +41,7 @@ class House:
         self.config = config
         self.store = Store(doors.state)
         self.journal = Journal(doors.state)
-        self._config: bytes | None = None
+        self._config_digest = ""
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -41,15 +55,18 @@ class House:
         """Return a fresh id for a run."""
         return f"RUN-{self.now():%Y%m%dT%H%M%SZ}-{self.doors.clock.token(4)}"
 
-    def ask(self, dispatch: Dispatch) -> None:
-        """Write what a run is asked, and the configuration it keeps to whatever is edited meanwhile.
+    def keep_config(self) -> str:
+        """Keep the configuration under its digest, once, and return the digest: runs read it there.
 
-        The configuration is not synced: who loses power loses the run that would read it.
+        A run keeps to the settings it was started with, flags included, whatever is edited meanwhile.
         """
-        if self._config is None:
-            self._config = codec.encode(self.config)
-        self.store.files.write(run_path(dispatch.run_id, CONFIG), self._config, durable=False)
-        self.store.put_dispatch(dispatch)
+        if not self._config_digest:
+            data = codec.encode(self.config)
+            digest = hashlib.sha256(data).hexdigest()
+            if self.doors.state.mark(config_path(digest)) is None:
+                self.doors.state.write(config_path(digest), data)
+            self._config_digest = digest
+        return self._config_digest
 
     def place(self, name: str) -> str:
         """Return the absolute path of a work tree."""

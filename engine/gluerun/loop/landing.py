@@ -66,7 +66,7 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
     house.store.put_task(lifecycle.proving(task, replace(proof, state=ProofState.PROVING, run_id=run_id)))
-    house.ask(_dispatch(house, world, task, run_id, candidate))
+    house.store.put_dispatch(_dispatch(house, world, task, run_id, candidate))
     house.doors.processes.start(run_id)
     house.tell("integration.started", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id)
     return True
@@ -91,7 +91,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
         base_sha=world.target_head or "",
         started_at=now,
         expires_at=now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600),
-        config_sha256=house.config.sha256,
+        config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,
         candidate=candidate,

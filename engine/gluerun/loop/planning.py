@@ -60,7 +60,7 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
     expires = now + timedelta(seconds=run_seconds(house.config, 1))
     lease = _lease(house, node, action.base, run_id, expires, NodeLeaseStatus.PLANNING)
     house.store.put_node_lease(lease)
-    house.ask(
+    house.store.put_dispatch(
         Dispatch(
             run_id=run_id,
             role=Role.PLANNER,
@@ -69,7 +69,7 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
             base_sha=action.base,
             started_at=now,
             expires_at=expires,
-            config_sha256=house.config.sha256,
+            config_sha256=house.keep_config(),
             node=node.id,
             prompt=prompts_planner.planner(node, world),
         )
@@ -105,7 +105,7 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
     now, run_id = house.now(), house.new_run()
     expires = now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600)
     house.store.put_node_lease(_lease(house, node, world.target_head, run_id, expires, NodeLeaseStatus.ACTIVE))
-    house.ask(
+    house.store.put_dispatch(
         Dispatch(
             run_id=run_id,
             role=Role.PROVER,
@@ -114,7 +114,7 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
             base_sha=world.target_head,
             started_at=now,
             expires_at=expires,
-            config_sha256=house.config.sha256,
+            config_sha256=house.keep_config(),
             node=node.id,
             candidate=world.target_head,
             gate_command=house.config.gate_command,

@@ -27,11 +27,10 @@ _PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
 TRAILER = "Gluerun-Task"
 
 
-def publish(house: House, memory: CycleMemory) -> CycleMemory:
-    """Publish what has changed since the last time; return the memory that knows it."""
+def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> CycleMemory:
+    """Publish what has changed of the *living* tasks and the settled ones; return the memory that knows it."""
     if house.config.control_state is not ControlState.REF:
         return memory
-    living, _ = house.store.live_tasks()
     known = dict(memory.published)
     files: dict[str, bytes | None] = {}
     for task in living:

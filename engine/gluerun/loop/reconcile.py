@@ -73,7 +73,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
-        _remember(house, replace(look, memory=publish(house, look.memory)), notes)
+        _remember(house, replace(look, memory=publish(house, look.memory, look.world.tasks)), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)

@@ -13,10 +13,9 @@ from gluerun.core import steps
 from gluerun.core.drive import DRIVES
 from gluerun.errors import GluerunError, ImpossibleError, StateError
 from gluerun.loop.bench import Bench
-from gluerun.loop.house import CONFIG, House
+from gluerun.loop.house import House, kept_config
 from gluerun.loop.store import run_path
 from gluerun.records import codec
-from gluerun.records.config import Config
 from gluerun.records.dispatch import Ending, Outcome, Role
 from gluerun.records.failure import Failure
 
@@ -44,7 +43,7 @@ def perform(house: House, run_id: str) -> Ending:
     ending = house.store.ending(run_id)
     if ending is not None:
         return ending
-    house = House(house.doors, _config_of(house, run_id))
+    house = House(house.doors, kept_config(house.doors.state, dispatch.config_sha256))
     try:
         ending = _drive(house, dispatch)
     except GluerunError as error:
@@ -87,12 +86,6 @@ def _tell_phase(house: House, run_id: str, step: Step) -> None:
     document = {"runId": run_id, "phase": phase, "attempt": getattr(step, "attempt", 0), "state": "active"}
     path = run_path(run_id, "run-status.json")
     house.store.files.write(path, codec.encode(document | {"updatedAt": codec.stamp(house.now())}), durable=False)
-
-
-def _config_of(house: House, run_id: str) -> Config:
-    """Return the configuration that this run was started with, flags of that command included."""
-    document = house.store.document(run_id, CONFIG)
-    return house.config if document is None else codec.from_wire(Config, document)
 
 
 def _kept(house: House, run_id: str) -> dict[int, Answered]:

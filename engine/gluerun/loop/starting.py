@@ -29,7 +29,7 @@ def start_worker(house: House, world: World, action: Start, notes: Notes) -> boo
     house.store.put_task(task)
     if not house.store.grant(_lease(house, world, task, run_id)):
         return False
-    house.ask(_dispatch(house, world, before, task))
+    house.store.put_dispatch(_dispatch(house, world, before, task))
     house.doors.processes.start(run_id)
     house.tell("origin.dispatch", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id, epoch=task.epoch)
     notes.dispatched.append(task.task_id)
@@ -84,7 +84,7 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         base_sha=task.base_sha or "",
         started_at=now,
         expires_at=now + timedelta(seconds=run_seconds(house.config, left)),
-        config_sha256=house.config.sha256,
+        config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,
         node=task.spec.dag_node,

@@ -248,7 +248,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "tasks", LIVE, LEASES, NODE_LEASES):
+        for folder in ("", "configs", "tasks", LIVE, LEASES, NODE_LEASES):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:
