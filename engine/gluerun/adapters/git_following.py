@@ -38,10 +38,22 @@ def follow(git: GitCommand, site: tuple[str, str, str], old: str, new: str) -> N
     moved = {**settled, **{one.path: one.new for one in touched if one.path in staged}}
     zero = "0" * len(new)
     put_entries(git, place, draft, moved, zero)
-    # Where a folder has taken a file's name, git moves on only if it knows what lies in it as unchanged.
-    git.run("update-index", "-q", "--refresh", at=place, index=draft, ok=(0, 1))
-    git.run("read-tree", "-m", "-u", old, new, at=place, index=draft)
+    # What is settled is settled in the tree to come from, too: git would check it again where a folder replaces a file.
+    git.run("read-tree", "-m", "-u", _moved_tree(git, folder, old, moved), new, at=place, index=draft)
     put_entries(git, place, draft, staged, zero)
+
+
+def _moved_tree(git: GitCommand, folder: str, old: str, moved: dict[str, State | None]) -> str:
+    """Return the tree *old* with the entries *moved* in it."""
+    scratch = folders.join(folder, "gluerun-look.index")
+    folders.discard(scratch)
+    folders.discard(f"{scratch}.lock")
+    try:
+        git.run("read-tree", old, index=scratch)
+        put_entries(git, git.root, scratch, moved, "0" * len(old))
+        return git.line("write-tree", index=scratch)
+    finally:
+        folders.discard(scratch)
 
 
 def _staged(indexed: dict[str, State], touched: tuple[Difference, ...]) -> dict[str, State | None]:
@@ -69,7 +81,7 @@ def _is_settled(git: GitCommand, place: str, one: Difference, here: State | None
     if GITLINK in ((one.new or ("",))[0], (one.old or ("",))[0]):
         return one.new is not None
     if here is None:
-        # Missing, or a folder has taken its name: removed as it should be, or about to be written.
+        # Missing: removed as it should be, or about to be written.
         return one.new is None and not _is_file(mode_of(place, one.path))
     if here == one.old:
         return False

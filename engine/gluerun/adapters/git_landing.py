@@ -109,6 +109,10 @@ class Landings:
         for site in intent.sites:
             if blocking := self._blocking(site, before, intent.new, touched):
                 self._undo(intent)
+                # What a branch that has moved on brought along is nobody's dirt.
+                now = self._git.run("rev-parse", "--verify", "--quiet", intent.ref, ok=(0, 1)).line
+                if (now or "0" * len(intent.old)) != intent.old:
+                    return Landed(landing=Landing.MOVED)
                 return Landed(landing=Landing.BLOCKED, paths=blocking)
             self._fault("checked")
         if not self._swap(intent.branch, intent.new, intent.old):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.adapters.git_command import bytes_of, decode, encode, pieces
 from gluerun.errors import GitError
 from gluerun.ports import Change
 
@@ -77,7 +77,8 @@ class WorkTrees:
 
     def is_ignored(self, place: str, path: str) -> bool:
         self._folder(place)
-        return self._git.run("check-ignore", "-q", "--", f"./{path}", at=place, ok=(0, 1)).code == 0
+        name = decode(bytes_of(path))
+        return self._git.run("check-ignore", "-q", "--", f"./{name}", at=place, ok=(0, 1)).code == 0
 
     def seed(self, place: str, tree: str) -> None:
         folder = self._folder(place)
