@@ -168,7 +168,10 @@ class SimGit:
         before = {} if set(old) == {"0"} else self._tree(old)
         blocking = sorted(path for place in places for path in self._blocking(place, before, self._tree(new)))
         if blocking:
-            return Landed(landing=Landing.BLOCKED, paths=tuple(blocking))
+            has_moved = (self.head(branch) or "0" * len(old)) != old
+            return (
+                Landed(landing=Landing.MOVED) if has_moved else Landed(landing=Landing.BLOCKED, paths=tuple(blocking))
+            )
         self.intent = SimIntent(branch=branch, old=old, new=new, places=places)
         self.fault("land:intended")
         if not self._swap(branch, new, old):
