@@ -51,7 +51,8 @@ def _judge_life(world: World, task: Task, lease: Lease, sighting: Sighting) -> A
             return Stop(run_id=lease.run_id, task_id=task.task_id, reason=reason) if late else None
         case Life.ORPHANED:
             return _judge_orphan(world, lease, late=late)
-        case Life.DEAD if not sighting.was_asked:
+        # Only the same boot can tell: a dispatch that was written may be lost with the power.
+        case Life.DEAD if not sighting.was_asked and lease.boot_id == world.boot_id:
             return Unlease(task_id=task.task_id, run_id=lease.run_id, reason="its run was never started")
         case Life.DEAD if not sighting.signed_in and world.now < lease.updated_at + START_GRACE:
             return None
