@@ -23,10 +23,11 @@ from gluerun.loop.reconcile import cycle
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
 from gluerun.records.backtest import BacktestReport, BacktestTask, Fate
-from gluerun.records.config import Config, ControlState, RunnerKind, RunnerSpec
+from gluerun.records.config import Config, ControlState
 from gluerun.records.dispatch import Life
 from gluerun.records.failure import Failure
 from gluerun.records.record import record, replace
+from gluerun.records.runner import RunnerKind, RunnerSpec
 from gluerun.records.task import Status, Task, TaskSpec
 from gluerun.wiring import doors_of
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from gluerun.errors import ConfigError, SchemaError
-from gluerun.records.config import ProvisionFile, RunnerKind, RunnerSpec
+from gluerun.records.config import ProvisionFile
 from gluerun.records.record import record
+from gluerun.records.runner import RunnerKind, RunnerSpec
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
 
 TYPE_CHECKING = False

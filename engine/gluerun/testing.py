@@ -19,10 +19,11 @@ from gluerun.loop.store import run_path
 from gluerun.ports import Doors
 from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
-from gluerun.records.config import Config, RunnerSpec
+from gluerun.records.config import Config
 from gluerun.records.dispatch import Life, Role
 from gluerun.records.graph import Graph, Node
 from gluerun.records.record import record, replace
+from gluerun.records.runner import RunnerSpec
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
 from gluerun.sim.clock import SimClock

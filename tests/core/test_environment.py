@@ -7,8 +7,9 @@ from tests.core.worlds import CONFIG
 
 from gluerun.core.environment import PASSED, of_agent, of_program
 from gluerun.core.gates import gate_sha256
-from gluerun.records.config import ProvisionFile, RunnerSpec
+from gluerun.records.config import ProvisionFile
 from gluerun.records.record import replace
+from gluerun.records.runner import RunnerSpec
 
 USUAL = {name: f"my {name}" for name in PASSED} | {"LC_ALL": "C.UTF-8"}
 ENVIRON = USUAL | {

@@ -9,8 +9,9 @@ import pytest
 
 from gluerun import settings
 from gluerun.errors import ConfigError, UsageError
-from gluerun.records.config import Config, ControlState, RunnerKind
+from gluerun.records.config import Config, ControlState
 from gluerun.records.record import fields_of
+from gluerun.records.runner import RunnerKind
 from gluerun.settings_place import line_of
 from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 

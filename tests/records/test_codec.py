@@ -92,7 +92,7 @@ def test_a_bound_record_carries_its_id_first_and_no_none():
         "updatedAt": "2026-01-31T23:59:59Z",
     }
     assert next(iter(codec.to_wire(LEASE))) == "schema"
-    assert codec.to_wire(Usage(turns=0)) == {"turns": 0}
+    assert codec.to_wire(Usage(turns=0)) == {"turns": 0, "estimated": False}
 
 
 @examples(200)

@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.child import How
-from gluerun.records.dispatch import Role
+from gluerun.records.dispatch import Role, Seat, Usage
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateCheck
 from gluerun.records.record import record
 
@@ -83,7 +84,7 @@ class Opened:
 
 @record
 class RunAgent:
-    """Let an agent play a role in a place."""
+    """Let an agent play a role in a place; `resume` names the session of an earlier try to go on with."""
 
     role: Role
     attempt: int
@@ -91,6 +92,7 @@ class RunAgent:
     dispatch_id: str
     nonce: str
     prompt: str
+    resume: str = ""
 
 
 @record
@@ -99,6 +101,8 @@ class AgentDone:
 
     `answers` is how many different complete answers it gave; more than one is ambiguous.
     `trouble` says why the run did not succeed; it is empty if it did. `tail` is the end of what it printed.
+    `fault` is the class of that trouble, `until` the moment before which asking the provider again is useless
+    (as the wire has it; empty: nobody said), `limit` what stopped it. `seat` is who really played the role.
     """
 
     how: How
@@ -108,6 +112,11 @@ class AgentDone:
     answer_error: str = ""
     answers: int = 0
     tail: str = ""
+    fault: Fault | None = None
+    until: str = ""
+    limit: Limit | None = None
+    usage: Usage = Usage()
+    seat: Seat | None = None
 
 
 @record

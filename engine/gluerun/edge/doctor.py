@@ -14,15 +14,15 @@ from gluerun import assets, settings
 from gluerun.core import graph as graphs
 from gluerun.errors import GluerunError
 from gluerun.records import schema, taskfile
-from gluerun.records.config import RunnerKind
 from gluerun.records.graph import Graph
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
+from gluerun.records.runner import RunnerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gluerun.records.config import RunnerSpec
+    from gluerun.records.runner import RunnerSpec
     from gluerun.settings import Settings
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]

@@ -43,17 +43,17 @@ from gluerun.loop.rescue import remove_place, rescue_branch
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How
-from gluerun.records.config import RunnerKind
 from gluerun.records.dispatch import Role
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
+from gluerun.records.runner import RunnerKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.steps import Answered, Step
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
-    from gluerun.records.config import RunnerSpec
     from gluerun.records.dispatch import Dispatch
+    from gluerun.records.runner import RunnerSpec
 
 PATCH_FOR_SECRETS = 50_000_000
 MESSAGE_TAIL = 262_144

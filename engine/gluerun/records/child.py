@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.records.fault import Limit
 from gluerun.records.record import record
+from gluerun.records.runner import Dialect, Limits, Price
+from gluerun.records.sandbox import Confinement
+
+
+@record
+class DayMeter:
+    """The counter that all programs of one day share: `file` holds what they have used, and what they may."""
+
+    file: str
+    limits: Limits
 
 
 @record
@@ -12,7 +23,9 @@ class Child:
     """One program that a run's wrapper starts and waits for.
 
     `marker` is the dispatch id in its environment: when the child has ended, or a limit is hit, every
-    process that carries it is ended too. Seconds; zero means no limit.
+    process that carries it is ended too. Seconds; zero means no limit. `stop` is the first signal of the
+    ladder. `dialect`, `limits`, `price` and `day` let the waiter count while the program runs; what looks
+    like a secret is masked before it reaches the log, unless `mask` is off.
     """
 
     name: str
@@ -26,6 +39,13 @@ class Child:
     idle: int = 0
     grace: int = 10
     max_log_bytes: int = 67_108_864
+    stop: str = "TERM"
+    dialect: Dialect = Dialect.TEXT
+    limits: Limits = Limits()
+    price: Price | None = None
+    day: DayMeter | None = None
+    confine: Confinement | None = None
+    mask: bool = True
 
 
 class How(StrEnum):
@@ -35,12 +55,28 @@ class How(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed-out"
     IDLE = "idle"
+    LIMIT = "limit"
     MISSING = "missing"
+    REFUSED = "refused"
+
+
+class Tier(StrEnum):
+    """By what means a tree of processes is ended for certain; the first that the machine has is taken."""
+
+    CGROUP = "cgroup"
+    PID_NAMESPACE = "pid-namespace"
+    SUBREAPER = "subreaper"
+    MARKER = "marker"
 
 
 @record
 class ChildDone:
-    """How a child ended; `exit_code` is negative for a signal, as subprocess has it."""
+    """How a child ended; `exit_code` is negative for a signal, as subprocess has it.
+
+    `survivors` outlived every means of ending them (none is the proof that the tree is gone); `ended` is how
+    many processes it left behind that had to be ended; `limit` is what stopped it; `confined` is the sandbox
+    that held it; `refusal` says why it was not started at all.
+    """
 
     SCHEMA = "child-done.v0"
 
@@ -49,3 +85,8 @@ class ChildDone:
     exit_code: int
     duration_ms: int
     survivors: int = 0
+    tier: Tier | None = None
+    ended: int = 0
+    limit: Limit | None = None
+    confined: str = ""
+    refusal: str = ""

@@ -5,28 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from gluerun.records.record import record
-
-
-class RunnerKind(StrEnum):
-    """How an agent program is driven."""
-
-    COMMAND = "command"
-    SCRIPTED = "scripted"
-    REPLAY = "replay"
-
-
-@record
-class RunnerSpec:
-    """One agent program as data. Seconds; zero means no limit."""
-
-    name: str
-    kind: RunnerKind = RunnerKind.COMMAND
-    argv: tuple[str, ...] = ()
-    timeout_seconds: int = 1200
-    idle_seconds: int = 0
-    env: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
-    credentials: tuple[str, ...] = ()
-    scenario: str = ""
+from gluerun.records.runner import Limits, Price, RunnerSpec
+from gluerun.records.sandbox import Sandbox
 
 
 class ControlState(StrEnum):
@@ -44,6 +24,15 @@ class ProvisionFile:
     source: str
     target: str
     required: bool = True
+
+
+class Independence(StrEnum):
+    """How far the auditor's seat must differ from the worker's."""
+
+    NONE = "none"
+    SESSION = "session"
+    MODEL = "model"
+    PROVIDER = "provider"
 
 
 @record
@@ -69,6 +58,12 @@ class Config:
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     sha256: str = ""
+    sandbox: Sandbox = Sandbox()
+    limits_try: Limits = Limits()
+    limits_task: Limits = Limits()
+    limits_day: Limits = Limits()
+    prices: dict[str, Price] = {}  # noqa: RUF012
+    independence: Independence = Independence.NONE
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True

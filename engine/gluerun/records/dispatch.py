@@ -81,13 +81,28 @@ class Outcome(StrEnum):
 
 @record
 class Usage:
-    """What a run's agents used, as far as they told; None is unknown, never zero."""
+    """What a run's agents used, as far as they told; None is unknown, never zero.
+
+    `estimated` says that the money comes from a price table and not from the program.
+    """
 
     fresh_tokens: int | None = None
     cached_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
     turns: int | None = None
+    estimated: bool = False
+
+
+@record
+class Seat:
+    """Who really played a role, as the program itself reported it; `unknown` where it did not."""
+
+    runner: str
+    provider: str = "unknown"
+    model: str = "unknown"
+    session: str = "unknown"
+    version: str = "unknown"
 
 
 @record

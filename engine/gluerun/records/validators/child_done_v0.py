@@ -32,8 +32,8 @@ def validate(data, place=''):
             data__how = data['how']
             if not isinstance(data__how, str):
                 raise Invalid(place + '.how', 'must be a string', data__how)
-            if not (isinstance(data__how, str) and data__how == 'exited' or (isinstance(data__how, str) and data__how == 'killed') or (isinstance(data__how, str) and data__how == 'timed-out') or (isinstance(data__how, str) and data__how == 'idle') or (isinstance(data__how, str) and data__how == 'missing')):
-                raise Invalid(place + '.how', 'must be one of exited, killed, timed-out, idle, missing', data__how)
+            if not (isinstance(data__how, str) and data__how == 'exited' or (isinstance(data__how, str) and data__how == 'killed') or (isinstance(data__how, str) and data__how == 'timed-out') or (isinstance(data__how, str) and data__how == 'idle') or (isinstance(data__how, str) and data__how == 'limit') or (isinstance(data__how, str) and data__how == 'missing') or (isinstance(data__how, str) and data__how == 'refused')):
+                raise Invalid(place + '.how', 'must be one of exited, killed, timed-out, idle, limit, missing, refused', data__how)
         if 'exitCode' in data_keys:
             data_keys.remove('exitCode')
             data__exitCode = data['exitCode']
@@ -64,6 +64,40 @@ def validate(data, place=''):
                     raise Invalid(place + '.survivors', 'must be at least 0', data__survivors)
                 if data__survivors > 9007199254740991:
                     raise Invalid(place + '.survivors', 'must be at most 9007199254740991', data__survivors)
+        if 'tier' in data_keys:
+            data_keys.remove('tier')
+            data__tier = data['tier']
+            if not isinstance(data__tier, str):
+                raise Invalid(place + '.tier', 'must be a string', data__tier)
+            if not (isinstance(data__tier, str) and data__tier == 'cgroup' or (isinstance(data__tier, str) and data__tier == 'pid-namespace') or (isinstance(data__tier, str) and data__tier == 'subreaper') or (isinstance(data__tier, str) and data__tier == 'marker')):
+                raise Invalid(place + '.tier', 'must be one of cgroup, pid-namespace, subreaper, marker', data__tier)
+        if 'ended' in data_keys:
+            data_keys.remove('ended')
+            data__ended = data['ended']
+            if not isinstance(data__ended, int) and (not (isinstance(data__ended, float) and data__ended.is_integer())) or isinstance(data__ended, bool):
+                raise Invalid(place + '.ended', 'must be an integer', data__ended)
+            if isinstance(data__ended, (int, float)) and (not isinstance(data__ended, bool)):
+                if data__ended < 0:
+                    raise Invalid(place + '.ended', 'must be at least 0', data__ended)
+                if data__ended > 9007199254740991:
+                    raise Invalid(place + '.ended', 'must be at most 9007199254740991', data__ended)
+        if 'limit' in data_keys:
+            data_keys.remove('limit')
+            data__limit = data['limit']
+            if not isinstance(data__limit, str):
+                raise Invalid(place + '.limit', 'must be a string', data__limit)
+            if not (isinstance(data__limit, str) and data__limit == 'money' or (isinstance(data__limit, str) and data__limit == 'tokens') or (isinstance(data__limit, str) and data__limit == 'turns') or (isinstance(data__limit, str) and data__limit == 'seconds') or (isinstance(data__limit, str) and data__limit == 'idle') or (isinstance(data__limit, str) and data__limit == 'output') or (isinstance(data__limit, str) and data__limit == 'no-write') or (isinstance(data__limit, str) and data__limit == 'day')):
+                raise Invalid(place + '.limit', 'must be one of money, tokens, turns, seconds, idle, output, no-write, day', data__limit)
+        if 'confined' in data_keys:
+            data_keys.remove('confined')
+            data__confined = data['confined']
+            if not isinstance(data__confined, str):
+                raise Invalid(place + '.confined', 'must be a string', data__confined)
+        if 'refusal' in data_keys:
+            data_keys.remove('refusal')
+            data__refusal = data['refusal']
+            if not isinstance(data__refusal, str):
+                raise Invalid(place + '.refusal', 'must be a string', data__refusal)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -237,6 +237,11 @@ def _usage(data, place=''):
                     raise Invalid(place + '.turns', 'must be at least 0', data__turns)
                 if data__turns > 9007199254740991:
                     raise Invalid(place + '.turns', 'must be at most 9007199254740991', data__turns)
+        if 'estimated' in data_keys:
+            data_keys.remove('estimated')
+            data__estimated = data['estimated']
+            if not isinstance(data__estimated, bool):
+                raise Invalid(place + '.estimated', 'must be true or false', data__estimated)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
