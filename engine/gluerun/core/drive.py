@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import answers, continuity, decider, prompts, scope
+from gluerun.core import answers, continuity, decider, faults, prompts, scope
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -39,8 +39,9 @@ from gluerun.core.steps import (
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.records import codec, schema
 from gluerun.records.attempt import Attempt, AttemptsIndex
-from gluerun.records.dispatch import Ending, Outcome, Role
+from gluerun.records.dispatch import Ending, Held, Outcome, Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import Command, Evidence, Packet, PacketClaim
 from gluerun.records.record import record, replace
@@ -74,6 +75,15 @@ class Wrong:
     reason: str
     detail: str = ""
     paths: tuple[str, ...] = ()
+    limit: Limit | None = None
+
+
+@record
+class NotNow:
+    """A try that nobody could judge, because a provider cannot be asked now; it counts as not begun."""
+
+    role: Role
+    done: AgentDone
 
 
 @record
@@ -104,6 +114,8 @@ class _Worker:
         self.diff = ""
         self.verdict: Verdict | None = None
         self.green: Green | None = None
+        self.spoilt = False
+        self.last: Wrong | None = None
 
 
 def worker(dispatch: Dispatch, config: Config) -> Drive:
@@ -111,7 +123,8 @@ def worker(dispatch: Dispatch, config: Config) -> Drive:
     me = _Worker(dispatch, config)
     trouble = ""
     for _ in range(config.worker_infra_max + 1):
-        trouble = yield from _prepare(Place.WORK, dispatch.base_sha, 0, seed=dispatch.seed_sha)
+        seed = dispatch.audit_sha or dispatch.seed_sha
+        trouble = yield from _prepare(Place.WORK, dispatch.base_sha, 0, seed=seed)
         if not trouble:
             break
     if trouble:
@@ -124,8 +137,13 @@ def worker(dispatch: Dispatch, config: Config) -> Drive:
         result = yield from _try(me, attempt, words)
         if isinstance(result, Green):
             return (yield from _accept(me, attempt, result, waived=False))
+        if isinstance(result, NotNow):
+            return (yield from _hold(me, result))
         left = dispatch.max_tries - attempt
         decision = yield from _decide(me, attempt, result, previous, left)
+        if isinstance(decision, NotNow):
+            yield from _close_attempt(me, result, None)
+            return (yield from _hold(me, decision, after=result))
         yield from _close_attempt(me, result, decision)
         if decision.action is Answer.ACCEPT_WAIVER:
             return (yield from _accept_waived(me, attempt, result))
@@ -134,6 +152,7 @@ def worker(dispatch: Dispatch, config: Config) -> Drive:
         if continuity.makes_no_progress(me.attempts):
             stuck = decider.park(result.failure, "the same failure at the same difference twice")
             return (yield from _end(me, result, stuck))
+        me.last = result
         previous, words = result.failure, f"{result.failure}: {result.reason}\n{result.detail}".strip()
         if decision.authority is Authority.DECIDER:
             words += f"\nAdvice: {decision.rationale}"
@@ -165,13 +184,16 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
 def planner(dispatch: Dispatch, config: Config) -> Drive:
     """Drive one planner over one node: a read-only place at the target, one prompt, one batch."""
     trouble = yield from _prepare(Place.AUDIT, dispatch.base_sha, 0)
-    batch = None
+    batch, done = None, None
     if not trouble:
         opened = yield from _ask(OpenDispatch(role=Role.PLANNER, attempt=0), Opened)
         done = yield from _ask(_agent(Role.PLANNER, 0, Place.AUDIT, opened, dispatch.prompt), AgentDone)
         batch, trouble = answers.batch_of(done, dispatch)
     yield Clear(place=Place.AUDIT, reason="planned")
     now = yield from _now()
+    if done is not None and _must_wait(done):
+        ending = _ending(dispatch, Outcome.HELD, now, reason=done.trouble)
+        return replace(ending, held=_held(config, Role.PLANNER, done))
     if batch is None:
         return _ending(dispatch, Outcome.FAILED, now, failure=Failure.PACKET_INVALID, reason=trouble)
     yield Keep(name="batch.json", document=codec.to_wire(batch))
@@ -181,9 +203,21 @@ def planner(dispatch: Dispatch, config: Config) -> Drive:
 DRIVES = {Role.WORKER: worker, Role.PROVER: prover, Role.PLANNER: planner}
 
 
-def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, Green | Wrong]:
+def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, Green | Wrong | NotNow]:
     """Let the agent work once, then judge what it really did."""
+    if me.dispatch.audit_sha and attempt == me.dispatch.tries_used + 1:
+        return (yield from _audit_only(me, attempt))
+    if me.spoilt and (why := (yield from _prepare(Place.WORK, me.dispatch.base_sha, attempt))):
+        return Wrong(failure=Failure.WORKER_INFRA, reason=why)
+    me.spoilt = False
     done = yield from _run_worker(me, attempt, trouble)
+    if _must_wait(done):
+        return NotNow(role=Role.WORKER, done=done)
+    if done.fault is Fault.LIMIT:
+        # What it changed is rescued and taken back; the next try begins at the base.
+        me.spoilt = True
+        yield Clear(place=Place.WORK, reason=done.trouble, label=f"try-{attempt}")
+        return Wrong(failure=Failure.LIMIT_REACHED, reason=done.trouble, detail=done.tail, limit=done.limit)
     if done.trouble:
         return Wrong(failure=Failure.WORKER_INFRA, reason=done.trouble, detail=done.tail)
     claim, invalid = answers.claim_of(done, me.dispatch)
@@ -199,6 +233,18 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
     return (yield from _commit_and_gate(me, attempt, seen, claim))
 
 
+def _audit_only(me: _Worker, attempt: int) -> Generator[Step, Answered, Green | Wrong | NotNow]:
+    """Take up work that an earlier run found green and whose auditor could not be asked."""
+    seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
+    me.diff = seen.diff_sha256
+    return (yield from _commit_and_gate(me, attempt, seen, None)) if seen.changed else _gone(seen)
+
+
+def _gone(seen: Inspected) -> Wrong:
+    reason = seen.trouble or "the work that waited for its audit is in the target already, or gone"
+    return Wrong(failure=Failure.NO_CHANGES, reason=reason)
+
+
 def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
     text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config)
@@ -206,6 +252,8 @@ def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answ
         opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
         done = yield from _ask(_agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
         if not done.trouble or again == me.config.worker_infra_max:
+            return done
+        if faults.consequence(done.fault) is not faults.Consequence.AGAIN:
             return done
     raise AssertionError("unreachable: the range is never empty")
 
@@ -237,7 +285,7 @@ def _host_checks(me: _Worker, seen: Inspected, claim: PacketClaim | None) -> Wro
 
 def _commit_and_gate(
     me: _Worker, attempt: int, seen: Inspected, claim: PacketClaim | None
-) -> Generator[Step, Answered, Green | Wrong]:
+) -> Generator[Step, Answered, Green | Wrong | NotNow]:
     message = _message(me)
     made = yield from _ask(Commit(attempt=attempt, base=me.dispatch.base_sha, message=message), Committed)
     if made.trouble:
@@ -281,33 +329,37 @@ def _gate(me: _Worker, attempt: int, commit: str) -> Generator[Step, Answered, G
     return gated
 
 
-def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered, Wrong | None]:
+def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered, Wrong | NotNow | None]:
     """Let an auditor judge the commit; only a verdict bound to it and to the question counts."""
     patched = yield from _ask(Patch(old=me.dispatch.base_sha, new=green.head, limit=PATCH_LIMIT), Patched)
     why = ""
     for _ in range(me.config.audit_infra_max + 1):
-        verdict, why = yield from _ask_auditor(me, attempt, green, patched.text)
+        verdict, why, done = yield from _ask_auditor(me, attempt, green, patched.text)
+        if done is not None and _must_wait(done):
+            return NotNow(role=Role.AUDITOR, done=done)
         if verdict is not None:
             return (yield from _heed(me, attempt, verdict))
         if why == answers.UNKNOWN:
             return Wrong(failure=Failure.AUDIT_UNKNOWN, reason="the auditor gave answers that disagree")
+        if done is not None and faults.consequence(done.fault) is not faults.Consequence.AGAIN:
+            break
     return Wrong(failure=Failure.AUDIT_INFRA, reason=why)
 
 
 def _ask_auditor(
     me: _Worker, attempt: int, green: Green, patch: str
-) -> Generator[Step, Answered, tuple[Verdict | None, str]]:
+) -> Generator[Step, Answered, tuple[Verdict | None, str, AgentDone | None]]:
     trouble = yield from _prepare(Place.AUDIT, green.head, attempt)
     if trouble:
         yield Clear(place=Place.AUDIT, reason="set-up failed")
-        return None, trouble
+        return None, trouble, None
     opened = yield from _ask(OpenDispatch(role=Role.AUDITOR, attempt=attempt), Opened)
     text = prompts.auditor(
         me.dispatch, green.head, opened.nonce, claim=green.claim, gate=green.check, patch=patch, ledger=me.ledger
     )
     done = yield from _ask(_agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="audit ended")
-    return answers.verdict_of(done, opened, green.head, me.dispatch)
+    return *answers.verdict_of(done, opened, green.head, me.dispatch), done
 
 
 def _heed(me: _Worker, attempt: int, verdict: Verdict) -> Generator[Step, Answered, Wrong | None]:
@@ -330,8 +382,10 @@ def _heed(me: _Worker, attempt: int, verdict: Verdict) -> Generator[Step, Answer
 
 def _decide(
     me: _Worker, attempt: int, wrong: Wrong, previous: Failure | None, left: int
-) -> Generator[Step, Answered, Decision]:
+) -> Generator[Step, Answered, Decision | NotNow]:
     """Ask the table, and a model where the table says so."""
+    if wrong.limit is Limit.DAY and left > 0:
+        return Decision(failure_class=wrong.failure, action=Answer.RELEASE, rationale="the day's limit is used up")
     decision = decider.decide(wrong.failure, left, previous=previous, fast=me.config.decider_fast)
     if decision.action is not Answer.ASK_MODEL:
         return replace(decision, paths=wrong.paths)
@@ -400,6 +454,40 @@ def _end(me: _Worker, wrong: Wrong, decision: Decision) -> Drive:
         head_sha=me.head or None,
         diff_sha256=me.diff or None,
         detail=wrong.detail if decision.authority is Authority.POLICY else f"{decision.rationale}\n{wrong.detail}",
+    )
+
+
+def _must_wait(done: AgentDone) -> bool:
+    return faults.consequence(done.fault) is faults.Consequence.HOLD
+
+
+def _held(config: Config, role: Role, done: AgentDone) -> Held:
+    runner = config.runners.get(config.runner_of(role))
+    if runner is None or done.fault is None:
+        raise ImpossibleError(f"the {role} is held back without a fault")
+    until = codec.moment(done.until) if done.until else None
+    return Held(provider=runner.held_as, fault=done.fault, reason=done.trouble, role=role, until=until)
+
+
+def _hold(me: _Worker, now_not: NotNow, after: Wrong | None = None) -> Drive:
+    """Break the run off until the provider can be asked again; nothing that was done is lost or judged.
+
+    *after* is a failure that stands, about which a model could not be asked.
+    """
+    green = me.green if now_not.role is Role.AUDITOR else None
+    yield Clear(place=Place.WORK, reason=now_not.done.trouble)
+    if green is not None and green.claim is not None:
+        yield Keep(name="claim.json", document=codec.to_wire(green.claim))
+    now = yield from _now()
+    tries = len(me.attempts) - (0 if after else 1)
+    wrong = after or me.last
+    reason = wrong.reason if wrong else now_not.done.trouble
+    ending = _ending(me.dispatch, Outcome.HELD, now, tries=tries, reason=reason, detail=wrong.detail if wrong else "")
+    return replace(
+        ending,
+        failure=wrong.failure if wrong else None,
+        held=_held(me.config, now_not.role, now_not.done),
+        head_sha=green.head if green else None,
     )
 
 

@@ -53,10 +53,11 @@ class RunSetup:
 
 @record
 class Clear:
-    """Rescue what stands at a place and remove it."""
+    """Rescue what stands at a place and remove it; `label` tells one rescue of a run from another."""
 
     place: Place
     reason: str
+    label: str = ""
 
 
 @record

@@ -79,8 +79,8 @@ class Bench:
                 return self._prepare(step)
             case RunSetup():
                 return self._setup(step)
-            case Clear(place=place):
-                return self._clear(place)
+            case Clear(place=place, label=label):
+                return self._clear(place, label)
             case OpenDispatch():
                 return Opened(dispatch_id=f"{self.dispatch.run_id}.{number}", nonce=self.house.doors.clock.token(16))
             case RunAgent():
@@ -181,11 +181,12 @@ class Bench:
             return Done(trouble=f"set-up {step.command!r} left {dirt[0]}, which git does not ignore")
         return Done()
 
-    def _clear(self, place: Place) -> Done:
+    def _clear(self, place: Place, label: str) -> Done:
         path = self._path(place)
         with self.house.doors.locks.git():
             if place is Place.WORK:
-                remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+                run = f"{self.dispatch.run_id}-{label}" if label else self.dispatch.run_id
+                remove_place(self.house, self.dispatch, run, path)
             else:
                 self.house.doors.git.remove_worktree(path)
         return Done()

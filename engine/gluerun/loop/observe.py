@@ -81,6 +81,7 @@ def observe(house: House, origin_run: str) -> Look:
         stop=store.is_stopped(),
         circuit=store.circuit(),
         backoff=store.backoff(),
+        backoffs=store.backoffs(),
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
     )

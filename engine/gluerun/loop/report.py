@@ -59,6 +59,7 @@ class CycleReport:
     refused_imports: tuple[str, ...] = ()
     failed_integrations: tuple[str, ...] = ()
     trouble: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     busy_holder: str | None = None
     timed_out: bool = False
 
@@ -73,6 +74,7 @@ class Notes:
         self.refused_imports: list[str] = []
         self.failed_integrations: list[str] = []
         self.trouble: list[str] = []
+        self.held: list[str] = []
         self.lines: list[Line] = []
         self.refused: dict[str, str] = {}
         self.refusals: dict[str, str] = {}
@@ -147,6 +149,7 @@ def report_of(world: World, mode: str, lines: Sequence[Line], notes: Notes) -> C
         refused_imports=tuple(notes.refused_imports),
         failed_integrations=tuple(notes.failed_integrations),
         trouble=tuple(notes.trouble),
+        held=tuple(notes.held),
     )
 
 
@@ -168,6 +171,7 @@ def merged(first: CycleReport, later: CycleReport) -> CycleReport:
         refused_imports=first.refused_imports + later.refused_imports,
         failed_integrations=first.failed_integrations + later.failed_integrations,
         trouble=tuple(dict.fromkeys(first.trouble + later.trouble)),
+        held=tuple(dict.fromkeys(first.held + later.held)),
     )
 
 

@@ -10,6 +10,11 @@ from gluerun.records.runner import Dialect, Limits, Price
 from gluerun.records.sandbox import Confinement
 
 
+def scratch_of(run_id: str, name: str) -> str:
+    """Return the scratch folder of a child, relative to the state folder."""
+    return f"runs/{run_id}/scratch/{name}"
+
+
 @record
 class DayMeter:
     """The counter that all programs of one day share: `file` holds what they have used, and what they may."""
@@ -25,7 +30,9 @@ class Child:
     `marker` is the dispatch id in its environment: when the child has ended, or a limit is hit, every
     process that carries it is ended too. Seconds; zero means no limit. `stop` is the first signal of the
     ladder. `dialect`, `limits`, `price` and `day` let the waiter count while the program runs; what looks
-    like a secret is masked before it reaches the log, unless `mask` is off.
+    like a secret is masked before it reaches the log, unless `mask` is off. `seeds` are files (absolute, new
+    → old) that are copied for its eyes only if the old one is there; with `scratch` it gets a folder of its own
+    (`scratch_of`) that is removed when it has ended.
     """
 
     name: str
@@ -46,6 +53,8 @@ class Child:
     day: DayMeter | None = None
     confine: Confinement | None = None
     mask: bool = True
+    seeds: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    scratch: bool = False
 
 
 class How(StrEnum):

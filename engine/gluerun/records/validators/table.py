@@ -23,6 +23,7 @@ NAMES = (
     "dispatch.v0",
     "ending.v0",
     "event.v0",
+    "expense.v0",
     "findings-ledger.v0",
     "gate-check.v0",
     "gate-result.v0",
@@ -33,6 +34,8 @@ NAMES = (
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
+    "provider-backoff.v0",
+    "spending.v0",
     "state-packet.v0",
     "task-batch.v0",
     "task.v0",
@@ -72,6 +75,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.ending_v0 import validate
         case "event.v0":
             from gluerun.records.validators.event_v0 import validate
+        case "expense.v0":
+            from gluerun.records.validators.expense_v0 import validate
         case "findings-ledger.v0":
             from gluerun.records.validators.findings_ledger_v0 import validate
         case "gate-check.v0":
@@ -92,6 +97,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.packet_claim_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
+        case "provider-backoff.v0":
+            from gluerun.records.validators.provider_backoff_v0 import validate
+        case "spending.v0":
+            from gluerun.records.validators.spending_v0 import validate
         case "state-packet.v0":
             from gluerun.records.validators.state_packet_v0 import validate
         case "task-batch.v0":
