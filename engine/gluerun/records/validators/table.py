@@ -16,6 +16,7 @@ NAMES = (
     "backtest.v0",
     "child-done.v0",
     "circuit.v0",
+    "context-capsule.v0",
     "cycle.v0",
     "dag.v0",
     "decider-verdict.v0",
@@ -33,6 +34,8 @@ NAMES = (
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
+    "reviewer-capsule.v0",
+    "session-meta.v0",
     "state-packet.v0",
     "task-batch.v0",
     "task.v0",
@@ -58,6 +61,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.child_done_v0 import validate
         case "circuit.v0":
             from gluerun.records.validators.circuit_v0 import validate
+        case "context-capsule.v0":
+            from gluerun.records.validators.context_capsule_v0 import validate
         case "cycle.v0":
             from gluerun.records.validators.cycle_v0 import validate
         case "dag.v0":
@@ -92,6 +97,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.packet_claim_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
+        case "reviewer-capsule.v0":
+            from gluerun.records.validators.reviewer_capsule_v0 import validate
+        case "session-meta.v0":
+            from gluerun.records.validators.session_meta_v0 import validate
         case "state-packet.v0":
             from gluerun.records.validators.state_packet_v0 import validate
         case "task-batch.v0":
