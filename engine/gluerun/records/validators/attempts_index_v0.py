@@ -150,6 +150,11 @@ def _attempt(data, place=''):
                 raise Invalid(place + '.deciderAuthority', 'must be a string', data__deciderAuthority)
             if not (isinstance(data__deciderAuthority, str) and data__deciderAuthority == 'policy' or (isinstance(data__deciderAuthority, str) and data__deciderAuthority == 'decider') or (isinstance(data__deciderAuthority, str) and data__deciderAuthority == 'l1')):
                 raise Invalid(place + '.deciderAuthority', 'must be one of policy, decider, l1', data__deciderAuthority)
+        if 'session' in data_keys:
+            data_keys.remove('session')
+            data__session = data['session']
+            if not isinstance(data__session, str):
+                raise Invalid(place + '.session', 'must be a string', data__session)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -16,6 +16,7 @@ NAMES = (
     "backtest.v0",
     "child-done.v0",
     "circuit.v0",
+    "context-capsule.v0",
     "cycle.v0",
     "dag.v0",
     "decider-verdict.v0",
@@ -35,6 +36,8 @@ NAMES = (
     "packet-claim.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "reviewer-capsule.v0",
+    "session-meta.v0",
     "spending.v0",
     "state-packet.v0",
     "task-batch.v0",
@@ -61,6 +64,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.child_done_v0 import validate
         case "circuit.v0":
             from gluerun.records.validators.circuit_v0 import validate
+        case "context-capsule.v0":
+            from gluerun.records.validators.context_capsule_v0 import validate
         case "cycle.v0":
             from gluerun.records.validators.cycle_v0 import validate
         case "dag.v0":
@@ -99,6 +104,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "reviewer-capsule.v0":
+            from gluerun.records.validators.reviewer_capsule_v0 import validate
+        case "session-meta.v0":
+            from gluerun.records.validators.session_meta_v0 import validate
         case "spending.v0":
             from gluerun.records.validators.spending_v0 import validate
         case "state-packet.v0":
