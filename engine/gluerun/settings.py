@@ -14,14 +14,18 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState
 from gluerun.records.names import is_branch
 from gluerun.records.record import record, replace
-from gluerun.settings_file import ROLES, FileValues, nearest, read
+from gluerun.settings_file import ROLES, FileValues, read
+from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
+from gluerun.settings_walk import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Any
+
+    from gluerun.records.runner import RunnerSpec
 
 FILE = "gluerun.config.json"
 SHELL_FILES = ("gluerun.config.sh", ".gluerun-state/config.local.sh")
@@ -186,16 +190,27 @@ class _Layers:
         self.values["control_state"] = state
 
     def _play_roles(self, found: FileValues) -> None:
-        runners = self.values.get("runners", {})
+        runners: dict[str, RunnerSpec] = dict(self.values.get("runners", {}))
         own: dict[str, str] = self.values.get("roles", {})
         default = self.values["runner"]
         roles = dict.fromkeys(ROLES, default) if default else {}
-        if default and default not in runners:
-            raise _no_runner(self._where("runner"), ("runner",), default, runners, found.text)
-        for role, name in own.items():
+        named: list[tuple[str, tuple[str, ...], str]] = []
+        if default:
+            named.append((self._where("runner"), ("runner",), default))
+        named += [(FILE, ("roles", role, "runner"), name) for role, name in own.items()]
+        for where, place, name in named:
             if name not in runners:
-                raise _no_runner(FILE, ("roles", role, "runner"), name, runners, found.text)
-        self.values["roles"] = roles | own
+                if not is_declared(name):
+                    raise _no_runner(where, place, name, runners, found.text)
+                runners[name] = declaration(name)
+        roles |= own
+        for role, model in found.models.items():
+            base = runners[roles[role]]
+            # The same program and provider under a name of its own: what holds one back holds back the other.
+            roles[role] = f"{base.name}@{role}"
+            runners[roles[role]] = replace(base, name=roles[role], model=model, provider=base.held_as)
+        self.values["roles"] = roles
+        self.values["runners"] = runners
 
     def _where(self, field: str) -> str:
         source = self.sources[field]
@@ -209,7 +224,8 @@ def _no_runner(where: str, place: tuple[str, ...], name: str, runners: Mapping[s
     from gluerun.settings_place import line_of
 
     where = f"{FILE}:{line_of(text, place)}" if where == FILE else where
-    hint = nearest(name, runners) if runners else 'describe it under "runners"'
+    near = nearest(name, runners) if runners else ""
+    hint = near if near.startswith("did") else f'describe it under "runners"; {nearest(name, declared_names())}'
     return ConfigError(f"{where}: `{'.'.join(place)}` names the runner {name!r}, which is not there", hint, file=FILE)
 
 

@@ -107,10 +107,21 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
     Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
     Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
-    Shape(key="runners", form='{name: {"kind", "argv", "timeoutSeconds", "idleSeconds", "env", "credentials", '
-          '"scenario"}}', doc="agent programs; `command` needs `argv`, `scripted` needs `scenario`"),
-    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name}}',
-          doc="which runner plays which role"),
+    Shape(key="runners", form='{name: {"kind", "argv", "model", …}}',
+          doc="agent programs; `kind` is `command`, which needs `argv`, `scripted`, which needs `scenario`, or a "
+          "declaration of the engine, over which the other keys go; all keys are on the page about runners"),
+    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name, "model": name}}',
+          doc="which runner plays which role, and with which model if not its own; a declaration of the engine "
+          "needs no entry in `runners`"),
+    Shape(key="sandbox", form='"auto" | "required" | "off" or {"mode", "network": "open" | "loopback" | "none", '
+          '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
+          doc="what programs may write and reach; `container` is a command line that confines them"),
+    Shape(key="limits", form='{"try" | "task" | "day": {"usd", "tokens", "turns", "seconds", "idleSeconds", '
+          '"outputBytes", "noWrite"}}', doc="what agents may use up; `noWrite` belongs to a try"),
+    Shape(key="prices", form='{"model": {"fresh", "cached", "output"}}',
+          doc="US dollars for a million tokens, by the beginning of a model's name; for programs that tell no cost"),
+    Shape(key="review", form='{"independence": "none" | "session" | "model" | "provider"}',
+          doc="how far the auditor's seat must differ from the worker's"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
           doc="files ignored by git that are copied into every work tree"),

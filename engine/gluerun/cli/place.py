@@ -11,8 +11,8 @@ import typer
 from gluerun import settings
 from gluerun.errors import UsageError
 from gluerun.records.record import record
-from gluerun.settings_file import nearest
 from gluerun.settings_table import BY_ENV, BY_FIELD, BY_KEY, KNOBS
+from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
     from gluerun.settings import Settings

@@ -10,7 +10,7 @@ import typer
 from gluerun.cli.place import take_place
 from gluerun.cli.verbs import LATER, VERBS, Verb
 from gluerun.errors import OK, UsageError
-from gluerun.settings_file import nearest
+from gluerun.settings_walk import nearest
 
 _WITH_VALUE = ("--repo", "--set")
 _COMPLETE = "_GLUERUN_COMPLETE"

@@ -34,7 +34,7 @@ class GraphView:
         """Return a node by its id; UsageError with the nearest one."""
         found = next((node for node in self.graph.nodes if node.id == name), None)
         if found is None:
-            from gluerun.settings_file import nearest
+            from gluerun.settings_walk import nearest
 
             hint = nearest(name, self.states) if self.states else f"add it to {GRAPH}"
             raise UsageError(f"there is no node {name!r} in the planning graph", hint, file=GRAPH)
