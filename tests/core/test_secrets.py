@@ -33,7 +33,7 @@ LOOKALIKES = [
     ("payment key", "sk_" + "live_" + WORD[:24]),
     ("payment key", "rk_" + "live_" + WORD[:24]),
     ("package token", "npm" + "_" + LONG[:36]),
-    ("package token", "pypi" + "-" + LONG[:60]),
+    ("package token", "pypi" + "-AgE" + LONG[:60]),
     ("signed token", "eyJ" + WORD + ".eyJ" + WORD + "." + WORD),
 ]
 HARMLESS = [
