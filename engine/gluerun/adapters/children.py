@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gluerun.adapters.sandboxes import Prepared, Sandboxes
     from gluerun.records.child import Child, ChildDone
 
     Continuation = Callable[[str], Sequence[str]]
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 class WaitingChildren:
     """Children whose waiter replaces this process and starts the run's process again afterwards."""
 
-    def __init__(self, state_root: str, continuation: Continuation | None = None) -> None:
-        self._records = _Records(state_root)
+    def __init__(
+        self, state_root: str, continuation: Continuation | None = None, sandboxes: Sandboxes | None = None
+    ) -> None:
+        self._records = _Records(state_root, sandboxes)
         self._continuation = continuation or wrapper_command
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
@@ -44,14 +47,16 @@ class WaitingChildren:
 class InlineChildren:
     """Children whose waiter is a process of its own, while this one stays and waits for it."""
 
-    def __init__(self, state_root: str) -> None:
-        self._records = _Records(state_root)
+    def __init__(self, state_root: str, sandboxes: Sandboxes | None = None) -> None:
+        self._records = _Records(state_root, sandboxes)
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
         """Run *child* to its end."""
         import subprocess
 
         argv = self._records.waiter(run_id, child, ())
+        if not argv and (refused := self.finished(run_id, child.name)) is not None:
+            return refused
         pulse = os.environ.get(PULSE, "")
         started = subprocess.Popen(
             argv,
@@ -80,13 +85,17 @@ class InlineChildren:
 class _Records:
     """The two files of a child: what the waiter is told, and what it tells."""
 
-    def __init__(self, state_root: str) -> None:
+    def __init__(self, state_root: str, sandboxes: Sandboxes | None) -> None:
+        self._sandboxes = sandboxes
         self._files = DiskFiles(state_root)
         # The specification holds the child's environment: for the eyes of this user only.
         self._private = DiskFiles(state_root, mode=0o600)
 
     def waiter(self, run_id: str, child: Child, then: Sequence[str]) -> list[str]:
-        """Write the specification of *child*, forget an older answer, and return the waiter's argv."""
+        """Write the specification of *child*, forget an older answer, and return the waiter's argv.
+
+        Where a required confinement cannot be had nothing is started: the answer says so, and *then* goes on.
+        """
         import json
 
         from gluerun.records import codec
@@ -95,14 +104,22 @@ class _Records:
         spec, done = _spec(run_id, child.name), _done(run_id, child.name)
         if self._files.read(done) is not None:
             self._files.remove(done)
+        prepared = self._prepared(child)
+        if prepared is not None and prepared.refusal:
+            self._refuse(child, done, prepared.refusal)
+            return list(then)
         told = replace(
             child,
+            argv=child.argv if prepared is None else prepared.argv,
             env={**child.env, MARKER: run_id, waiting.MARKER: child.marker},
             stdin=self._absolute(child.stdin) if child.stdin else "",
             log=self._absolute(child.log),
         )
         # Escapes only: an environment may hold bytes that are no UTF-8 (lone surrogates, to Python).
-        self._private.write(spec, json.dumps(codec.to_wire(told)).encode())
+        wire = codec.to_wire(told)
+        if prepared is not None:
+            wire |= {"confined": prepared.confined, "pidNamespace": prepared.pid_namespace}
+        self._private.write(spec, json.dumps(wire).encode())
         return [
             sys.executable,
             "-I",
@@ -112,6 +129,22 @@ class _Records:
             self._absolute(done),
             json.dumps(list(then)),
         ]
+
+    def _prepared(self, child: Child) -> Prepared | None:
+        """Return how *child* is confined; None if nobody wants it to be."""
+        if child.confine is None:
+            return None
+        from gluerun.adapters.sandboxes import Sandboxes
+
+        return (self._sandboxes or Sandboxes()).prepared(child)
+
+    def _refuse(self, child: Child, done: str, refusal: str) -> None:
+        from gluerun.adapters.sandboxes import REFUSED_CODE
+        from gluerun.records import schema
+        from gluerun.records.child import ChildDone, How
+
+        answer = ChildDone(name=child.name, how=How.REFUSED, exit_code=REFUSED_CODE, duration_ms=0, refusal=refusal)
+        self._files.write(done, schema.dump(answer))
 
     def finished(self, run_id: str, name: str) -> ChildDone | None:
         """Return what the waiter wrote."""

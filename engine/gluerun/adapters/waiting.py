@@ -53,7 +53,8 @@ def main(argv: list[str]) -> int:
         "{\n"
         '  "schema": "gluerun.orchestration.child-done.v0",\n'
         f'  "name": "{spec["name"]}",\n  "how": "{how}",\n  "exitCode": {code},\n'
-        f'  "durationMs": {duration_ms},\n  "survivors": {survivors}\n'
+        f'  "durationMs": {duration_ms},\n  "survivors": {survivors},\n'
+        f'  "confined": "{spec.get("confined", "")}"\n'
         "}\n",
     )
     then = parse(then_json.encode())
