@@ -13,7 +13,7 @@ from gluerun.core.costs import BY, CostLine, Costs
 from gluerun.core.costs import costs as add_up
 from gluerun.edge.views import spendings
 from gluerun.errors import UsageError
-from gluerun.settings_file import nearest
+from gluerun.settings_walk import nearest
 
 _BY: str = typer.Option("task", "--by", metavar="WHAT", help=f"Add up by {', '.join(BY)}.")
 _SINCE: str = typer.Option("", "--since", metavar="DAY", help="Count from this day on, as 2026-01-31 (UTC).")

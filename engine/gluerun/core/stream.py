@@ -15,8 +15,23 @@ if TYPE_CHECKING:
 
 # Tools that change a file, as the programs call them; a shell is none: what it changes is seen in the work tree.
 WRITES = frozenset(
-    "write edit multiedit notebookedit write_file replace edit_file create create_file patch apply_patch "
-    "str_replace str_replace_editor insert search_replace".split()
+    [
+        "write",
+        "edit",
+        "multiedit",
+        "notebookedit",
+        "write_file",
+        "replace",
+        "edit_file",
+        "create",
+        "create_file",
+        "patch",
+        "apply_patch",
+        "str_replace",
+        "str_replace_editor",
+        "insert",
+        "search_replace",
+    ]
 )
 # What codex does in a turn, in its own words.
 CODEX_STEPS = frozenset(("agent_message", "command_execution", "file_change", "mcp_tool_call"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from gluerun.assets import answer_schema
 from gluerun.core import answers, prices, reading, sandbox, secrets
-from gluerun.core.calling import Ask, call_of
+from gluerun.core.calling import Ask, call_of, session_of
 from gluerun.core.environment import of_agent
 from gluerun.core.limits import READ_ONLY, added, allowance, total
 from gluerun.core.steps import AgentDone
@@ -100,9 +99,9 @@ class Agent:
             tmp=self._scratch(),
             output=f"{doors.state_root}/{self.output}",
             last_message=f"{doors.state_root}/{self.output}.last",
-            schema=schema.document(document) if document and runner.options.get("schema") else None,
+            schema=answer_schema(document) if document and runner.options.get("schema") else None,
             schema_file=f"{inside}/outputs/{document}.json" if document else "",
-            session=_uuid(step.dispatch_id),
+            session=session_of(step.dispatch_id),
             resume=step.resume,
             max_turns=allowed.turns,
             max_usd=allowed.usd,
@@ -159,6 +158,7 @@ class Agent:
             price=prices.price_of(runner.model, config.prices),
             day=self._day(),
             confine=None if rehearsal else self._confinement(runner),
+            folders=call.folders,
             seeds=call.seeds,
             scratch=True,
         )
@@ -265,12 +265,6 @@ def tail_of(house: House, log: str) -> str:
     """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
     text = house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
     return secrets.redacted(text).strip()
-
-
-def _uuid(dispatch_id: str) -> str:
-    """Return a session id for a program that wants to be given one: a version 4 UUID, the same after a crash."""
-    digits = hashlib.sha256(dispatch_id.encode()).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
 
 
 def _from_root(path: str, root: str) -> str:

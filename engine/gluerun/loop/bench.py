@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import answers, secrets
-from gluerun.core.environment import of_agent, of_program
+from gluerun.core import secrets
+from gluerun.core.environment import of_program
 from gluerun.core.gates import gate_sha256
 from gluerun.core.steps import (
     AgentDone,
@@ -39,13 +39,12 @@ from gluerun.core.steps import (
     Told,
 )
 from gluerun.errors import GitError, SchemaError
+from gluerun.loop.agents import Agent, tail_of
 from gluerun.loop.rescue import remove_place, rescue_branch
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How
-from gluerun.records.dispatch import Role
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
-from gluerun.records.runner import RunnerKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
-    from gluerun.records.runner import RunnerSpec
 
 PATCH_FOR_SECRETS = 50_000_000
 MESSAGE_TAIL = 262_144
@@ -232,77 +230,7 @@ class Bench:
         return children.finished(self.dispatch.run_id, child.name) or children.wait(self.dispatch.run_id, child)
 
     def _agent(self, step: RunAgent) -> AgentDone:
-        runner = self.house.config.runners.get(self.house.config.runner_of(step.role))
-        if runner is None:
-            return AgentDone(how=How.MISSING, exit_code=127, trouble=f"no runner plays the {step.role}")
-        output = run_path(self.dispatch.run_id, f"outputs/{step.dispatch_id}.json")
-        child = self._agent_child(step, runner, output)
-        done = self.house.doors.children.finished(self.dispatch.run_id, child.name)
-        if done is None:
-            self.house.store.files.write(child.stdin, step.prompt.encode(), durable=False)
-            # An agent opens its output file for writing: its folder is there, the file is not.
-            self.house.store.files.write(f"{output}.asked", b"", durable=False)
-            self.house.store.files.remove(output)
-            done = self.house.doors.children.wait(self.dispatch.run_id, child)
-        answer, error, count = self._answer(output, child.log, step.role)
-        trouble = "" if done.how is How.EXITED and done.exit_code == 0 else f"the {step.role} {_how(done)}"
-        if done.how is How.MISSING:
-            trouble = f"{trouble}: {child.argv[0]}"
-        return AgentDone(
-            how=done.how,
-            exit_code=done.exit_code,
-            trouble=trouble,
-            answer=answer,
-            answer_error=error,
-            answers=count,
-            tail=self._tail(child.log) if trouble else "",
-        )
-
-    def _agent_child(self, step: RunAgent, runner: RunnerSpec, output: str) -> Child:
-        place = self._path(step.place)
-        doors, config = self.house.doors, self.house.config
-        own = {
-            "GLUERUN_ROLE": step.role.value,
-            "GLUERUN_TASK": self.dispatch.task_id or self.dispatch.node or "",
-            "GLUERUN_RUN": self.dispatch.run_id,
-            "GLUERUN_DISPATCH": step.dispatch_id,
-            "GLUERUN_ATTEMPT": str(step.attempt),
-            "GLUERUN_WORKTREE": place,
-            "GLUERUN_OUTPUT": f"{doors.state_root}/{output}",
-            "GLUERUN_NONCE": step.nonce,
-        }
-        if runner.scenario:
-            own["GLUERUN_SCENARIO"] = _from_root(runner.scenario, doors.root)
-        argv = doors.programs[runner.kind.value] if runner.kind is not RunnerKind.COMMAND else runner.argv
-        return Child(
-            name=f"{self.number:03d}-{step.role}",
-            argv=tuple(_from_root(word, doors.root) if word.startswith(("./", "../")) else word for word in argv),
-            cwd=place,
-            env=of_agent(doors.environ, own, config, runner),
-            stdin=run_path(self.dispatch.run_id, f"attempts/{step.attempt}/{self.number:03d}-{step.role}-prompt.md"),
-            log=self._log(step.role, step.attempt),
-            marker=step.dispatch_id,
-            timeout=runner.timeout_seconds if step.role is not Role.DECIDER else config.decider_timeout_sec,
-            idle=runner.idle_seconds,
-            grace=int(config.kill_grace_sec),
-        )
-
-    def _answer(self, output: str, log: str, role: Role) -> tuple[object | None, str, int]:
-        """Return an agent's answer, why there is none, and how many it gave; its output file wins."""
-        data = self.house.store.files.read(output)
-        if data is not None and data.strip():
-            try:
-                return codec.decode(data, file="the agent's answer"), "", 1
-            except SchemaError as error:
-                return None, error.message, 0
-        text = self.house.store.files.tail(log, MESSAGE_TAIL).decode("utf-8", "replace")
-        answer, count = answers.last_answer(text, role)
-        return answer, "", count
-
-    def _tail(self, log: str) -> str:
-        """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
-        text = self.house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
-        return secrets.redacted(text).strip()
+        return Agent(self.house, self.dispatch, step, self.number, self._path(step.place)).run()
 
     # the work
 
@@ -352,7 +280,7 @@ class Bench:
         )
         self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
         trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
-        return Gated(check=check, tail=self._tail(log), trouble=trouble)
+        return Gated(check=check, tail=tail_of(self.house, log), trouble=trouble)
 
     def _outputs(self, path: str) -> tuple[DeclaredOutput, ...]:
         found = []
@@ -380,7 +308,3 @@ def _how(done: ChildDone) -> str:
         How.MISSING: "is not installed",
     }
     return words[done.how]
-
-
-def _from_root(path: str, root: str) -> str:
-    return path if path.startswith("/") else f"{root}/{path}"

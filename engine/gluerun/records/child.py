@@ -30,9 +30,10 @@ class Child:
     `marker` is the dispatch id in its environment: when the child has ended, or a limit is hit, every
     process that carries it is ended too. Seconds; zero means no limit. `stop` is the first signal of the
     ladder. `dialect`, `limits`, `price` and `day` let the waiter count while the program runs; what looks
-    like a secret is masked before it reaches the log, unless `mask` is off. `seeds` are files (absolute, new
-    → old) that are copied for its eyes only if the old one is there; with `scratch` it gets a folder of its own
-    (`scratch_of`) that is removed when it has ended.
+    like a secret is masked before it reaches the log, unless `mask` is off.
+
+    `folders` (absolute) are made for its eyes only, and `seeds` (absolute, new → old) copied there if the old
+    one is there; with `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Child:
     day: DayMeter | None = None
     confine: Confinement | None = None
     mask: bool = True
+    folders: tuple[str, ...] = ()
     seeds: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     scratch: bool = False
 
