@@ -80,8 +80,8 @@ FAILED = Ending(
 AGENT_IN_WORK = ["open worker", "worker in work"]
 GATE = ["prepare gate", "rungate", "clear gate"]
 AUDIT = ["prepare audit", "open auditor", "auditor in audit", "clear audit"]
-VERDICT = ["keep findings-status.json", "keep audit.json"]
-ACCEPT = ["keep packet.json", "clear work"]
+VERDICT = ["keep findings-status.json", "keep audit.json", "keep reviewer-capsule.json"]
+ACCEPT = ["keep packet.json", "keep implementer-capsule.json", "clear work"]
 DECIDE = ["prepare audit", "open decider", "decider in audit", "clear audit"]
 
 
@@ -604,7 +604,9 @@ def test_a_run_begins_with_the_work_and_the_findings_of_the_one_before():
     work(host, previous_run=run_id(5), seed_sha="e" * 40)
 
     assert host.steps[0] == Prepare(place=Place.WORK, commit=TARGET, seed="e" * 40)
-    assert host.of(Recall) == [Recall(run_id=run_id(5), name="findings-status.json")]
+    assert host.of(Recall) == [
+        Recall(run_id=run_id(5), name=name) for name in ("findings-status.json", "reviewer-capsule.json")
+    ]
     assert "old wish" in host.prompts(Role.WORKER)[0]
     assert host.kept("findings-status.json")["findings"][0]["status"] == "resolved"
 

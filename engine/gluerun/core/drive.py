@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import answers, continuity, decider, faults, prompts, scope
+from gluerun.core import (
+    answers,
+    capsules,
+    continuity,
+    decider,
+    faults,
+    handover,
+    independence,
+    prompts,
+    scope,
+    sessions,
+)
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -20,6 +31,7 @@ from gluerun.core.steps import (
     Inspected,
     Keep,
     KeepAttempts,
+    KeepText,
     OpenDispatch,
     Opened,
     Patch,
@@ -45,6 +57,7 @@ from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import Command, Evidence, Packet, PacketClaim
 from gluerun.records.record import record, replace
+from gluerun.records.session import SessionMeta
 from gluerun.records.verdict import Judgement, Ledger
 
 TYPE_CHECKING = False
@@ -53,9 +66,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeVar
 
+    from gluerun.core.handover import Prior
     from gluerun.core.steps import Answered, Step
+    from gluerun.records.capsule import ReviewerCapsule
     from gluerun.records.config import Config
-    from gluerun.records.dispatch import Dispatch
+    from gluerun.records.dispatch import Dispatch, Seat
     from gluerun.records.gate import GateCheck
     from gluerun.records.task import TaskSpec
     from gluerun.records.verdict import Verdict
@@ -65,6 +80,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 PATCH_LIMIT = 60_000
+WAITING = "waiting.json"
 
 
 @record
@@ -116,6 +132,20 @@ class _Worker:
         self.green: Green | None = None
         self.spoilt = False
         self.last: Wrong | None = None
+        self.prior: Prior | None = handover.of_note(dispatch.last_failure)
+        self.reviewed: ReviewerCapsule | None = None
+        self.again = ""
+        self.resumed: SessionMeta | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what only the last try was."""
+        self.claim: PacketClaim | None = None
+        self.changed: tuple[str, ...] = ()
+        self.seat: Seat | None = None
+        self.auditor: Seat | None = None
+        self.exit_code = 0
+        self.cwd = ""
 
 
 def worker(dispatch: Dispatch, config: Config) -> Drive:
@@ -154,8 +184,9 @@ def worker(dispatch: Dispatch, config: Config) -> Drive:
             return (yield from _end(me, result, stuck))
         me.last = result
         previous, words = result.failure, f"{result.failure}: {result.reason}\n{result.detail}".strip()
-        if decision.authority is Authority.DECIDER:
-            words += f"\nAdvice: {decision.rationale}"
+        advice = decision.rationale if decision.authority is Authority.DECIDER else ""
+        words += f"\nAdvice: {advice}" if advice else ""
+        me.prior = _prior(me, result, advice)
     return (yield from _give_up(me, Failure.WORKER_INFRA, "no tries are left", tries=0))
 
 
@@ -221,11 +252,12 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
     if done.trouble:
         return Wrong(failure=Failure.WORKER_INFRA, reason=done.trouble, detail=done.tail)
     claim, invalid = answers.claim_of(done, me.dispatch)
+    me.claim = claim
     if claim is None and (invalid or me.config.require_packet):
         failure = Failure.PACKET_INVALID if invalid else Failure.WORKER_NO_PACKET
         return Wrong(failure=failure, reason=invalid or "the agent left no answer")
     seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
-    me.diff = seen.diff_sha256
+    me.diff, me.changed = seen.diff_sha256, seen.changed
     if wrong := _host_checks(me, seen, claim):
         if wrong.failure is Failure.SECRET_DETECTED:
             yield Restore(attempt=attempt, commit=me.dispatch.base_sha, paths=wrong.paths)
@@ -235,27 +267,79 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
 
 def _audit_only(me: _Worker, attempt: int) -> Generator[Step, Answered, Green | Wrong | NotNow]:
     """Take up work that an earlier run found green and whose auditor could not be asked."""
+    recalled = yield from _ask(Recall(run_id=me.dispatch.previous_run or "", name=WAITING), Recalled)
+    waiting = recalled.document if isinstance(recalled.document, dict) else {}
     seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
-    me.diff = seen.diff_sha256
-    return (yield from _commit_and_gate(me, attempt, seen, None)) if seen.changed else _gone(seen)
-
-
-def _gone(seen: Inspected) -> Wrong:
-    reason = seen.trouble or "the work that waited for its audit is in the target already, or gone"
-    return Wrong(failure=Failure.NO_CHANGES, reason=reason)
+    if not seen.changed:
+        reason = seen.trouble or "the work that waited for its audit is gone"
+        return Wrong(failure=Failure.NO_CHANGES, reason=reason)
+    me.diff, me.changed = seen.diff_sha256, seen.changed
+    me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
+    me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
+    return (yield from _commit_and_gate(me, attempt, seen, me.claim))
 
 
 def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
-    text = prompts.worker(me.dispatch, attempt, trouble, me.ledger, me.config)
+    text = handover.worker(me.dispatch, attempt, trouble, me.prior, me.ledger, me.config)
     for again in range(me.config.worker_infra_max + 1):
-        opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
-        done = yield from _ask(_agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
+        done = yield from _start_worker(me, attempt, text, first=again == 0)
         if not done.trouble or again == me.config.worker_infra_max:
             return done
         if faults.consequence(done.fault) is not faults.Consequence.AGAIN:
             return done
     raise AssertionError("unreachable: the range is never empty")
+
+
+def _start_worker(me: _Worker, attempt: int, text: str, *, first: bool) -> Generator[Step, Answered, AgentDone]:
+    """Start the agent once; the first start of a try may go on with the session of the try before.
+
+    A session that turns out to be of no use is left at once: the same try begins again without it.
+    """
+    opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
+    session = (yield from _session(me, attempt, opened)) if first else ""
+    asked = replace(_agent(Role.WORKER, attempt, Place.WORK, opened, text), resume=session)
+    done = yield from _ask(asked, AgentDone)
+    if session and done.fault in sessions.OF_THE_SESSION:
+        _note_session(me, sessions.REFUSED)
+        opened = yield from _ask(OpenDispatch(role=Role.WORKER, attempt=attempt), Opened)
+        done = yield from _ask(_agent(Role.WORKER, attempt, Place.WORK, opened, text), AgentDone)
+    me.seat, me.exit_code, me.cwd = done.seat, done.exit_code, opened.cwd
+    return done
+
+
+def _session(me: _Worker, attempt: int, opened: Opened) -> Generator[Step, Answered, str]:
+    """Return the session of the try before if this one may go on with it; note the decision in any case."""
+    name = me.config.runner_of(Role.WORKER)
+    runner = me.config.runners.get(name)
+    now, me.resumed = me.attempts[-1].started_at, None
+    enabled = me.config.session_affinity and runner is not None and runner.can_resume
+    if enabled and attempt > me.dispatch.tries_used + 1:
+        kept = yield from _ask(Recall(run_id=me.dispatch.run_id, name=_session_name(attempt - 1)), Recalled)
+        me.resumed = sessions.meta_of(kept.document)
+    facts = sessions.Facts(
+        enabled=enabled,
+        role=Role.WORKER.value,
+        task_id=me.task_id,
+        run_id=me.dispatch.run_id,
+        runner=name,
+        prompt_sha256=prompts.template_sha256(Role.WORKER),
+        now=now,
+        max_age_sec=me.config.session_max_age_sec,
+        head=opened.head,
+        cwd=opened.cwd,
+    )
+    session, why = sessions.resume_or_why(me.resumed, facts)
+    _note_session(me, sessions.noted(session, why))
+    return session
+
+
+def _note_session(me: _Worker, words: str) -> None:
+    me.attempts[-1] = replace(me.attempts[-1], session=words)
+
+
+def _session_name(attempt: int) -> str:
+    return f"attempts/{attempt}/session.json"
 
 
 def _host_checks(me: _Worker, seen: Inspected, claim: PacketClaim | None) -> Wrong | None:
@@ -332,18 +416,30 @@ def _gate(me: _Worker, attempt: int, commit: str) -> Generator[Step, Answered, G
 def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered, Wrong | NotNow | None]:
     """Let an auditor judge the commit; only a verdict bound to it and to the question counts."""
     patched = yield from _ask(Patch(old=me.dispatch.base_sha, new=green.head, limit=PATCH_LIMIT), Patched)
+    me.again = yield from _since_last_audit(me, green)
     why = ""
     for _ in range(me.config.audit_infra_max + 1):
         verdict, why, done = yield from _ask_auditor(me, attempt, green, patched.text)
         if done is not None and _must_wait(done):
             return NotNow(role=Role.AUDITOR, done=done)
         if verdict is not None:
+            if why := independence.why_not(me.config.independence, me.seat, me.auditor):
+                break  # it would be the same seats again
             return (yield from _heed(me, attempt, verdict))
         if why == answers.UNKNOWN:
             return Wrong(failure=Failure.AUDIT_UNKNOWN, reason="the auditor gave answers that disagree")
         if done is not None and faults.consequence(done.fault) is not faults.Consequence.AGAIN:
             break
     return Wrong(failure=Failure.AUDIT_INFRA, reason=why)
+
+
+def _since_last_audit(me: _Worker, green: Green) -> Generator[Step, Answered, str]:
+    """Return what the auditor is told of the audit before; it is a fresh one all the same, and judges all."""
+    if me.reviewed is None:
+        return ""
+    old = me.reviewed.audited_head_sha
+    since = yield from _ask(Patch(old=old, new=green.head, limit=handover.DELTA_LIMIT, needed=False), Patched)
+    return handover.again(me.reviewed, me.ledger, green.head, since, me.config)
 
 
 def _ask_auditor(
@@ -355,9 +451,17 @@ def _ask_auditor(
         return None, trouble, None
     opened = yield from _ask(OpenDispatch(role=Role.AUDITOR, attempt=attempt), Opened)
     text = prompts.auditor(
-        me.dispatch, green.head, opened.nonce, claim=green.claim, gate=green.check, patch=patch, ledger=me.ledger
+        me.dispatch,
+        green.head,
+        opened.nonce,
+        claim=green.claim,
+        gate=green.check,
+        patch=patch,
+        ledger=me.ledger,
+        again=me.again,
     )
     done = yield from _ask(_agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
+    me.auditor = done.seat
     yield Clear(place=Place.AUDIT, reason="audit ended")
     return *answers.verdict_of(done, opened, green.head, me.dispatch), done
 
@@ -368,7 +472,10 @@ def _heed(me: _Worker, attempt: int, verdict: Verdict) -> Generator[Step, Answer
     empty = Ledger(task_id=me.task_id, run_id=me.dispatch.run_id, findings=(), updated_at=now)
     me.ledger = continuity.updated(me.ledger or empty, verdict, attempt, now)
     yield Keep(name="findings-status.json", document=codec.to_wire(me.ledger))
-    yield Keep(name="audit.json", document=codec.to_wire(replace(verdict, nonce="0" * 32)))
+    audit = codec.to_wire(replace(verdict, nonce="0" * 32))
+    yield Keep(name="audit.json", document=audit, attempt=attempt)
+    me.reviewed = capsules.reviewer(me.dispatch, me.spec, attempt, now, verdict=verdict, audit_sha256=_digest(audit))
+    yield Keep(name=capsules.REVIEWER, document=codec.to_wire(me.reviewed), attempt=attempt)
     if verdict.verdict is Judgement.ACCEPTED:
         return None
     failure = {
@@ -415,13 +522,14 @@ def _accept(me: _Worker, attempt: int, green: Green, *, waived: bool) -> Generat
     packet = _packet(me, attempt, green, now, waived=waived)
     document = codec.to_wire(packet)
     yield Keep(name="packet.json", document=document)
+    yield _capsule(me, attempt, now, "integrate", _digest(document))
     yield Clear(place=Place.WORK, reason="accepted")
     ending = _ending(me.dispatch, Outcome.ACCEPTED, now, tries=len(me.attempts))
     return replace(
         ending,
         head_sha=green.head,
         diff_sha256=green.diff_sha256,
-        packet_sha256=hashlib.sha256(codec.canonical(document)).hexdigest(),
+        packet_sha256=_digest(document),
         green_tree=green.check.code_tree if green.check else None,
         green_gate=green.check.gate_sha256 if green.check else None,
     )
@@ -476,8 +584,9 @@ def _hold(me: _Worker, now_not: NotNow, after: Wrong | None = None) -> Drive:
     """
     green = me.green if now_not.role is Role.AUDITOR else None
     yield Clear(place=Place.WORK, reason=now_not.done.trouble)
-    if green is not None and green.claim is not None:
-        yield Keep(name="claim.json", document=codec.to_wire(green.claim))
+    if green is not None:
+        known = {"claim": green.claim, "seat": me.seat}
+        yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from _now()
     tries = len(me.attempts) - (0 if after else 1)
     wrong = after or me.last
@@ -503,6 +612,7 @@ def _open_attempt(me: _Worker, attempt: int) -> Part:
     """Count a try before it starts, so that a crash cannot hide it."""
     now = yield from _now()
     me.verdict, me.green, me.diff = None, None, ""
+    me.begin()
     me.attempts.append(Attempt(n=attempt, started_at=now, dir=f"attempts/{attempt}"))
     yield KeepAttempts(index=_index(me, now))
 
@@ -520,7 +630,66 @@ def _close_attempt(me: _Worker, wrong: Wrong | None, decision: Decision | None) 
         decider_action=decision.action if decision else None,
         decider_authority=decision.authority if decision else None,
     )
+    yield from _archive(me, now, wrong, decision)
     yield KeepAttempts(index=_index(me, now))
+
+
+def _archive(me: _Worker, now: datetime, wrong: Wrong | None, decision: Decision | None) -> Part:
+    """Keep in the folder of the try what the next one, or a person, may want of it; its session in any case."""
+    attempt = me.attempts[-1].n
+    if wrong and decision:
+        yield KeepText(name=f"attempts/{attempt}/failure.txt", text=f"{wrong.failure}: {wrong.reason}\n")
+        yield _capsule(me, attempt, now, decision.action.value)
+    if me.seat is not None:
+        session = sessions.id_of(me.seat.session)
+        same = me.resumed if me.resumed and session and me.resumed.session_id == session else None
+        meta = SessionMeta(
+            role=Role.WORKER.value,
+            task_id=me.task_id,
+            run_id=me.dispatch.run_id,
+            runner=me.config.runner_of(Role.WORKER),
+            provider=me.seat.provider or "unknown",
+            model=me.seat.model or "unknown",
+            session_id=session,
+            exit_code=me.exit_code,
+            cwd=me.cwd,
+            prompt_sha256=prompts.template_sha256(Role.WORKER),
+            head_sha_at_create=me.head,
+            last_used_attempt=attempt,
+            created_at=same.created_at if same else now,
+        )
+        yield Keep(name=_session_name(attempt), document=codec.to_wire(meta))
+
+
+def _capsule(me: _Worker, attempt: int, now: datetime, next_action: str, packet_sha256: str | None = None) -> Keep:
+    capsule = capsules.implementer(
+        me.dispatch,
+        me.spec,
+        attempt,
+        now,
+        head=me.head,
+        changed=me.changed,
+        claim=me.claim,
+        next_action=next_action,
+        packet_sha256=packet_sha256,
+    )
+    return Keep(name=capsules.IMPLEMENTER, document=codec.to_wire(capsule), attempt=attempt)
+
+
+def _prior(me: _Worker, wrong: Wrong, advice: str) -> Prior:
+    said = (me.claim.summary or "") if me.claim else ""
+    return handover.Prior(
+        failure=wrong.failure,
+        reason=wrong.reason,
+        detail=wrong.detail,
+        paths=wrong.paths,
+        advice=advice,
+        summary=said,
+    )
+
+
+def _digest(document: object) -> str:
+    return hashlib.sha256(codec.canonical(document)).hexdigest()
 
 
 def _index(me: _Worker, now: datetime) -> AttemptsIndex:
@@ -535,6 +704,8 @@ def _recall_findings(me: _Worker) -> Part:
                 me.ledger = schema.admit(Ledger, recalled.document)
             except SchemaError:
                 me.ledger = None  # what an earlier run left must not end this one
+        recalled = yield from _ask(Recall(run_id=me.dispatch.previous_run, name=capsules.REVIEWER), Recalled)
+        me.reviewed = capsules.reviewer_of(recalled.document, me.task_id)
 
 
 def _ask(step: Step, kind: type[T]) -> Generator[Step, Answered, T]:
@@ -605,6 +776,8 @@ def _packet(me: _Worker, attempt: int, green: Green, now: datetime, *, waived: b
         evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=green.check.log_sha256))
     if me.verdict:
         evidence.append(Evidence(kind="audit", ref="audit.json"))
+    seats = (("worker", me.seat), ("auditor", me.auditor))
+    evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
     if waived:
         evidence.append(Evidence(kind="waiver", ref="decider:accept-waiver"))
     return Packet(

@@ -56,8 +56,11 @@ def of_note(note: FailureNote | None) -> Prior | None:
 
 def section(heading: str, body: str, limit: int) -> str:
     """Return one section of a prompt, at most *limit* characters long; the end of a long body is kept."""
-    room = limit - len(heading) - len("## \n")
-    return f"## {heading}\n{body if len(body) <= room else clipped(body, max(0, room - _REMARK))}"
+    return f"## {heading}\n{_fitted(body, limit - len(heading) - len('## '))}"
+
+
+def _fitted(body: str, room: int) -> str:
+    return body if len(body) < room else clipped(body, max(1, room - _REMARK))
 
 
 def worker(
@@ -86,8 +89,8 @@ def _mending(dispatch: Dispatch, attempt: int, prior: Prior | None, ledger: Ledg
         first = f"{prior.failure}: {prior.reason}"[: limit // 2]
         body = "\n".join(filter(None, (prior.lead, _evidence(prior, dispatch))))
         heading = f"Try {attempt}: what was wrong with the last one"
-        rest = section("", body, limit - len(heading) - len(first) - 1).removeprefix("## \n")
-        parts.append(f"## {heading}\n{first}\n{rest}".rstrip())
+        body = _fitted(body, limit - len(heading) - len(first) - len("## \n"))
+        parts.append(f"## {heading}\n{first}\n{body}".rstrip())
         if prior.advice:
             parts.append(section("What was decided", f"Advice: {prior.advice}", limit))
     if standing:
@@ -146,7 +149,7 @@ def _again(capsule: ReviewerCapsule, ledger: Ledger | None, head: str, since: Pa
 
 
 def _status_line(one: Finding) -> str:
-    return f"[from attempt {one.first_seen_attempt}] ({one.id}) {one.status}: {one.text[:_FINDING]}"
+    return f"[from attempt {one.first_seen_attempt}, {one.status}] ({one.id}) {one.text[:_FINDING]}"
 
 
 def _target(one: Finding) -> str:

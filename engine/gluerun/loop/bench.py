@@ -22,6 +22,7 @@ from gluerun.core.steps import (
     Inspected,
     Keep,
     KeepAttempts,
+    KeepText,
     OpenDispatch,
     Opened,
     Patch,
@@ -44,7 +45,9 @@ from gluerun.loop.rescue import remove_place, rescue_branch
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How
+from gluerun.records.dispatch import Role
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
+from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ class Bench:
             case Clear(place=place, label=label):
                 return self._clear(place, label)
             case OpenDispatch():
-                return Opened(dispatch_id=f"{self.dispatch.run_id}.{number}", nonce=self.house.doors.clock.token(16))
+                return self._open(step)
             case RunAgent():
                 return self._agent(step)
             case Inspect(base=base):
@@ -92,15 +95,29 @@ class Bench:
             case _:
                 return self._note(step)
 
+    def _open(self, step: OpenDispatch) -> Opened:
+        """Name a question; where the worker stands matters only to one that may go on with a session."""
+        nonce = self.house.doors.clock.token(16)
+        opened = Opened(dispatch_id=f"{self.dispatch.run_id}.{self.number}", nonce=nonce)
+        if step.role is not Role.WORKER:
+            return opened
+        place, again = self._path(Place.WORK), step.attempt > self.dispatch.tries_used + 1
+        return replace(opened, cwd=place, head=(self.house.doors.git.worktree_head(place) or "") if again else "")
+
     def _note(self, step: Step) -> Answered:
         store, run_id = self.house.store, self.dispatch.run_id
         match step:
             case Restore(commit=commit, paths=paths):
                 return self._restore(commit, paths)
-            case Patch(old=old, new=new, limit=limit):
-                return Patched(text=self.house.doors.git.patch(old, new, limit=limit))
-            case Keep(name=name, document=document):
+            case Patch():
+                return self._patch(step)
+            case Keep(name=name, document=document, attempt=attempt):
+                if attempt is not None:
+                    store.put_document(run_id, f"attempts/{attempt}/{name}", document)
                 store.put_document(run_id, name, document)
+                return Done()
+            case KeepText(name=name, text=text):
+                store.files.write(run_path(run_id, name), text.encode("utf-8", "replace"), durable=False)
                 return Done()
             case KeepAttempts(index=index):
                 store.files.write(run_path(run_id, "attempts/index.json"), schema.dump(index))
@@ -110,6 +127,12 @@ class Bench:
             case Tell():
                 return Told(now=codec.stamp(self.house.now()))
         raise TypeError(f"no hand knows {type(step).__name__}")
+
+    def _patch(self, step: Patch) -> Patched:
+        git = self.house.doors.git
+        if not step.needed and git.commit_of(step.old) is None:
+            return Patched(text="", is_known=False)
+        return Patched(text=git.patch(step.old, step.new, limit=step.limit))
 
     def _recall(self, run_id: str, name: str) -> Recalled:
         try:
