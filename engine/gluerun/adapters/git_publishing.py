@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import bytes_of, encode, pieces
+from gluerun.adapters.git_command import encode, pieces
 from gluerun.adapters.git_trees import parse_batch
+from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
 
 TYPE_CHECKING = False

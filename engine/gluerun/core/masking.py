@@ -32,7 +32,7 @@ SHAPES: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
     ("provider key", (b"xai-",), rb"xai-[A-Za-z0-9]{60,}"),
     ("cloud access key", (b"akia", b"asia"), rb"A(?:KIA|SIA)[0-9A-Z]{16}(?![0-9A-Za-z])"),
     ("cloud secret key", (b"secret_access_key", b"secretaccesskey", b"secret-access-key", b"aws_secret_key"),
-     rb"[A-Za-z_-]{14,17}" + _GIVES + rb"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
+     rb"[A-Za-z_-]{14,17}" + _GIVES + rb"(?![0-9a-f]{40})([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
     ("cloud token", (b"ya29.",), rb"ya29\.[A-Za-z0-9_-]{20,}"),
     ("cloud token", (b"gocspx-",), rb"GOCSPX-[A-Za-z0-9_-]{20,}"),
     ("search engine key", (b"aiza",), rb"AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
