@@ -175,7 +175,7 @@ def _expanded(path: str, places: Places) -> str:
     """Return a configured path as an absolute one: `~/` is the home, what is relative lies in the work tree."""
     if path.startswith("~/"):
         return f"{places.home}/{path[2:]}" if places.home else ""
-    return path if path.startswith("/") else f"{places.worktree}/{path}"
+    return path if path.startswith("/") or not path else f"{places.worktree}/{path}"
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
