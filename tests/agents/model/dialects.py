@@ -318,7 +318,7 @@ class Chat:
             for part in halves(function["arguments"]):
                 deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
         deltas += [{"content": part} for part in halves(message["content"] or "")]
-        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
         choices.append({"index": 0, "delta": {}, "finish_reason": finish})
         kind = "chat.completion.chunk"
         said = [self._piece(answer, kind, [choice]) for choice in choices]
