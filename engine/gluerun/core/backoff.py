@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import faults
+from gluerun.core import consequences
 from gluerun.records.dispatch import Role
 from gluerun.records.origin import ProviderBackoff
 from gluerun.records.spent import Spent
@@ -80,19 +80,19 @@ def begun(held: Held, earlier: ProviderBackoff | None, run_id: str, now: datetim
 
     A run that was started before the back-off of an earlier one began only confirms it.
     """
-    row = faults.row_of(held.fault)
+    row = consequences.row_of(held.fault)
     times = 1
     if earlier is not None and earlier.fault is held.fault:
         if now < earlier.until and (held.until is None or held.until <= earlier.until):
             return earlier
-        times = earlier.times + 1 if now < earlier.until + faults.IN_A_ROW else 1
+        times = earlier.times + 1 if now < earlier.until + consequences.IN_A_ROW else 1
     return ProviderBackoff(
         provider=held.provider,
         fault=held.fault,
         reason=held.reason,
         run_id=run_id,
         started_at=now,
-        until=faults.back_until(held.fault, held.until, times, now),
+        until=consequences.back_until(held.fault, held.until, times, now),
         times=times,
         needs_you=row.needs_you,
         config_sha256=config.sha256,

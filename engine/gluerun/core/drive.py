@@ -11,9 +11,9 @@ import hashlib
 from gluerun.core import (
     answers,
     capsules,
+    consequences,
     continuity,
     decider,
-    faults,
     handover,
     independence,
     prompts,
@@ -286,7 +286,7 @@ def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answ
         done = yield from _start_worker(me, attempt, text, first=again == 0)
         if not done.trouble or again == me.config.worker_infra_max:
             return done
-        if faults.consequence(done.fault) is not faults.Consequence.AGAIN:
+        if consequences.consequence(done.fault) is not consequences.Consequence.AGAIN:
             return done
     raise AssertionError("unreachable: the range is never empty")
 
@@ -428,7 +428,7 @@ def _audit(me: _Worker, attempt: int, green: Green) -> Generator[Step, Answered,
             return (yield from _heed(me, attempt, verdict))
         if why == answers.UNKNOWN:
             return Wrong(failure=Failure.AUDIT_UNKNOWN, reason="the auditor gave answers that disagree")
-        if done is not None and faults.consequence(done.fault) is not faults.Consequence.AGAIN:
+        if done is not None and consequences.consequence(done.fault) is not consequences.Consequence.AGAIN:
             break
     return Wrong(failure=Failure.AUDIT_INFRA, reason=why)
 
@@ -566,7 +566,7 @@ def _end(me: _Worker, wrong: Wrong, decision: Decision) -> Drive:
 
 
 def _must_wait(done: AgentDone) -> bool:
-    return faults.consequence(done.fault) is faults.Consequence.HOLD
+    return consequences.consequence(done.fault) is consequences.Consequence.HOLD
 
 
 def _held(config: Config, role: Role, done: AgentDone) -> Held:

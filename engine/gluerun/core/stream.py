@@ -14,29 +14,15 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 # Tools that change a file, as the programs call them; a shell is none: what it changes is seen in the work tree.
-WRITES = frozenset(
-    [
-        "write",
-        "edit",
-        "multiedit",
-        "notebookedit",
-        "write_file",
-        "replace",
-        "edit_file",
-        "create",
-        "create_file",
-        "patch",
-        "apply_patch",
-        "str_replace",
-        "str_replace_editor",
-        "insert",
-        "search_replace",
-    ]
-)
+WRITES = frozenset((
+    "write", "edit", "multiedit", "notebookedit", "write_file", "replace", "edit_file", "create", "create_file",
+    "patch", "apply_patch", "str_replace", "str_replace_editor", "insert", "search_replace",
+))  # fmt: skip
 # What codex does in a turn, in its own words.
 CODEX_STEPS = frozenset(("agent_message", "command_execution", "file_change", "mcp_tool_call"))
 # The model's name where claude speaks itself, in the model's place.
 SYNTHETIC = "<synthetic>"
+UNNAMED = "-"
 LONGEST_WORD = 300
 LONGEST_MESSAGE = 4000
 # How many messages and tools are remembered at once: those that are open are always the youngest.
@@ -136,11 +122,11 @@ class Stream:
     def _begin_write(self, tool: object, name: object) -> None:
         """Remember a tool that will have written once its result says so."""
         if word(name).lower() in WRITES:
-            remember(self._open, word(tool), None)
+            remember(self._open, word(tool) or UNNAMED, None)
 
     def _end_write(self, tool: object, *, done: bool) -> None:
         """Note what became of a tool; one that was not announced as writing is nothing."""
-        key = word(tool)
+        key = word(tool) or UNNAMED
         if key in self._open:
             del self._open[key]
             self.wrote = self.wrote or done

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from tests.core.worlds import CONFIG, NOW, after, run_id, task, world
 
-from gluerun.core import backoff, faults, limits
+from gluerun.core import backoff, consequences, limits
+from gluerun.core.consequences import Consequence
 from gluerun.core.costs import CostLine, costs
-from gluerun.core.faults import Consequence
 from gluerun.core.frontier import frontier
 from gluerun.core.launch import plan_launch
 from gluerun.core.outlook import outlook
@@ -50,16 +50,16 @@ def held(fault=Fault.USAGE_LIMIT, until=None, provider="anthropic"):
 
 
 def test_every_fault_has_exactly_one_row():
-    assert sorted(row.fault for row in faults.TABLE) == sorted(Fault)
+    assert sorted(row.fault for row in consequences.TABLE) == sorted(Fault)
 
 
 def test_a_row_holds_for_some_time_if_and_only_if_it_holds():
-    for row in faults.TABLE:
+    for row in consequences.TABLE:
         assert (row.consequence is Consequence.HOLD) == (0 < row.first <= row.longest)
 
 
 def test_trouble_that_nobody_classed_is_tried_again():
-    assert faults.consequence(None) is Consequence.AGAIN
+    assert consequences.consequence(None) is Consequence.AGAIN
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_trouble_that_nobody_classed_is_tried_again():
 )
 def test_a_provider_is_held_back_as_long_as_it_says_or_longer_each_time(fault, told, times, seconds):
     moment = after(told) if told is not None else None
-    assert faults.back_until(fault, moment, times, NOW) == after(seconds)
+    assert consequences.back_until(fault, moment, times, NOW) == after(seconds)
 
 
 def test_one_back_off_after_another_is_longer_and_one_much_later_is_not():
