@@ -30,6 +30,7 @@ from gluerun.core.steps import (
 )
 from gluerun.records.child import How
 from gluerun.records.dispatch import Role
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateCheck, GateVerdict
 
 CHANGED = ("src/thing1/a.py",)
@@ -49,6 +50,18 @@ def agent(answer=None, **changes):
 def sick(tail=""):
     """A program that did not end well."""
     return AgentDone(how=How.TIMED_OUT, exit_code=-15, trouble=SICK, tail=tail)
+
+
+def faulty(fault, **more):
+    """A program that met a fault of its own."""
+    return AgentDone(how=How.EXITED, exit_code=1, trouble=f"the worker met {fault}", fault=fault, **more)
+
+
+def limited(limit=Limit.TURNS):
+    """A program that was stopped at a limit."""
+    return AgentDone(
+        how=How.LIMIT, exit_code=-2, trouble="the worker used up its 9 turns", fault=Fault.LIMIT, limit=limit
+    )
 
 
 def says(verdict="accepted", **more):

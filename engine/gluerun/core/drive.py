@@ -51,7 +51,7 @@ from gluerun.core.steps import (
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.records import codec, schema
 from gluerun.records.attempt import Attempt, AttemptsIndex
-from gluerun.records.dispatch import Ending, Held, Outcome, Role
+from gluerun.records.dispatch import Ending, Held, Outcome, Role, Seat
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateVerdict
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from gluerun.core.steps import Answered, Step
     from gluerun.records.capsule import ReviewerCapsule
     from gluerun.records.config import Config
-    from gluerun.records.dispatch import Dispatch, Seat
+    from gluerun.records.dispatch import Dispatch
     from gluerun.records.gate import GateCheck
     from gluerun.records.task import TaskSpec
     from gluerun.records.verdict import Verdict
@@ -491,6 +491,8 @@ def _decide(
     me: _Worker, attempt: int, wrong: Wrong, previous: Failure | None, left: int
 ) -> Generator[Step, Answered, Decision | NotNow]:
     """Ask the table, and a model where the table says so."""
+    if wrong.limit is Limit.TASK:
+        return Decision(failure_class=wrong.failure, action=Answer.ESCALATE_PARKED, rationale=wrong.reason)
     if wrong.limit is Limit.DAY and left > 0:
         return Decision(failure_class=wrong.failure, action=Answer.RELEASE, rationale="the day's limit is used up")
     decision = decider.decide(wrong.failure, left, previous=previous, fast=me.config.decider_fast)
@@ -507,6 +509,8 @@ def _decide(
     text = prompts.decider(me.dispatch, wrong.failure, opened.nonce, words, me.attempts)
     done = yield from _ask(_agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="decided")
+    if _must_wait(done) and left > 0:
+        return NotNow(role=Role.DECIDER, done=done)
     claimed, why = answers.decision_of(done, opened, wrong.failure, me.dispatch)
     if claimed is None:
         return decider.park(wrong.failure, f"the decider gave no answer: {why}")

@@ -9,7 +9,7 @@ from gluerun.core.environment import of_agent
 from gluerun.core.limits import READ_ONLY, added, allowance, total
 from gluerun.core.steps import AgentDone
 from gluerun.errors import SchemaError
-from gluerun.loop.booking import EXPENSES, expense_path, load_expense, meter_path
+from gluerun.loop.booking import EXPENSES, LONGEST_LOG, expense_path, load_expense, meter_path
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, DayMeter, How, scratch_of
@@ -191,7 +191,7 @@ class Agent:
     # after
 
     def _told(self, runner: RunnerSpec, done: ChildDone) -> AgentDone:
-        log = self.house.store.files.tail(self.log, reading.LONGEST)
+        log = self.house.store.files.tail(self.log, LONGEST_LOG)
         read = reading.read(
             runner,
             done,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
 
 COSTS = "costs"
+# As much as any program may print, and the remark about what was cut.
+LONGEST_LOG = 67_108_864 + 65_536
 EXPENSES = "usage"
 
 
@@ -65,7 +67,9 @@ def book(house: House, run_id: str) -> Spent:
         task_id=dispatch.task_id,
         node=dispatch.node,
     )
-    house.store.files.write(costs_path(run_id), schema.dump(spending))
+    path = costs_path(run_id)
+    house.store.files.sweep(path.rpartition("/")[0])
+    house.store.files.write(path, schema.dump(spending))
     return total(found)
 
 
@@ -85,7 +89,7 @@ def _expense(house: House, path: str, config: Config) -> Expense | None:
     if expense.ended_at is not None or spec is None:
         return expense
     # The run was cut off before it could read what its program had used.
-    log = house.store.files.tail(expense.log, reading.LONGEST)
+    log = house.store.files.tail(expense.log, LONGEST_LOG)
     cut_off = ChildDone(name=path, how=How.KILLED, exit_code=-9, duration_ms=0)
     read = reading.read(spec, cut_off, log, house.now(), prices=config.prices, role=expense.role)
     return replace(expense, usage=read.usage, provider=read.seat.provider, model=read.seat.model, fault=read.fault)

@@ -270,7 +270,7 @@ class Store:
         """Remove what a run that is over left half-written."""
         attempts = run_path(run_id, "attempts")
         tries = [f"{attempts}/{name}" for name in self.files.names(attempts) if name.isdigit()]
-        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), attempts, *tries):
+        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), run_path(run_id, "usage"), attempts, *tries):
             self.files.sweep(folder)
 
     def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:
