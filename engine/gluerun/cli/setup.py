@@ -14,7 +14,7 @@ from gluerun.cli.runners import VERSION_SECONDS, repository_of
 from gluerun.cli.show import say, show, table, warn
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
-from gluerun.edge.agents import spec_of
+from gluerun.edge.agents import found_at, spec_of
 from gluerun.errors import OK, SAYS_NO, GluerunError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _try_out(place: Place, name: str, *, as_json: bool) -> int:
     root, config = repository_of(place)
     spec = spec_of(name, config)
     probe = probe_at(root or place.folder(), limit=VERSION_SECONDS)
-    if not as_json:
+    if not as_json and found_at(spec, os.environ, root):
         warn(f"asking {name} for one small file; its account is used")
     probed = try_out(spec, os.environ, probe, config=config, root=root)
     show(probed, as_json=as_json, words=lambda: _say_probed(probed))

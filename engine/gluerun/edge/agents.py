@@ -79,7 +79,9 @@ def survey(
         return _agent(spec, config, found_at(spec, environ, root), probe, proved)
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return tuple(pool.map(look, specs.values()))
+        found = list(pool.map(look, specs.values()))
+    # What plays a role comes first, what is not there last.
+    return tuple(sorted(found, key=lambda one: (not one.roles, one.state is State.MISSING, one.name)))
 
 
 def spec_of(name: str, config: Config | None) -> RunnerSpec:
