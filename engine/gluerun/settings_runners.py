@@ -49,8 +49,9 @@ def declaration(name: str) -> RunnerSpec:
         raise ImpossibleError(f"there is no declaration {name!r}")
     with open(f"{FOLDER}/{name}.json", "rb") as file:  # noqa: PTH123 idle path
         text, document = parsed(file.read(), f"{name}.json")
-    fields = _fields(Walk(text, f"{name}.json"), (), document)
-    return _checked(Walk(text, f"{name}.json"), (), RunnerSpec(**{"name": name, "declaration": name, **fields}))
+    walk = Walk(text, f"{name}.json")
+    fields = _fields(walk, (), document) | {"name": name, "declaration": name, "kind": RunnerKind.COMMAND}
+    return _checked(walk, (), RunnerSpec(**fields))
 
 
 def runners(walk: Walk, place: Place, value: Any) -> dict[str, RunnerSpec]:

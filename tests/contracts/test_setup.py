@@ -35,6 +35,29 @@ def init(folder: Path) -> setup.InitReport:
     return setup.init(probe_at(str(folder)))
 
 
+def test_init_can_let_a_declared_program_play_every_role(repo):
+    report = setup.init(probe_at(str(repo)), "claude")
+
+    config = settings.load(repo, {}).config
+    settings.require_actable(config)
+    assert report.runner == "claude"
+    assert set(config.roles.values()) == {"claude"}
+    assert config.runners["claude"].declaration == "claude"
+
+
+def test_init_with_a_runner_refuses_what_it_cannot_keep(repo):
+    with pytest.raises(UsageError) as caught:
+        setup.init(probe_at(str(repo)), "cluade")
+    assert caught.value.hint == "did you mean `claude`?"
+    assert not (repo / "gluerun.config.json").exists()
+    init(repo)
+    before = tree(repo)
+    with pytest.raises(UsageError) as caught:
+        setup.init(probe_at(str(repo)), "claude")
+    assert caught.value.hint == 'add "runner": "claude" to it'
+    assert tree(repo) == before
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import typer
 
 from gluerun.adapters.probe import probe_at
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import say, show, table
+from gluerun.cli.runners import VERSION_SECONDS, repository_of
+from gluerun.cli.show import say, show, table, warn
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
+from gluerun.edge.agents import found_at, spec_of
 from gluerun.errors import OK, SAYS_NO, GluerunError
+
+if TYPE_CHECKING:
+    from gluerun.cli.place import Place
+    from gluerun.edge.probing import Probed
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def init(context: typer.Context, as_json: bool = JSON) -> None:
+def init(
+    context: typer.Context,
+    runner: str = typer.Option("", "--runner", metavar="NAME", help="Let this declared program play every role."),
+    as_json: bool = JSON,
+) -> None:
     """Write what is missing and keep what is there."""
-    report = setup.init(probe_at(here(context).folder()))
+    report = setup.init(probe_at(here(context).folder()), runner)
     show(report, as_json=as_json, words=lambda: _say_init(report))
 
 
@@ -31,12 +42,23 @@ def _say_init(report: setup.InitReport) -> None:
     say()
     if report.gate_command == setup.NO_GATE:
         say(f"No test command was found: set gateCommand in {setup.CONFIG}.")
-    say(f"Next: describe your agent in {setup.CONFIG}, type `gluerun doctor`, then commit these files.")
+    first = (
+        f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
+    )
+    say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
 
 
-def doctor(context: typer.Context, as_json: bool = JSON) -> int:
+def doctor(
+    context: typer.Context,
+    runner: str = typer.Option(
+        "", "--runner", metavar="NAME", help="Try this runner for real, with one small question to its account."
+    ),
+    as_json: bool = JSON,
+) -> int:
     """Look at everything that a cycle will need; exit code 1 if something fails."""
     place = here(context)
+    if runner:
+        return _try_out(place, runner, as_json=as_json)
     try:
         root = place.root()
     except GluerunError as error:
@@ -48,6 +70,42 @@ def doctor(context: typer.Context, as_json: bool = JSON) -> int:
         checks = doctors.diagnose(root, probe_at(root), os.environ)
     show({"checks": checks}, as_json=as_json, words=lambda: _say_checks(checks))
     return SAYS_NO if doctors.worst(checks) is doctors.Severity.FAIL else OK
+
+
+def _try_out(place: Place, name: str, *, as_json: bool) -> int:
+    from gluerun.edge.probing import try_out
+
+    root, config = repository_of(place)
+    spec = spec_of(name, config)
+    probe = probe_at(root or place.folder(), limit=VERSION_SECONDS)
+    if not as_json and found_at(spec, os.environ, root):
+        warn(f"asking {name} for one small file; its account is used")
+    probed = try_out(spec, os.environ, probe, config=config, root=root)
+    show(probed, as_json=as_json, words=lambda: _say_probed(probed))
+    return OK if probed.is_good else SAYS_NO
+
+
+def _say_probed(probed: Probed) -> None:
+    version = f" {probed.version}" if probed.version else ""
+    say(f"{probed.runner}{version} at {probed.path}")
+    say(f"{'ok' if probed.is_good else 'fail'}: {probed.verdict}")
+    if probed.seconds:
+        say(", ".join((f"{probed.seconds:.1f} seconds", *_usage(probed))))
+    if probed.folder:
+        say(f"Everything is kept in {probed.folder}")
+
+
+def _usage(probed: Probed) -> list[str]:
+    about = "about " if probed.estimated else ""
+    told = (
+        ("model {}", probed.model if probed.model != "unknown" else None),
+        ("{} turns", probed.turns),
+        ("{} fresh tokens", probed.fresh_tokens),
+        ("{} cached", probed.cached_tokens),
+        ("{} written", probed.output_tokens),
+        (about + "{:.4f} USD", probed.cost_usd),
+    )
+    return [form.format(value) for form, value in told if value is not None and value != ""]
 
 
 def _say_checks(checks: tuple[doctors.Check, ...]) -> None:

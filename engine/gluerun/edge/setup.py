@@ -13,6 +13,8 @@ from gluerun.errors import MISSING, ConfigError, ToolMissingError, UsageError
 from gluerun.records.codec import encode
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
+from gluerun.settings_runners import declared_names, is_declared
+from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,17 +35,25 @@ class InitReport:
     kept: tuple[str, ...]
     gate_command: str
     target_branch: str
+    runner: str = ""
 
 
-def init(probe: Probe) -> InitReport:
-    """Write the starter files that are missing in the repository around *probe*'s folder."""
+def init(probe: Probe, runner: str = "") -> InitReport:
+    """Write the starter files that are missing in the repository around *probe*'s folder.
+
+    A new configuration lets the declared program *runner* play every role.
+    """
+    if runner and not is_declared(runner):
+        raise UsageError(f"no program {runner!r} is declared", nearest(runner, declared_names()))
     root = top_level(probe)
     folder = Path(root)
     branch, gate = "", ""
     files: dict[str, bytes] = {}
+    if runner and (folder / CONFIG).exists():
+        raise UsageError(f"{CONFIG} is there already", f'add "runner": "{runner}" to it')
     if not (folder / CONFIG).exists():
         branch, gate = _current_branch(probe), detect_gate(folder)
-        files[CONFIG] = encode(_starter(branch, gate))
+        files[CONFIG] = encode(_starter(branch, gate, runner))
     files |= {
         f"{ORCHESTRATION}/README.md": GUIDE.encode(),
         f"{ORCHESTRATION}/dag.v0.json": encode(starter_graph()),
@@ -54,7 +64,9 @@ def init(probe: Probe) -> InitReport:
         written.append(".gitignore")
     every = (CONFIG, *files, ".gitignore")
     kept = tuple(dict.fromkeys(name for name in every if name not in written))
-    return InitReport(root=root, written=tuple(written), kept=kept, gate_command=gate, target_branch=branch)
+    return InitReport(
+        root=root, written=tuple(written), kept=kept, gate_command=gate, target_branch=branch, runner=runner
+    )
 
 
 def top_level(probe: Probe) -> str:
@@ -118,7 +130,7 @@ def _current_branch(probe: Probe) -> str:
     return said
 
 
-def _starter(branch: str, gate: str) -> dict[str, object]:
+def _starter(branch: str, gate: str, runner: str) -> dict[str, object]:
     comment = [f"Every key is explained in {ORCHESTRATION}/README.md; `gluerun doctor` says what is still missing."]
     if gate == NO_GATE:
         comment.append("No test command was found: the gate `false` lets nothing pass until you replace it.")
@@ -127,6 +139,7 @@ def _starter(branch: str, gate: str) -> dict[str, object]:
         "schemaVersion": assets.schema_version(),
         "targetBranch": branch,
         "gateCommand": gate,
+        **({"runner": runner} if runner else {}),
         "runners": {},
         "roles": {},
         "requireAudit": True,
