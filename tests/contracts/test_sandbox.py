@@ -137,7 +137,6 @@ class TestEveryTier:
             "{state}/tasks.json",
             "{state}/runs/r1/dispatch.json",
             "{folder}/tmp-file",
-            "/dev/new",
         ],
     )
     def test_nobody_writes_elsewhere(self, house, role, place):

@@ -121,6 +121,18 @@ class TestCommandLines:
             *("--chdir", "/w", "--", "agent", "-p"),
         )
 
+    def test_what_lies_above_something_protected_cannot_be_exchanged(self):
+        held = Confinement(mode=SandboxMode.AUTO, writable=("/w",), protected=("/w/a/b/c", "/w/d", "/x/y/z"))
+        words = sandbox.bwrap_argv(held, ("agent",), "/w")
+        assert words[words.index("--bind") : words.index("--die-with-parent")] == (
+            *("--bind", "/w", "/w", "--bind", "/w/a", "/w/a", "--bind", "/w/a/b", "/w/a/b"),
+            *("--ro-bind", "/w/a/b/c", "/w/a/b/c", "--ro-bind", "/w/d", "/w/d", "--ro-bind", "/x/y/z", "/x/y/z"),
+        )
+        assert [line for line in sandbox.seatbelt_profile(held).splitlines() if "unlink" in line] == [
+            '(deny file-write-unlink (literal "/w/a"))',
+            '(deny file-write-unlink (literal "/w/a/b"))',
+        ]
+
     def test_bubblewrap_with_a_shield_against_stops(self):
         held = Confinement(mode=SandboxMode.AUTO)
         assert sandbox.bwrap_argv(held, ("agent",), "/w", bwrap="/b", env="/e") == (
