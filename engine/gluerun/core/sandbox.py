@@ -96,6 +96,9 @@ def bwrap_argv(
     words = [bwrap, "--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     for path in held.writable:
         words += ("--bind", path, path)
+    for path in _between(held):
+        # A folder above something protected could be renamed, and a new one be put in its place: no mount point can.
+        words += ("--bind", path, path)
     for path in held.protected:
         words += ("--ro-bind", path, path)
     if held.network is not Network.OPEN:
@@ -112,6 +115,7 @@ def seatbelt_profile(held: Confinement) -> str:
     lines.append('(allow file-write* (regex #"^/dev/(tty|pty)"))')
     lines += [f"(allow file-write* (subpath {_quoted(path)}))" for path in held.writable]
     lines += [f"(deny file-write* (subpath {_quoted(path)}))" for path in held.protected]
+    lines += [f"(deny file-write-unlink (literal {_quoted(path)}))" for path in _between(held)]
     if held.network is not Network.OPEN:
         lines.append("(deny network*)")
     if held.network is Network.LOOPBACK:
@@ -185,6 +189,17 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
         if not any(_is_within(path, top) for top in found):
             found.append(path)
     return tuple(found)
+
+
+def _between(held: Confinement) -> tuple[str, ...]:
+    """Return the folders that lie below something writable and above something protected, outer ones first."""
+    found = set()
+    for path in held.protected:
+        above = path.rpartition("/")[0]
+        while above and above not in held.writable and any(_is_within(above, top) for top in held.writable):
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return tuple(sorted(found))
 
 
 def _is_within(path: str, top: str) -> bool:
