@@ -5,6 +5,7 @@ How a program is called and how its output is read is `by_hand`'s; here is what 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +39,11 @@ class Outcome(NamedTuple):
     log: str
     requests: list[Request]
     survivors: list[str]
+
+    @property
+    def told(self) -> str:
+        """Return what the model was told last, the output of its tools among it."""
+        return json.dumps(self.requests[-1].body)
 
     @property
     def faults(self) -> list[str]:
