@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import psutil
 import pytest
@@ -52,14 +52,19 @@ class Outcome(NamedTuple):
 
 
 def program(name: str) -> str:
-    """Return the path of an installed program, or skip the test that asks for it."""
+    """Return the path of an installed program, or skip the test or the module that asks for it."""
     folders = os.environ.get("GLUERUN_AGENT_PROGRAMS")
     if not folders:
-        pytest.skip("GLUERUN_AGENT_PROGRAMS is not set: run `python3 install.py test --ring agents`")
+        skip("GLUERUN_AGENT_PROGRAMS is not set: run `python3 install.py test --ring agents`")
     path = shutil.which(name, path=folders)
     if not path:
-        pytest.skip(f"{name} is not installed: run `python3 install.py test --ring agents --all-agents`")
+        skip(f"{name} is not installed: run `python3 install.py test --ring agents --all-agents`")
     return path
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip a test, or a whole module while it is being imported."""
+    pytest.skip(reason, allow_module_level=True)
 
 
 def git(folder: Path, *words: str) -> str:

@@ -1,0 +1,83 @@
+"""The whole loop with real programs: claude writes, codex audits, a scripted model thinks for both."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.agents.by_hand import KEY
+from tests.agents.driving import program
+from tests.agents.model.server import FakeModel
+from tests.e2e.backlog import Backlog, git
+
+WORKS = {"tool": "write", "path": "src/1.txt", "content": "good\n"}
+SPOILS = {"tool": "write", "path": "src/1.txt", "content": "bad\n"}
+VERDICT = {"verdict": "accepted", "rationale": "It does what it should.", "headSha": "$headSha", "nonce": "$nonce"}
+AUDITOR = {
+    "when": "You audit one commit",
+    "bind": {"headSha": r"headSha: (\w+)", "nonce": r"nonce: (\S+)"},
+    "turns": [{"text": json.dumps(VERDICT)}],
+}
+SECOND_TRY = {"when": "## Try 2", "turns": [WORKS, {"text": "mended"}]}
+
+
+@pytest.fixture
+def backlog(tmp_path, gluerun, monkeypatch) -> Backlog:
+    """A repository whose agents are the real programs; where they are is found as a person's shell finds it."""
+    folders = {program(name).rpartition("/")[0] for name in ("claude", "codex")}
+    monkeypatch.setenv("PATH", ":".join(sorted(folders)), prepend=":")
+    return Backlog(tmp_path / "repo", gluerun)
+
+
+def play(backlog: Backlog, model: FakeModel) -> dict[str, object]:
+    """Let the loop run to its end on one task, with its programs pointed at the model."""
+    fake = {
+        "model_provider": "fake",
+        "model_providers.fake.name": "fake",
+        "model_providers.fake.base_url": f"{model.url}/v1",
+        "model_providers.fake.env_key": "FAKE_KEY",
+        "model_providers.fake.wire_api": "responses",
+        "model_providers.fake.stream_max_retries": 2,
+    }
+    backlog.configure(
+        runners={
+            "claude": {
+                "env": {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_MAX_RETRIES": "2"},
+            },
+            "codex": {
+                "env": {"FAKE_KEY": KEY},
+                "args": [word for key, value in fake.items() for word in ("-c", f"{key}={json.dumps(value)}")],
+            },
+        },
+        runner="claude",
+        roles={"worker": {"runner": "claude"}, "auditor": {"runner": "codex"}},
+    )
+    backlog.task(1)
+    backlog.commit("a task")
+    return backlog.ask("auto")
+
+
+def test_a_task_becomes_a_merge_commit(backlog):
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}) as model:
+        ended = play(backlog, model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert git(backlog.root, "show", "main:src/1.txt") == "good"
+    assert {request.dialect for request in model.requests} == {"messages", "responses"}
+    assert model.strays == []
+
+
+def test_a_red_gate_is_mended_in_the_second_try(backlog):
+    with FakeModel({"cases": [AUDITOR, SECOND_TRY], "turns": [SPOILS, {"text": "done"}]}) as model:
+        ended = play(backlog, model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert git(backlog.root, "show", "main:src/1.txt") == "good"
+
+
+def test_a_model_that_refuses_for_a_while_costs_no_try(backlog):
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}, faults=["429:2"]) as model:
+        ended = play(backlog, model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert backlog.record("TASK-0001")["tries"] == 1
