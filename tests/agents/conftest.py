@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.agents.driving import Stage
+from tests.e2e.conftest import gluerun, wheel_python  # noqa: F401 - fixtures of this ring too
 
 pytest.register_assert_rewrite("tests.agents.promises")
 

@@ -5,6 +5,7 @@ How a program is called and how its output is read is `by_hand`'s; here is what 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import psutil
 import pytest
@@ -40,20 +41,30 @@ class Outcome(NamedTuple):
     survivors: list[str]
 
     @property
+    def told(self) -> str:
+        """Return what the model was told last, the output of its tools among it."""
+        return json.dumps(self.requests[-1].body)
+
+    @property
     def faults(self) -> list[str]:
         """Return how the model treated each request that announces tools: the others are titles and warm-ups."""
         return [request.fault for request in self.requests if request.asked.tools]
 
 
 def program(name: str) -> str:
-    """Return the path of an installed program, or skip the test that asks for it."""
+    """Return the path of an installed program, or skip the test or the module that asks for it."""
     folders = os.environ.get("GLUERUN_AGENT_PROGRAMS")
     if not folders:
-        pytest.skip("GLUERUN_AGENT_PROGRAMS is not set: run `python3 install.py test --ring agents`")
+        skip("GLUERUN_AGENT_PROGRAMS is not set: run `python3 install.py test --ring agents`")
     path = shutil.which(name, path=folders)
     if not path:
-        pytest.skip(f"{name} is not installed: run `python3 install.py test --ring agents --all-agents`")
+        skip(f"{name} is not installed: run `python3 install.py test --ring agents --all-agents`")
     return path
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip a test, or a whole module while it is being imported."""
+    pytest.skip(reason, allow_module_level=True)
 
 
 def git(folder: Path, *words: str) -> str:

@@ -38,8 +38,6 @@ class Promises:
     unknown_id: str
     tries: dict[str, int]  # fault → requests until it gives up
     says: dict[str, str]  # fault → words of its own for it
-    drop_calls: int  # requests of a task whose first answer breaks off in the middle
-    bad_schema: tuple[bool, str]
     after_term: int
     after_int: int
 

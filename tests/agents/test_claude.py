@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tests.agents.by_hand import Ask
 from tests.agents.driving import git
 from tests.agents.model.server import FakeModel
@@ -12,9 +14,9 @@ class TestClaude(Promises):
     program = "claude"
     unknown_id = new_session()
     unknown_session = "No conversation found with session ID"
-    tries = {"401": 3, "429": 3, "529": 3, "quota": 3, "credit": 1, "context": 1, "404": 1}
-    says = {
-        "401": "401",
+    tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 3, "credit": 1, "context": 1, "404": 2}
+    says: ClassVar = {
+        "401": "Invalid API key",
         "429": "rate limit",
         "529": "Overloaded",
         "quota": "quota",

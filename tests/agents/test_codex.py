@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tests.agents.by_hand import Ask
 from tests.agents.driving import git
 from tests.agents.model.server import FakeModel
@@ -15,15 +17,15 @@ class TestCodex(Promises):
     program = "codex"
     unknown_id = new_session()
     unknown_session = "no rollout found for thread id"
-    tries = {"401": 3, "429": 3, "529": 3, "quota": 1, "credit": 3, "context": 1, "404": 3}
-    says = {
+    tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 1, "credit": 1, "context": 1, "404": 1}
+    says: ClassVar = {
         "401": "unexpected status 401",
         "429": "429",
         "529": "529",
         "quota": "Quota exceeded",
         "credit": "credit balance",
         "context": "ran out of room",
-        "404": "404",
+        "404": "no such model",
     }
     after_term = -15
     after_int = 1
@@ -35,7 +37,7 @@ class TestCodex(Promises):
 
         assert outcome.reading.is_ended
         assert (stage.tree / "x.txt").exists()
-        assert "Read-only file system" in outcome.log
+        assert "index.lock': Read-only file system" in outcome.told
         assert git(stage.tree, "rev-list", "--count", "HEAD") == "1"
 
     def test_a_commit_is_possible_where_both_git_folders_are_named(self, stage_of):
@@ -54,7 +56,7 @@ class TestCodex(Promises):
             outcome = stage.run(model, Ask(), TMPDIR=str(stage.root))
 
         assert outcome.reading.is_ended
-        assert TRAPPED in outcome.log
+        assert TRAPPED in outcome.told
         assert not (stage.tree / "hello.txt").exists()
 
     def test_a_home_beside_the_temporary_folder_is_well(self, stage_of):
@@ -62,5 +64,16 @@ class TestCodex(Promises):
         with FakeModel() as model:
             outcome = stage.run(model, Ask(), TMPDIR=str(stage.temp))
 
-        assert TRAPPED not in outcome.log
+        assert TRAPPED not in outcome.told
         assert (stage.tree / "hello.txt").exists()
+
+    def test_a_command_that_the_sandbox_refused_is_told_to_the_model_but_not_to_us(self, stage_of):
+        stage = stage_of("codex")
+        with FakeModel(shell("echo x > x.txt; touch .git/x")) as model:
+            refused = stage.run(model, Ask(read_only=True))
+        with FakeModel(shell("exit 3")) as model:
+            failed = stage.run(model, Ask(read_only=True))
+
+        assert "Read-only file system" in refused.told
+        assert "command_execution" not in refused.log
+        assert "command_execution" in failed.log

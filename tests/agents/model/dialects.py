@@ -198,7 +198,7 @@ class Responses:
             content = [{"type": "output_text", "text": reply.text, "annotations": []}]
             said: Json = {"type": "message", "id": new_id("msg"), "role": "assistant"}
             return {**said, "status": "completed", "content": content}
-        call = {"id": new_id("call"), "call_id": new_id("call")}
+        call = {"id": new_id("fc"), "call_id": new_id("call")}
         if reply.kind == "local_shell":
             action = {"type": "exec", **reply.arguments}
             return {"type": "local_shell_call", **call, "status": "completed", "action": action}
