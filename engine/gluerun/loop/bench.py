@@ -11,6 +11,7 @@ import hashlib
 from gluerun.core import answers, secrets
 from gluerun.core.environment import of_agent, of_program
 from gluerun.core.gates import gate_sha256
+from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -55,9 +56,10 @@ if TYPE_CHECKING:
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.runner import RunnerSpec
 
-PATCH_FOR_SECRETS = 50_000_000
 MESSAGE_TAIL = 262_144
 LOG_TAIL = 6_000
+# Read before it: what a cut would leave of a token or of a private key is no longer known for one.
+BEFORE_TAIL = 16_384
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
 INCONCLUSIVE = 20
@@ -100,7 +102,7 @@ class Bench:
             case Restore(commit=commit, paths=paths):
                 return self._restore(commit, paths)
             case Patch(old=old, new=new, limit=limit):
-                return Patched(text=self.house.doors.git.patch(old, new, limit=limit))
+                return Patched(text=secrets.redacted(self.house.doors.git.patch(old, new, limit=limit)))
             case Keep(name=name, document=document):
                 store.put_document(run_id, name, document)
                 return Done()
@@ -194,10 +196,11 @@ class Bench:
         files = self.house.doors.at(self._path(Place.WORK))
         for path in paths:
             data = self.house.doors.git.file_at(commit, path)
+            name = bytes_of(path).decode("utf-8", "surrogateescape")
             if data is None:
-                files.remove(path)
+                files.remove(name)
             else:
-                files.write(path, data, durable=False)
+                files.write(name, data, durable=False)
         return Done()
 
     # programs
@@ -287,21 +290,26 @@ class Bench:
         )
 
     def _answer(self, output: str, log: str, role: Role) -> tuple[object | None, str, int]:
-        """Return an agent's answer, why there is none, and how many it gave; its output file wins."""
+        """Return an agent's answer, why there is none, and how many it gave; its output file wins.
+
+        No secret comes in with it: claims are kept, published, and shown to the next agent.
+        """
         data = self.house.store.files.read(output)
         if data is not None and data.strip():
+            if (fit := secrets.redacted_json(data)) != data:
+                self.house.store.files.write(output, fit)
             try:
-                return codec.decode(data, file="the agent's answer"), "", 1
+                return secrets.cleaned(codec.decode(fit, file="the agent's answer")), "", 1
             except SchemaError as error:
-                return None, error.message, 0
+                return None, secrets.redacted(error.message), 0
         text = self.house.store.files.tail(log, MESSAGE_TAIL).decode("utf-8", "replace")
         answer, count = answers.last_answer(text, role)
-        return answer, "", count
+        return secrets.cleaned(answer), "", count
 
     def _tail(self, log: str) -> str:
         """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
-        text = self.house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
-        return secrets.redacted(text).strip()
+        text = self.house.store.files.tail(log, LOG_TAIL + BEFORE_TAIL).decode("utf-8", "replace")
+        return secrets.redacted(text)[-LOG_TAIL:].strip()
 
     # the work
 
@@ -313,7 +321,7 @@ class Bench:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
+            patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
