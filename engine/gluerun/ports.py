@@ -302,6 +302,13 @@ class Git(Protocol):
         """Return value → commit for every first-parent commit of *branch* that carries trailer *key*."""
         ...
 
+    def outgoing(self, branch: str, *, limit: int) -> str:
+        """Return the differences of all commits that a push of *branch* would bring, cut after *limit* characters.
+
+        What the remote is known to have is not among them; empty if there is no remote or no such branch.
+        """
+        ...
+
     def push(self, branch: str) -> str:
         """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
         ...

@@ -190,6 +190,9 @@ class RepositoryGit:
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         return publishing.trailers(self._git, branch, key)
 
+    def outgoing(self, branch: str, *, limit: int) -> str:
+        return publishing.outgoing(self._git, branch, limit)
+
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)
 

@@ -67,6 +67,26 @@ def trailers(git: GitCommand, branch: str, key: str) -> dict[str, str]:
     return found
 
 
+def outgoing(git: GitCommand, branch: str, limit: int) -> str:
+    """Return the differences of the commits of *branch* that no branch of its remote is known to have."""
+    remote, ref = _remote(git, branch), f"refs/heads/{branch}"
+    if not remote or git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
+        return ""
+    # Every commit is looked at: what a later one takes out again leaves with the earlier one all the same.
+    words = (
+        "log",
+        "-p",
+        "-M",
+        "--diff-merges=first-parent",
+        "--format=",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+    )
+    answer = git.run_some(*words, ref, "--not", f"--remotes={remote}", "--", enough=4 * limit + 4)
+    return answer.out.decode("utf-8", "backslashreplace")[:limit]
+
+
 def push(git: GitCommand, branch: str) -> str:
     """Push *branch*; return "" or why it was not pushed."""
     remote = _remote(git, branch)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 KINDS = tuple(dict.fromkeys(kind for kind, _, _ in SHAPES))
+# Characters of a difference that are looked at; what is longer than this is no work of a task.
+LOOKED_AT = 50_000_000
 NEW_DOTENV, DOTENV = "dotenv file", "dotenv value"
 
 _HUNK = re.compile(r"@@ -[0-9]+(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")
@@ -35,6 +37,9 @@ class SecretHit:
     path: str
     line: int
     kind: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} ({self.kind})"
 
 
 def in_patch(patch: str) -> Iterator[SecretHit]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MESSAGE_TAIL = 262_144
 LOG_TAIL = 6_000
+# Read before it: what a cut would leave of a token or of a private key is no longer known for one.
+BEFORE_TAIL = 16_384
 # Roles whose answer is one JSON document and nothing else, which a program that can may be held to.
 _DOCUMENT: dict[Role, str] = {
     Role.AUDITOR: "audit-verdict.v0",
@@ -245,26 +247,31 @@ class Agent:
         files.write(self.expense, schema.dump(ended))
 
     def _answer(self, runner: RunnerSpec, read: Reading) -> tuple[object | None, str, int]:
-        """Return an agent's answer, why there is none, and how many it gave; its output file wins."""
+        """Return an agent's answer, why there is none, and how many it gave; its output file wins.
+
+        No secret comes in with it: claims are kept, published, and shown to the next agent.
+        """
         data = self.house.store.files.read(self.output)
         if data is not None and data.strip():
+            if (fit := secrets.redacted_json(data)) != data:
+                self.house.store.files.write(self.output, fit)
             try:
-                return codec.decode(data, file="the agent's answer"), "", 1
+                return secrets.cleaned(codec.decode(fit, file="the agent's answer")), "", 1
             except SchemaError as error:
-                return None, error.message, 0
+                return None, secrets.redacted(error.message), 0
         if isinstance(read.structured, dict):
-            return read.structured, "", 1
+            return secrets.cleaned(read.structured), "", 1
         text = read.text
         if runner.dialect is Dialect.TEXT:
             text = self.house.store.files.tail(self.log, MESSAGE_TAIL).decode("utf-8", "replace")
         answer, count = answers.last_answer(text[-MESSAGE_TAIL:], self.step.role)
-        return answer, "", count
+        return secrets.cleaned(answer), "", count
 
 
 def tail_of(house: House, log: str) -> str:
     """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
-    text = house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
-    return secrets.redacted(text).strip()
+    text = house.store.files.tail(log, LOG_TAIL + BEFORE_TAIL).decode("utf-8", "replace")
+    return secrets.redacted(text)[-LOG_TAIL:].strip()
 
 
 def _from_root(path: str, root: str) -> str:

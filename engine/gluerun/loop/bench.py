@@ -11,6 +11,7 @@ import hashlib
 from gluerun.core import secrets
 from gluerun.core.environment import of_program
 from gluerun.core.gates import gate_sha256
+from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -56,9 +57,6 @@ if TYPE_CHECKING:
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
 
-PATCH_FOR_SECRETS = 50_000_000
-MESSAGE_TAIL = 262_144
-LOG_TAIL = 6_000
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
 INCONCLUSIVE = 20
@@ -132,7 +130,7 @@ class Bench:
         git = self.house.doors.git
         if not step.needed and git.commit_of(step.old) is None:
             return Patched(text="", is_known=False)
-        return Patched(text=git.patch(step.old, step.new, limit=step.limit))
+        return Patched(text=secrets.redacted(git.patch(step.old, step.new, limit=step.limit)))
 
     def _recall(self, run_id: str, name: str) -> Recalled:
         try:
@@ -216,10 +214,11 @@ class Bench:
         files = self.house.doors.at(self._path(Place.WORK))
         for path in paths:
             data = self.house.doors.git.file_at(commit, path)
+            name = bytes_of(path).decode("utf-8", "surrogateescape")
             if data is None:
-                files.remove(path)
+                files.remove(name)
             else:
-                files.write(path, data, durable=False)
+                files.write(name, data, durable=False)
         return Done()
 
     # programs
@@ -265,7 +264,7 @@ class Bench:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
+            patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
