@@ -48,7 +48,13 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
     house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
-    house.tell("packet.imported", f"{task.task_id} was accepted", task=task.task_id, run=action.run_id)
+    house.tell(
+        "packet.imported",
+        f"{task.task_id} was accepted",
+        task=task.task_id,
+        run=action.run_id,
+        **_sessions(house, action.run_id),
+    )
     notes.reaped_ok += 1
     return True
 
@@ -93,11 +99,18 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         run=action.run_id,
         answer=action.decision.action.value,
         authority=action.decision.authority.value,
+        **_sessions(house, action.run_id),
     )
     notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
     if action.run_id is None:
         notes.failed_integrations.append(task.task_id)
     return True
+
+
+def _sessions(house: House, run_id: str | None) -> dict[str, object]:
+    """Return what the journal is told of a run's sessions: the run's own word, so only if there is one."""
+    found = house.store.sessions(run_id) if run_id else {}
+    return {"sessions": found} if found else {}
 
 
 _LEASE_WORDS = {
