@@ -574,6 +574,6 @@ class SimHouse:
             move.act(scene)
 
 
-def run_files(house: SimHouse, run_id: str) -> list[str]:
-    """Return the names of a run's files."""
-    return house.state_files.names(run_path(run_id, "")[:-1])
+def run_files(house: SimHouse, run_id: str, folder: str = "") -> list[str]:
+    """Return the names of a run's files, or of those in a folder of it."""
+    return house.state_files.names(run_path(run_id, folder).rstrip("/"))
