@@ -52,7 +52,13 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
     task = lifecycle.charged(task, book(house, action.run_id))
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
-    house.tell("packet.imported", f"{task.task_id} was accepted", task=task.task_id, run=action.run_id)
+    house.tell(
+        "packet.imported",
+        f"{task.task_id} was accepted",
+        task=task.task_id,
+        run=action.run_id,
+        **_sessions(house, action.run_id),
+    )
     notes.reaped_ok += 1
     return True
 
@@ -98,6 +104,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         run=action.run_id,
         answer=action.decision.action.value,
         authority=action.decision.authority.value,
+        **_sessions(house, action.run_id),
     )
     notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
     if action.run_id is None:
@@ -105,6 +112,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     return True
 
 
+<<<<<<< HEAD
 def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> bool:
     """Take in a run that its provider's state broke off: the back-off first, then the record, then the lease."""
     held = action.ending.held
@@ -127,6 +135,12 @@ def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> boo
                provider=held.provider, fault=held.fault.value)  # fmt: skip
     notes.held.append(f"{until}: {held.reason}")
     return True
+=======
+def _sessions(house: House, run_id: str | None) -> dict[str, object]:
+    """Return what the journal is told of a run's sessions: the run's own word, so only if there is one."""
+    found = house.store.sessions(run_id) if run_id else {}
+    return {"sessions": found} if found else {}
+>>>>>>> help/continuity
 
 
 _LEASE_WORDS = {

@@ -184,6 +184,14 @@ class Store:
             return 1
         return len(index.attempts) if index else 0
 
+    def sessions(self, run_id: str) -> dict[str, str]:
+        """Return what each try of a run did about the session of the try before, as far as that can be read."""
+        try:
+            index = self._one(AttemptsIndex, run_path(run_id, "attempts/index.json"))
+        except SchemaError:
+            return {}
+        return {str(one.n): one.session for one in index.attempts if one.session} if index else {}
+
     def was_asked(self, run_id: str) -> bool:
         """Tell whether a run's dispatch was written; without it the run cannot have been started."""
         return self.files.mark(run_path(run_id, "dispatch.json")) is not None
