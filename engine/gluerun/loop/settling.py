@@ -112,7 +112,6 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     return True
 
 
-<<<<<<< HEAD
 def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> bool:
     """Take in a run that its provider's state broke off: the back-off first, then the record, then the lease."""
     held = action.ending.held
@@ -135,12 +134,12 @@ def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> boo
                provider=held.provider, fault=held.fault.value)  # fmt: skip
     notes.held.append(f"{until}: {held.reason}")
     return True
-=======
+
+
 def _sessions(house: House, run_id: str | None) -> dict[str, object]:
     """Return what the journal is told of a run's sessions: the run's own word, so only if there is one."""
     found = house.store.sessions(run_id) if run_id else {}
     return {"sessions": found} if found else {}
->>>>>>> help/continuity
 
 
 _LEASE_WORDS = {
