@@ -1,12 +1,13 @@
-"""`gluerun demo`: the whole engine on a small real repository, with agents that follow a script.
+"""`gluerun demo`: the whole engine on a small real repository, with agents that follow a script, or with a real one.
 
 Nothing is simulated but the agents: work trees, gates, audits, the merge of each branch and the recovery
-from what goes wrong are what a real backlog gets.
+from what goes wrong are what a real backlog gets. A real program gets a smaller backlog: it costs money.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from rich.live import Live
 from rich.table import Table
 
 from gluerun import demo_sample as sample
+from gluerun.adapters.probe import probe_at
+from gluerun.edge.agents import found_at, is_too_old, spec_of, version_of
 from gluerun.edge.views import board as board_of
-from gluerun.errors import UsageError
+from gluerun.errors import ToolMissingError, UsageError
 from gluerun.loop.auto import auto
 from gluerun.records.record import record
 from gluerun.wiring import STATE, open_house
@@ -44,6 +47,13 @@ _WORDS = {
     "node.promoted": "complete",
     "l1.dispatch_started": "planning",
 }
+_VERSION_SECONDS = 20.0
+_COMMON = {
+    "schemaVersion": "v1",
+    "targetBranch": "main",
+    "gateCommand": f"{shlex.quote(sys.executable)} -B -m unittest discover -q",
+    "areas": {"kitchen": ["kitchen", "tests"]},
+}
 _WIDTH = 40
 _WIDE = 160
 
@@ -61,16 +71,25 @@ class Demo:
     parked: tuple[str, ...]
 
 
-def demo(folder: str = "", *, quiet: bool = False) -> Demo:
-    """Build the sample repository in *folder* (else a temporary one), run the loop on it, and report."""
+def demo(folder: str = "", *, quiet: bool = False, runner: str = "") -> Demo:
+    """Build the sample repository in *folder* (else a temporary one), run the loop on it, and report.
+
+    With a *runner* a real program plays worker and auditor of a few tasks, on the account of whoever calls.
+    """
+    player = _player(runner) if runner else ""
     root = Path(folder or tempfile.mkdtemp(prefix="gluerun-demo-")).resolve()
-    build(root)
+    build(root, runner)
     house = open_house(str(root))
     console = Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
-    console.print(f"A sample repository with {len(sample.SAMPLES)} tasks stands in [bold]{root}[/bold].")
-    console.print("Its agents follow a script; everything else is real.\n")
+    tasks = len(sample.REAL if runner else sample.SAMPLES)
+    console.print(f"A sample repository with {tasks} tasks stands in [bold]{root}[/bold].")
+    if runner:
+        # Also where only a document is wanted on stdout: what costs money is said before it starts.
+        _warn_of_cost(player)
+    else:
+        console.print("Its agents follow a script; everything else is real.\n")
     ended = _run(house, console)
-    _report(house, ended, console)
+    _report(house, ended, console, runner)
     return Demo(
         repository=str(root),
         ended=ended.why,
@@ -80,16 +99,39 @@ def demo(folder: str = "", *, quiet: bool = False) -> Demo:
     )
 
 
-def build(root: Path) -> None:
+def _player(runner: str) -> str:
+    """Return which program will play, in words; ToolMissingError if it is not there, UsageError if it is too old."""
+    spec = spec_of(runner, None)
+    path = found_at(spec, os.environ, "")
+    if not path:
+        raise ToolMissingError(f"{spec.argv[0]} is not there or not executable", f"install it to play with {runner}")
+    version = version_of(spec, path, probe_at(str(Path.cwd()), limit=_VERSION_SECONDS))
+    if is_too_old(spec, version):
+        raise UsageError(f"{runner} {version} is older than {spec.min_version}", "bring it up to date")
+    return f"{runner} {version or 'of unknown version'} ({path})"
+
+
+def _warn_of_cost(player: str) -> None:
+    tasks = ", ".join(one.title for one in sample.REAL)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"{player} will work on {len(sample.REAL)} tasks and audit them: {tasks}.", markup=False)
+    console.print("It uses your own account and what that costs. Ctrl-C stops it; what it did so far stays.\n")
+
+
+def _backlog(runner: str) -> tuple[sample.Sample, ...]:
+    return sample.REAL if runner else (*sample.SAMPLES, *sample.PLANNED)
+
+
+def build(root: Path, runner: str = "") -> None:
     """Make the sample repository: a library with tests, a graph, a backlog, a configuration."""
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
         raise UsageError(f"{root} is not empty", "name a folder that is new or empty: --folder PATH")
     _git(root, "init", "--quiet", "--initial-branch=main")
     files = dict(sample.FILES)
-    files["docs/orchestration/dag.v0.json"] = json.dumps(sample.GRAPH, indent=2) + "\n"
-    files["gluerun.config.json"] = json.dumps(_config(), indent=2) + "\n"
-    for one in sample.SAMPLES:
+    files["docs/orchestration/dag.v0.json"] = json.dumps(_graph(runner), indent=2) + "\n"
+    files["gluerun.config.json"] = json.dumps(_real_config(runner) if runner else _config(), indent=2) + "\n"
+    for one in sample.REAL if runner else sample.SAMPLES:
         files[f"docs/orchestration/tasks/{one.task_id}.md"] = sample.markdown(one)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +143,28 @@ def build(root: Path) -> None:
     scenario.write_text(json.dumps(sample.scenario(), indent=2), encoding="utf-8")
 
 
+def _graph(runner: str) -> dict[str, object]:
+    # Nobody plans with a real program: the nodes that wait for a planner are left out.
+    nodes = [node for node in sample.GRAPH["nodes"] if not runner or node["id"] == sample.REAL[0].node]
+    return {**sample.GRAPH, "nodes": nodes}
+
+
+def _real_config(runner: str) -> dict[str, object]:
+    return {
+        **_COMMON,
+        "roles": {"worker": {"runner": runner}, "auditor": {"runner": runner}},
+        "generate": False,
+        "maxRetries": 1,
+        "maxConcurrent": 2,
+        "limits": {"try": {"turns": 40, "usd": 1}},
+    }
+
+
 def _config() -> dict[str, object]:
     return {
-        "schemaVersion": "v1",
-        "targetBranch": "main",
-        "gateCommand": f"{shlex.quote(sys.executable)} -B -m unittest discover -q",
+        **_COMMON,
         "runner": "script",
         "runners": {"script": {"kind": "scripted", "scenario": f"{STATE}/demo/scenario.json", "timeoutSeconds": 120}},
-        "areas": {"kitchen": ["kitchen", "tests"]},
         "env": {"GLUERUN_L1_TASKS_PER_NODE": "3"},
     }
 
@@ -174,15 +230,15 @@ def _let_the_colleague_commit(root: Path) -> None:
     mark.write_text("", encoding="utf-8")
 
 
-def _report(house: House, ended: AutoReport, console: Console) -> None:
+def _report(house: House, ended: AutoReport, console: Console, runner: str) -> None:
     console.print(f"\nThe loop ended: {ended.why}.\n")
-    _results(house, console)
+    _results(house, console, runner)
     _timeline(house, console)
     root = house.doors.root
     console.print("\nWhere to look:")
     for words, command in (
         ("the merges", f"git -C {root} log --graph --oneline"),
-        ("one task", f"gluerun --repo {root} task show TASK-0003"),
+        ("one task", f"gluerun --repo {root} task show {'TASK-0001' if runner else 'TASK-0003'}"),
         ("what needs a person", f"gluerun --repo {root} status"),
         ("all that happened", f"{root}/{STATE}/events.ndjson"),
         ("prompts and logs of every try", f"{root}/{STATE}/runs/"),
@@ -191,11 +247,11 @@ def _report(house: House, ended: AutoReport, console: Console) -> None:
     console.print(f"\n{len(ended.integrated)} integrated, {len(ended.parked)} parked, {ended.seconds:.0f} seconds.")
 
 
-def _results(house: House, console: Console) -> None:
+def _results(house: House, console: Console, runner: str) -> None:
     grid = Table(title="What became of the backlog", title_justify="left", box=None, pad_edge=False)
     for column in ("task", "result", "tries", "what it shows", "why"):
         grid.add_column(column)
-    for one in (*sample.SAMPLES, *sample.PLANNED):
+    for one in _backlog(runner):
         task = house.store.any_task(one.task_id)
         if task is None:
             continue

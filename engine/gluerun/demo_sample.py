@@ -296,6 +296,31 @@ PLANNED: tuple[Sample, ...] = (
 )
 
 
+# What a real program is asked for: small, alike in kind, and each in files of its own.
+REAL: tuple[Sample, ...] = (
+    Sample(
+        task_id="TASK-0001",
+        title="Add up prices",
+        objective="The module kitchen/price.py has a function `total(prices)` that adds up a list of numbers, and "
+        "tests/test_price.py tests it with unittest.",
+        module="price",
+        criteria=("price.total([1, 2]) is 3", "price.total([]) is 0", "both are tested"),
+        worker=(),
+        shows="a task for a real agent",
+    ),
+    Sample(
+        task_id="TASK-0002",
+        title="Show cooking times",
+        objective="The module kitchen/timer.py has a function `clock(minutes)` that shows minutes as hours and "
+        "minutes, and tests/test_timer.py tests it with unittest.",
+        module="timer",
+        criteria=("timer.clock(75) is '1:15'", "negative minutes raise a ValueError", "both are tested"),
+        worker=(),
+        shows="a second one, at the same time",
+    ),
+)
+
+
 def owned(sample: Sample) -> tuple[str, ...]:
     """Return the paths that a task may change."""
     return (f"kitchen/{sample.module}.py", f"tests/test_{sample.module}.py")

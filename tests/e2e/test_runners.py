@@ -101,3 +101,52 @@ def test_a_new_repository_starts_with_a_program(folder):
     rows = document(gluerun("runners", "--json", cwd=folder), "runners")["runners"]
     assert rows[0]["name"] == "claude"
     assert rows[0]["roles"] == ["worker", "auditor", "planner", "decider"]
+
+
+# An agent that can do two tasks and always accepts; it answers in the stream and in the file for the answer.
+PLAYER = f"""#!{sys.executable}
+import json, os, pathlib, re, sys
+if "--version" in sys.argv:
+    print("claude 9.9.9")
+    raise SystemExit
+prompt = sys.stdin.read()
+name, code, test = {{
+    "TASK-0001": ("price", "def total(prices):\\n    return sum(prices)\\n", "price.total([1, 2]), 3"),
+    "TASK-0002": ("timer", "def clock(m):\\n    return f'{{m // 60}}:{{m % 60:02}}'\\n", "timer.clock(75), '1:15'"),
+}}[os.environ["GLUERUN_TASK"]]
+answer = {{"summary": "done"}}
+if os.environ["GLUERUN_ROLE"] == "worker":
+    pathlib.Path("kitchen", name + ".py").write_text(code)
+    pathlib.Path("tests", "test_" + name + ".py").write_text(
+        f"import unittest\\nfrom kitchen import {{name}}\\n\\n\\nclass Test(unittest.TestCase):\\n"
+        f"    def test_it(self):\\n        self.assertEqual({{test}})\\n")
+else:
+    head = re.search("[0-9a-f]{{40}}", prompt)[0]
+    answer = {{"verdict": "accepted", "rationale": "fine", "headSha": head, "nonce": os.environ["GLUERUN_NONCE"]}}
+output = pathlib.Path(os.environ["GLUERUN_OUTPUT"])
+output.parent.mkdir(parents=True, exist_ok=True)
+output.write_text(json.dumps(answer))
+print(json.dumps({{"type": "result", "is_error": False, "num_turns": 2, "result": json.dumps(answer),
+                  "session_id": "s", "usage": {{"input_tokens": 1, "output_tokens": 1}}}}))
+"""
+
+
+def test_the_demonstration_can_be_played_by_a_real_program(folder):
+    (folder / "bin/claude").write_text(PLAYER)
+
+    done = gluerun("demo", "--runner", "claude", "--folder", str(folder / "kitchen"), "--json", cwd=folder)
+
+    played = document(done, "demo")
+    assert played["integrated"] == ["TASK-0001", "TASK-0002"], done.stderr
+    assert played["parked"] == []
+    assert "claude 9.9.9" in done.stderr
+    assert "2 tasks" in done.stderr
+    assert "your own account" in done.stderr
+
+
+def test_a_program_that_is_not_there_plays_nothing(folder):
+    done = gluerun("demo", "--runner", "gemini", "--folder", str(folder / "kitchen"), cwd=folder)
+
+    assert done.returncode == 127
+    assert "gemini is not there" in done.stderr
+    assert not (folder / "kitchen").exists()

@@ -26,6 +26,15 @@ def test_the_wheel_carries_schemas_and_migrations(wheel_python, tmp_path):
     assert (packed / "SCHEMA_VERSION").read_text() == (CHECKOUT / "SCHEMA_VERSION").read_text()
 
 
+def test_the_wheel_carries_the_declarations(wheel_python, tmp_path):
+    argv = [wheel_python, "-P", "-c", "from gluerun import settings_runners; print(settings_runners.FOLDER)"]
+    packed = Path(subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip())
+
+    shipped = {path.name: path.read_bytes() for path in (CHECKOUT / "engine/gluerun/declarations").glob("*.json")}
+    assert shipped
+    assert {path.name: path.read_bytes() for path in packed.glob("*.json")} == shipped
+
+
 def test_the_wheel_is_compiled(wheel_python, tmp_path):
     argv = [wheel_python, "-P", "-c", "import gluerun; print(gluerun.__cached__)"]
     cached = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()

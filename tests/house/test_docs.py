@@ -13,7 +13,10 @@ import typer
 
 from gluerun.cli.program import build
 from gluerun.cli.verbs import VERBS
+from gluerun.edge.agents import PROVED
+from gluerun.records.placeholder import FILLED, OPTIONS
 from gluerun.settings import load, require_actable
+from gluerun.settings_runners import RUNNER_KEYS, declaration, declared_names
 from gluerun.settings_table import BY_ENV, KNOBS, SHAPES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -178,6 +181,32 @@ def test_the_page_of_records_lists_every_schema_once():
     listed = re.findall(r"^\| `([a-z0-9-]+\.v\d+)` \|", text, re.MULTILINE)
 
     assert sorted(listed) == sorted(path.name.split(".schema")[0] for path in CHECKOUT.glob("schemas/*.schema.json"))
+
+
+def test_the_page_of_runners_lists_every_key_and_every_declaration_with_what_it_can():
+    text = (CHECKOUT / "docs" / "runners.md").read_text(encoding="utf-8")
+    keys = re.findall(r"^\| `(\w+)` \|", text.split("\n## Every key\n")[1].split("\n## ")[0], re.MULTILINE)
+    table = text.split("\n## Declarations\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:8]] for line in table.splitlines() if "| `" in line]
+
+    assert sorted(keys) == sorted(RUNNER_KEYS)
+    assert {re.sub(r"\[(.*)\]\(.*", r"\1", name): rest for name, *rest in rows} == {
+        name: [
+            f"`{spec.argv[0]}`",
+            *("yes" if can else "–" for can in (
+                name in PROVED, spec.can_read_only, spec.can_resume, spec.options.get("schema"), spec.own_sandbox,
+            )),
+        ]
+        for name in declared_names()
+        for spec in [declaration(name)]
+    }  # fmt: skip
+
+
+def test_the_page_of_the_command_runner_lists_everything_in_braces():
+    text = (CHECKOUT / "docs" / "runners" / "command.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+?)` \|", text.split("\n## Words in braces\n")[1], re.MULTILINE)
+
+    assert rows == [*(f"{{{name}}}" for name in FILLED), *OPTIONS]
 
 
 def test_decisions_are_numbered_without_a_gap():
