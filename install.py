@@ -733,12 +733,18 @@ def tally_report(xml: Path, ring: str, seconds: float, code: int) -> Tally:
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None:
-            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+            skips.append(f"{case.get('classname')}::{case.get('name')}: {reason_of(skip)}".removeprefix("::"))
         else:
             passed += 1
     if code not in (0, PYTEST_NO_TESTS) and not failed:
         failed = 1
     return Tally(ring, seconds, passed, failed, tuple(skips))
+
+
+def reason_of(skip: ElementTree.Element) -> str:
+    """Return why a test was skipped; for a whole module pytest hides that in the text."""
+    message = skip.get("message", "")
+    return (skip.text or "").rpartition("Skipped: ")[2].rstrip("')") if message == "collection skipped" else message
 
 
 def report(tallies: Sequence[Tally], lint_failures: Sequence[str]) -> int:

@@ -399,10 +399,13 @@ def test_the_report_counts_every_test_once(tmp_path):
     xml = tmp_path / "report.xml"
     xml.write_text(
         "<testsuites><testsuite><testcase/><testcase><failure/><error/></testcase><testcase><error/></testcase>"
-        "<testcase classname='t' name='s'><skipped message='no reason'/></testcase></testsuite></testsuites>"
+        "<testcase classname='t' name='s'><skipped message='no reason'/></testcase>"
+        "<testcase classname='' name='m'><skipped message='collection skipped'>('m.py', 8, 'Skipped: not here')</skipped>"
+        "</testcase></testsuite></testsuites>"
     )
 
-    assert install.tally_report(xml, "core", 1.0, 1) == install.Tally("core", 1.0, 1, 2, ("t::s: no reason",))
+    skips = ("t::s: no reason", "m: not here")
+    assert install.tally_report(xml, "core", 1.0, 1) == install.Tally("core", 1.0, 1, 2, skips)
 
 
 @pytest.mark.parametrize(("code", "failed"), [(0, 0), (5, 0), (1, 1), (3, 1), (-9, 1)])
