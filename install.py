@@ -562,7 +562,6 @@ def run_tests(arguments: Sequence[str]) -> int:
     env = tool_environment(cache)
     if options.soak:
         env |= SOAKING
-        pytest_arguments += [] if test_paths(pytest_arguments) or options.ring else SOAKED
     rings = rings_asked_for(options.ring, pytest_arguments)
     if WHEEL_RINGS.intersection(rings):
         env["GLUERUN_E2E_PYTHON"] = str(wheel_environment(cache, project, dev))
@@ -586,7 +585,10 @@ def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, 
         "--soak", action="store_true", help="kill processes for long; alone, run only the tests that do"
     )
     parser.add_argument("--cov", action="store_true", help="report branch coverage of core and records")
-    return parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if options.soak and not options.ring and not test_paths(rest):
+        rest += SOAKED
+    return options, rest
 
 
 def rings_asked_for(named: Sequence[str] | None, pytest_arguments: Sequence[str]) -> list[str]:
@@ -731,12 +733,18 @@ def tally_report(xml: Path, ring: str, seconds: float, code: int) -> Tally:
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None:
-            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+            skips.append(f"{case.get('classname')}::{case.get('name')}: {reason_of(skip)}".removeprefix("::"))
         else:
             passed += 1
     if code not in (0, PYTEST_NO_TESTS) and not failed:
         failed = 1
     return Tally(ring, seconds, passed, failed, tuple(skips))
+
+
+def reason_of(skip: ElementTree.Element) -> str:
+    """Return why a test was skipped; for a whole module pytest hides that in the text."""
+    message = skip.get("message", "")
+    return (skip.text or "").rpartition("Skipped: ")[2].rstrip("')") if message == "collection skipped" else message
 
 
 def report(tallies: Sequence[Tally], lint_failures: Sequence[str]) -> int:

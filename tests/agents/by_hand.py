@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     output: int = 0
 
 
-def call_of(name: str, ask: Ask, *, url: str, home: Path, folder: Path, tree: Path) -> Call:
+def call_of(name: str, ask: Ask, *, url: str, home: Path, folder: Path) -> Call:
     """Return how the program of this name is asked."""
     return _CALLS[name](ask, url, home, folder)
 

@@ -141,7 +141,7 @@ class Started:
         self.folder = stage.root / "state/runs" / run_id
         self.folder.mkdir(parents=True)
         (self.folder / "prompt").write_text(ask.prompt)
-        call = by_hand.call_of(stage.name, ask, url=model.url, home=stage.home, folder=self.folder, tree=cwd)
+        call = by_hand.call_of(stage.name, ask, url=model.url, home=stage.home, folder=self.folder)
         for path, text in call.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

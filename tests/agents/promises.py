@@ -152,7 +152,7 @@ class Promises:
 
     def test_silence_is_ended_by_our_clock(self, stage):
         with FakeModel(faults=["hang"]) as model:
-            outcome = stage.run(model, Ask(), idle=6)
+            outcome = stage.run(model, Ask(), idle=8)
 
         assert outcome.done.how is How.IDLE
         assert not outcome.reading.is_ended
