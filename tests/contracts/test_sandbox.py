@@ -25,7 +25,7 @@ TIERS = [sandbox.BWRAP, sandbox.LANDLOCK, sandbox.SEATBELT]
 
 
 def _works(tier, network=Network.OPEN):
-    return Sandboxes((tier,)).tier(Confinement(mode=REQUIRED, network=network)) == tier
+    return Sandboxes((tier,)).tier(Confinement(mode=REQUIRED, network=network), "/") == tier
 
 
 @pytest.fixture(params=TIERS)
@@ -361,8 +361,8 @@ class TestRequired:
         broken.write_text("#!/bin/sh\nexit 1\n")
         broken.chmod(0o755)
         held = Confinement(mode=REQUIRED)
-        assert Sandboxes((sandbox.BWRAP,), search=str(broken.parent)).tier(held) == "none"
-        assert Sandboxes((sandbox.BWRAP,), search=str(tmp_path)).tier(held) == "none"
+        assert Sandboxes((sandbox.BWRAP,), search=str(broken.parent)).tier(held, "/") == "none"
+        assert Sandboxes((sandbox.BWRAP,), search=str(tmp_path)).tier(held, "/") == "none"
 
     def test_a_container_that_is_wanted_is_never_replaced(self, tmp_path):
         house = House(tmp_path, sandbox.LANDLOCK)
@@ -386,10 +386,12 @@ class TestRequired:
             'echo "$1 $2"; shift 2; while [ "$1" != image ]; do shift; done; shift; exec "$@"',
             "sh",
         )
-        held = replace(house.held(), container=(*stand_in, "-w", "{worktree}", "{mounts}", "image", "{argv}"))
+        held = replace(house.held(), container=(*stand_in, "-w", "{worktree}", "{mounts}", "{env}", "image", "{argv}"))
         done = house.children.wait("r1", house.child("echo inside; exit 5", held))
         with open(f"{house.state}/runs/r1/a1.log") as file:
             assert (file.read(), done.exit_code, done.confined) == (f"-w {house.place}\ninside\n", 5, "container")
+        names = Sandboxes().prepared(house.child("true", held, env={"B": "1", "A": "2"})).argv
+        assert names[names.index("--env") : names.index("image")] == ("--env", "A", "--env", "B")
 
 
 class TestLauncher:
