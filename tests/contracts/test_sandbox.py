@@ -48,7 +48,7 @@ class House:
         for words in (
             ("init", "-q", "-b", "main", self.main),
             ("-C", self.main, "commit", "-q", "--allow-empty", "-m", "start"),
-            ("-C", self.main, "worktree", "add", "-q", self.place),
+            ("-C", self.main, "worktree", "add", "-q", "-b", "agent/area/T1", self.place),
             ("-C", self.main, "worktree", "add", "-q", self.sibling),
         ):
             subprocess.run(("git", *words), check=True, stderr=subprocess.DEVNULL)
@@ -60,6 +60,7 @@ class House:
             worktree=self.place,
             git_dir=f"{self.main}/.git",
             worktree_git_dir=f"{self.main}/.git/worktrees/T1",
+            branch="agent/area/T1",
             run_folder=self.outputs,
             tmp=self.tmp,
             home=self.home,
@@ -176,6 +177,18 @@ class TestEveryTier:
             ("git", "-C", house.place, "log", "--format=%s"), capture_output=True, text=True, check=True
         )
         assert log.stdout.split() == ["work", "start"]
+
+    def test_a_worker_moves_no_other_branch(self, house):
+        refs = subprocess.run(("git", "-C", house.main, "show-ref"), capture_output=True, check=True).stdout
+        for code in (
+            "git update-ref refs/heads/main HEAD~0 && git commit-tree -m x HEAD^{tree} > c &&"
+            " git update-ref refs/heads/main $(cat c)",
+            "git branch x",
+            "git tag x",
+            "git pack-refs --all",
+        ):
+            assert house.run(code).exit_code != 0, code
+        assert subprocess.run(("git", "-C", house.main, "show-ref"), capture_output=True, check=True).stdout == refs
 
     def test_a_link_does_not_lead_out(self, house):
         code = 'ln -s "$MAIN" out; ln -s "$HOME/.bashrc" rc; echo x > out/file; echo x > rc; cd out && echo x > ./file2'

@@ -6,6 +6,7 @@ from gluerun.core import sandbox
 from gluerun.core.sandbox import Places, confinement
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
+from gluerun.records.record import replace
 from gluerun.records.runner import RunnerSpec
 from gluerun.records.sandbox import Confinement, Network, RoleSandbox, Sandbox, SandboxMode
 
@@ -33,6 +34,19 @@ class TestWhoMayWriteWhat:
         assert held == Confinement(
             mode=SandboxMode.AUTO, writable=WORKER, protected=("/r/.git/hooks", "/r/.git/config")
         )
+
+    @pytest.mark.parametrize(
+        ("branch", "refs"),
+        [
+            ("agent/root/T1-x", ("logs/refs/heads/agent/root/", "objects", "refs/heads/agent/root/")),
+            ("replay/T1", ("logs/refs/heads/replay/", "objects", "refs/heads/replay/")),
+            ("T1", ("objects",)),
+        ],
+    )
+    def test_a_worker_whose_branch_is_known_moves_no_other_folder_of_branches(self, branch, refs):
+        held = confinement("worker", config(), AGENT, replace(PLACES, branch=branch))
+        found = [path for path in held.writable if path.startswith("/r/.git/")]
+        assert found == [*(f"/r/.git/{name}" for name in refs), "/r/.git/worktrees/T1"]
 
     @pytest.mark.parametrize("role", [Role.PLANNER, Role.AUDITOR, Role.DECIDER, "auditor", "somebody"])
     def test_who_only_reads_writes_its_answer_and_its_own_state(self, role):

@@ -197,7 +197,7 @@ def _real(wanted: Confinement, cwd: str) -> Confinement:
         if within and not real.startswith(f"{place}/"):
             continue
         if path.endswith("/") and not os.path.lexists(real):
-            os.makedirs(real, mode=0o700, exist_ok=True)
+            os.makedirs(real, exist_ok=True)
         if os.path.exists(real):
             writable.append(real)
     protected = tuple(os.path.realpath(path) for path in wanted.protected if os.path.exists(path))

@@ -25,6 +25,7 @@ CONTAINER, BWRAP, LANDLOCK, SEATBELT, NOTHING = "container", "bwrap", "landlock"
 
 # What a commit in a linked work tree writes of the folder that all work trees share; hooks and config are not in it.
 _COMMITTED = ("objects", "refs", "logs")
+_OF_BRANCH = ("refs/heads", "logs/refs/heads")
 _PROTECTED = ("hooks", "config")
 
 # Where a program may write although nobody asked for it: without these even `git --version` fails.
@@ -49,6 +50,7 @@ class Places:
     worktree: str
     git_dir: str = ""
     worktree_git_dir: str = ""
+    branch: str = ""
     run_folder: str = ""
     tmp: str = ""
     home: str = ""
@@ -171,8 +173,14 @@ def _of_role(role: str, places: Places) -> tuple[str, ...]:
         return (places.worktree,)
     if role != Role.WORKER:
         return ()
-    shared = tuple(f"{places.git_dir}/{name}" for name in _COMMITTED) if places.git_dir else ()
-    return (places.worktree, places.worktree_git_dir, *shared)
+    if not places.git_dir:
+        return (places.worktree, places.worktree_git_dir)
+    shared: tuple[str, ...] = _COMMITTED
+    if places.branch:
+        folder = places.branch.rpartition("/")[0]
+        # Git makes these folders as it needs them; one that may be written has to be there before.
+        shared = ("objects", *(f"{name}/{folder}/" for name in _OF_BRANCH if folder))
+    return (places.worktree, places.worktree_git_dir, *(f"{places.git_dir}/{name}" for name in shared))
 
 
 def _expanded(path: str, places: Places) -> str:
