@@ -148,6 +148,12 @@ class TestEveryTier:
         assert house.run(f"echo x > {house.tmp}/x; mv {house.tmp}/x {path}", role).exit_code != 0
         assert _content(path) == before
 
+    @pytest.mark.skipif(not tree.LINUX, reason="settings of the Linux kernel")
+    def test_root_turns_nothing_of_the_kernel(self, house):
+        # Only opened, never written to.
+        for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/sys/power/state"):
+            assert house.run(f": >> {path}").exit_code != 0, path
+
     def test_nobody_writes_into_the_temporary_folder_of_all(self, house, tmp_path_factory):
         place = tmp_path_factory.mktemp("shared")
         assert house.run(f"echo x > {place}/x").exit_code != 0

@@ -124,6 +124,11 @@ class TestOwnSandbox:
         assert sandbox.own_sandbox_applies(tier, RunnerSpec(name="plain"), role) is False
 
 
+KERNEL = tuple(
+    word
+    for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+    for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")
+)
 HELD = Confinement(mode=SandboxMode.AUTO, writable=("/t", "/w"), protected=("/w/.git",))
 
 
@@ -131,8 +136,8 @@ class TestCommandLines:
     def test_bubblewrap(self):
         assert sandbox.bwrap_argv(HELD, ("agent", "-p"), "/w", env="") == (
             *("bwrap", "--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"),
-            *("--proc", "/proc", "--bind", "/t", "/t", "--bind", "/w", "/w", "--ro-bind", "/w/.git", "/w/.git"),
-            *("--chdir", "/w", "--", "agent", "-p"),
+            *("--proc", "/proc", *KERNEL, "--bind", "/t", "/t", "--bind", "/w", "/w"),
+            *("--ro-bind", "/w/.git", "/w/.git", "--chdir", "/w", "--", "agent", "-p"),
         )
 
     def test_what_lies_above_something_protected_cannot_be_exchanged(self):
@@ -151,8 +156,8 @@ class TestCommandLines:
         held = Confinement(mode=SandboxMode.AUTO)
         assert sandbox.bwrap_argv(held, ("agent",), "/w", bwrap="/b", env="/e") == (
             *("/e", "--ignore-signal=TERM,INT,HUP", "/b", "--unshare-pid", "--cap-drop", "ALL"),
-            *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--die-with-parent", "--chdir", "/w"),
-            *("--", "/e", "--default-signal=TERM,INT,HUP", "agent"),
+            *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *KERNEL),
+            *("--die-with-parent", "--chdir", "/w", "--", "/e", "--default-signal=TERM,INT,HUP", "agent"),
         )
 
     @pytest.mark.parametrize(("network", "words"), [("open", 0), ("loopback", 1), ("none", 1)])

@@ -32,6 +32,9 @@ _PROTECTED = ("hooks", "config")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 a name in a rule, not a file that is opened
 
+# What root could still turn in a /proc of its own, without any capability, and for the whole machine.
+_KERNEL = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"))
+
 # A stop reaches the program itself, not the process that waits for it outside and tells its exit code.
 _SHIELD = "--ignore-signal=TERM,INT,HUP"
 _UNSHIELD = "--default-signal=TERM,INT,HUP"
@@ -96,6 +99,8 @@ def bwrap_argv(
     tells the program's own exit code afterwards, and dies with the one who waits for it.
     """
     words = [bwrap, "--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for path in _KERNEL:
+        words += ("--ro-bind-try", path, path)
     for path in held.writable:
         words += ("--bind", path, path)
     for path in _between(held):
