@@ -6,6 +6,7 @@ from gluerun.core import sandbox
 from gluerun.core.sandbox import Places, confinement
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
+from gluerun.records.record import replace
 from gluerun.records.runner import RunnerSpec
 from gluerun.records.sandbox import Confinement, Network, RoleSandbox, Sandbox, SandboxMode
 
@@ -33,6 +34,19 @@ class TestWhoMayWriteWhat:
         assert held == Confinement(
             mode=SandboxMode.AUTO, writable=WORKER, protected=("/r/.git/hooks", "/r/.git/config")
         )
+
+    @pytest.mark.parametrize(
+        ("branch", "refs"),
+        [
+            ("agent/root/T1-x", ("logs/refs/heads/agent/root/", "objects", "refs/heads/agent/root/")),
+            ("replay/T1", ("logs/refs/heads/replay/", "objects", "refs/heads/replay/")),
+            ("T1", ("objects",)),
+        ],
+    )
+    def test_a_worker_whose_branch_is_known_moves_no_other_folder_of_branches(self, branch, refs):
+        held = confinement("worker", config(), AGENT, replace(PLACES, branch=branch))
+        found = [path for path in held.writable if path.startswith("/r/.git/")]
+        assert found == [*(f"/r/.git/{name}" for name in refs), "/r/.git/worktrees/T1"]
 
     @pytest.mark.parametrize("role", [Role.PLANNER, Role.AUDITOR, Role.DECIDER, "auditor", "somebody"])
     def test_who_only_reads_writes_its_answer_and_its_own_state(self, role):
@@ -110,6 +124,11 @@ class TestOwnSandbox:
         assert sandbox.own_sandbox_applies(tier, RunnerSpec(name="plain"), role) is False
 
 
+KERNEL = tuple(
+    word
+    for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+    for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")
+)
 HELD = Confinement(mode=SandboxMode.AUTO, writable=("/t", "/w"), protected=("/w/.git",))
 
 
@@ -117,8 +136,8 @@ class TestCommandLines:
     def test_bubblewrap(self):
         assert sandbox.bwrap_argv(HELD, ("agent", "-p"), "/w", env="") == (
             *("bwrap", "--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"),
-            *("--proc", "/proc", "--bind", "/t", "/t", "--bind", "/w", "/w", "--ro-bind", "/w/.git", "/w/.git"),
-            *("--chdir", "/w", "--", "agent", "-p"),
+            *("--proc", "/proc", *KERNEL, "--bind", "/t", "/t", "--bind", "/w", "/w"),
+            *("--ro-bind", "/w/.git", "/w/.git", "--chdir", "/w", "--", "agent", "-p"),
         )
 
     def test_what_lies_above_something_protected_cannot_be_exchanged(self):
@@ -137,8 +156,8 @@ class TestCommandLines:
         held = Confinement(mode=SandboxMode.AUTO)
         assert sandbox.bwrap_argv(held, ("agent",), "/w", bwrap="/b", env="/e") == (
             *("/e", "--ignore-signal=TERM,INT,HUP", "/b", "--unshare-pid", "--cap-drop", "ALL"),
-            *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--die-with-parent", "--chdir", "/w"),
-            *("--", "/e", "--default-signal=TERM,INT,HUP", "agent"),
+            *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *KERNEL),
+            *("--die-with-parent", "--chdir", "/w", "--", "/e", "--default-signal=TERM,INT,HUP", "agent"),
         )
 
     @pytest.mark.parametrize(("network", "words"), [("open", 0), ("loopback", 1), ("none", 1)])

@@ -104,21 +104,20 @@ class _Records:
         spec, done = _spec(run_id, child.name), _done(run_id, child.name)
         if self._files.read(done) is not None:
             self._files.remove(done)
-        prepared = self._prepared(child)
-        if prepared is not None and prepared.refusal:
-            self._refuse(child, done, prepared.refusal)
-            return list(then)
         told = replace(
             child,
-            argv=child.argv if prepared is None else prepared.argv,
             env={**child.env, MARKER: run_id, waiting.MARKER: child.marker},
             stdin=self._absolute(child.stdin) if child.stdin else "",
             log=self._absolute(child.log),
         )
+        prepared = self._prepared(told)
+        if prepared is not None and prepared.refusal:
+            self._refuse(child, done, prepared.refusal)
+            return list(then)
         # Escapes only: an environment may hold bytes that are no UTF-8 (lone surrogates, to Python).
         wire = codec.to_wire(told)
         if prepared is not None:
-            wire |= {"confined": prepared.confined, "pidNamespace": prepared.pid_namespace}
+            wire |= {"argv": list(prepared.argv), "confined": prepared.confined, "pidNamespace": prepared.pid_namespace}
         self._private.write(spec, json.dumps(wire).encode())
         return [
             sys.executable,

@@ -63,9 +63,9 @@ class Sandboxes:
         self._tiers = tuple(tiers)
         self._search = os.environ.get("PATH", os.defpath) if search is None else search
 
-    def tier(self, wanted: Confinement) -> str:
-        """Return the name of the tier that would hold a program; `none` if nothing would."""
-        held = self._best(_real(wanted, os.getcwd()))
+    def tier(self, wanted: Confinement, cwd: str) -> str:
+        """Return the name of the tier that would hold a program in *cwd*; `none` if nothing would."""
+        held = self._best(_real(wanted, cwd))
         return held.name if held is not None else sandbox.NOTHING
 
     def prepared(self, child: Child) -> Prepared:
@@ -112,10 +112,9 @@ class Sandboxes:
             return None
         gaps = [] if version >= _WHOLE_LANDLOCK else ["truncation open"]
         held = _Held(tier=sandbox.LANDLOCK, around=_launcher(wanted), leaves_open=", ".join(gaps))
-        if self._works(self._words(held, wanted, ("true",), "/")):
+        # Files need no trial: a kernel that tells its version does the rest, or the launcher starts nothing.
+        if wanted.network is Network.OPEN or self._works(self._words(held, wanted, ("true",), "/")):
             return held
-        if wanted.network is Network.OPEN:
-            return None
         connected = self._landlock(replace(wanted, network=Network.OPEN))
         return connected and replace(connected, leaves_open=", ".join([*gaps, "network open"]))
 
@@ -198,7 +197,7 @@ def _real(wanted: Confinement, cwd: str) -> Confinement:
         if within and not real.startswith(f"{place}/"):
             continue
         if path.endswith("/") and not os.path.lexists(real):
-            os.makedirs(real, mode=0o700, exist_ok=True)
+            os.makedirs(real, exist_ok=True)
         if os.path.exists(real):
             writable.append(real)
     protected = tuple(os.path.realpath(path) for path in wanted.protected if os.path.exists(path))

@@ -25,11 +25,15 @@ CONTAINER, BWRAP, LANDLOCK, SEATBELT, NOTHING = "container", "bwrap", "landlock"
 
 # What a commit in a linked work tree writes of the folder that all work trees share; hooks and config are not in it.
 _COMMITTED = ("objects", "refs", "logs")
+_OF_BRANCH = ("refs/heads", "logs/refs/heads")
 _PROTECTED = ("hooks", "config")
 
 # Where a program may write although nobody asked for it: without these even `git --version` fails.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 a name in a rule, not a file that is opened
+
+# What root could still turn in a /proc of its own, without any capability, and for the whole machine.
+_KERNEL = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"))
 
 # A stop reaches the program itself, not the process that waits for it outside and tells its exit code.
 _SHIELD = "--ignore-signal=TERM,INT,HUP"
@@ -49,6 +53,7 @@ class Places:
     worktree: str
     git_dir: str = ""
     worktree_git_dir: str = ""
+    branch: str = ""
     run_folder: str = ""
     tmp: str = ""
     home: str = ""
@@ -94,6 +99,8 @@ def bwrap_argv(
     tells the program's own exit code afterwards, and dies with the one who waits for it.
     """
     words = [bwrap, "--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for path in _KERNEL:
+        words += ("--ro-bind-try", path, path)
     for path in held.writable:
         words += ("--bind", path, path)
     for path in _between(held):
@@ -171,8 +178,14 @@ def _of_role(role: str, places: Places) -> tuple[str, ...]:
         return (places.worktree,)
     if role != Role.WORKER:
         return ()
-    shared = tuple(f"{places.git_dir}/{name}" for name in _COMMITTED) if places.git_dir else ()
-    return (places.worktree, places.worktree_git_dir, *shared)
+    if not places.git_dir:
+        return (places.worktree, places.worktree_git_dir)
+    shared: tuple[str, ...] = _COMMITTED
+    if places.branch:
+        folder = places.branch.rpartition("/")[0]
+        # Git makes these folders as it needs them; one that may be written has to be there before.
+        shared = ("objects", *(f"{name}/{folder}/" for name in _OF_BRANCH if folder))
+    return (places.worktree, places.worktree_git_dir, *(f"{places.git_dir}/{name}" for name in shared))
 
 
 def _expanded(path: str, places: Places) -> str:
