@@ -84,7 +84,9 @@ def test_a_key_that_ends_in_another_line_gives_the_rest_back():
 
 
 WORDS = st.sampled_from(
-    [secret for _, secret in LOOKALIKES + NAMED] + HARMLESS + ["\n", " ", '"', "\\", "\\n", "/", "-", "_", BLOCK, "m", "="]
+    [secret for _, secret in LOOKALIKES + NAMED]
+    + HARMLESS
+    + [BLOCK, "\n", " ", '"', "\\", "\\n", "/", "-", "_", "m", "="]
 )  # fmt: skip
 
 
@@ -119,16 +121,16 @@ def test_hashes_stay(text):
 
 
 HARD = [
-    b"eyJ-", b"eyJaaaaaaaaaa.eyJaaaaaaaaaa", b"sk-ant-", b"sk-a-", b"sk-", b"xoxb-", b"glpat-", b"-----BEGIN ", b"\\\\n",
-    b"-----BEGIN RSA PRIVATE KEY-----", b"secret_access_key ", b"secret_access_key\" = ", b"hooks.slack.com/services/",
-    b"AKIA", b"ya29.", b"x", b"-----END ", b"pypi-AgE", b" ", b"\\", b"npm_",
+    b"eyJ-", b"eyJaaaaaaaaaa.eyJaaaaaaaaaa", b"sk-ant-", b"sk-a-", b"sk-", b"xoxb-", b"glpat-", b"-----BEGIN ",
+    BEGIN.encode(), b"secret_access_key ", b"secret_access_key\" = ", b"hooks.slack.com/services/", b"AKIA",
+    b"ya29.", b"x", b"-----END ", b"pypi-AgE", b" ", b"\\", b"npm_", b"\\\\n",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("part", HARD, ids=lambda part: part.decode())
 def test_work_grows_with_the_length_of_a_line_and_not_faster(part):
-    """Half a million bytes of the worst are done; anything that grows faster would not end within the suite's limit."""
-    line = part * (500_000 // len(part))
+    """A long line of the worst is done; anything that grows faster would not end within the suite's limit."""
+    line = part * (100_000 // len(part))
     mask = Mask()
     mask.line(BEGIN.encode() + b"\n")
 
