@@ -17,8 +17,8 @@ _END = rb"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 _GIVES = rb"(?:\\*[\"'])?(?:[ \t]{0,16}(?:=>|[:=,>])[ \t]{0,16}|[ \t]{1,16})(?:\\*[\"'])?"
 _DIGIT = rb"(?=[A-Za-z_.-]{0,80}[0-9])"
 
-# Kind, how a match begins in small letters, and the whole shape. Public formats of the issuers. What a group holds is
-# the secret; without one the whole match is, and it must stand at the edge of a word. Every repetition that can still
+# Kind, how a match begins in small letters, and the whole shape. Public formats of the issuers. A match stands at
+# the edge of a word and is the secret, but for the kinds of `_BESIDE`. Every repetition that can still
 # fail behind is bounded, so that no line takes more than its length.
 SHAPES: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
     ("private key", (_KEY_BLOCK,),
@@ -53,6 +53,8 @@ SHAPES: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
      rb"eyJ[A-Za-z0-9_-]{10,600}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 )  # fmt: skip
 
+# Whose shape is more than the secret, which is its group.
+_BESIDE = ("private key", "cloud secret key", "chat webhook")
 # What documentation writes where a secret would stand; and the published examples of the issuers.
 _PLACEHOLDER = (
     rb"(?i)example|placeholder|redacted|change[_-]?me|xxxx[x_-]|[x_-]xxxx|ikpvag4grg9l|(.)\1{5}"
@@ -61,7 +63,7 @@ _PLACEHOLDER = (
 # What the lines of a private key look like: one run of base64, whatever an editor, a difference or a listing puts
 # around it; or one of the headers of the older formats.
 _BODY = (
-    rb"(?:[^A-Za-z0-9+/={}\[\]]|[0-9]{1,6}(?:\t|: |\xe2\x86\x92))*+"
+    rb"(?:[^A-Za-z0-9={}\[\]]|[0-9]{1,6}(?:\t|: |\xe2\x86\x92))*+"
     rb"[A-Za-z0-9+/=]*+(?:\\[nr])*+[^A-Za-z0-9{}\[\]]*+"
 )
 _HEADER = rb"[^A-Za-z0-9{}\[\]]*(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset): "
@@ -78,7 +80,7 @@ def found_in(line: bytes) -> list[tuple[int, int, str]]:
     for kind, beginnings, shape in SHAPES:
         for beginning in beginnings:
             if beginning in small:
-                spans.extend((start, end, kind) for start, end in _matches(line, small, beginning, shape))
+                spans.extend((start, end, kind) for start, end in _matches(kind, line, small, beginning, shape))
     if len(spans) < 2:
         return spans
     kept: list[tuple[int, int, str]] = []
@@ -131,13 +133,13 @@ class Mask:
         return masked(line)
 
 
-def _matches(line: bytes, small: bytes, beginning: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
-    pattern = _shape(shape)
+def _matches(kind: str, line: bytes, small: bytes, beginning: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
+    group = 1 if kind in _BESIDE else 0
     at = small.find(beginning)
     while at >= 0:
-        found = pattern.match(line, at) if pattern.groups or _is_edge(line, at) else None
+        found = _shape(shape).match(line, at) if group or _is_edge(line, at) else None
         if found:
-            start, end = found.span(1) if pattern.groups else found.span()
+            start, end = found.span(group)
             if beginning == _KEY_BLOCK or not _shape(_PLACEHOLDER).search(line, start, end):
                 yield start, end
             at = small.find(beginning, end)
@@ -165,7 +167,7 @@ def _is_bare(rest: bytes) -> bool:
 def _shape(source: bytes) -> re.Pattern[bytes]:
     pattern = _compiled.get(source)
     if pattern is None:
-        import re  # 0.6 MiB that a process which only waits does without
+        import re  # half a mebibyte that a process which only waits does without
 
         pattern = _compiled[source] = re.compile(source)
     return pattern
