@@ -33,7 +33,9 @@ def test_the_longest_beginning_of_a_name_wins(model, key):
     assert price_of(model, {}) is PRICES[key]
 
 
-@pytest.mark.parametrize("model", ["", "unknown", "lab-model", "gpt-5.9", "gpt-55", "o30", "claude", "my-claude-opus-4"])
+@pytest.mark.parametrize(
+    "model", ["", "unknown", "lab-model", "gpt-5.9", "gpt-55", "o30", "claude", "my-claude-opus-4"]
+)
 def test_a_model_nobody_knows_has_no_price(model):
     assert price_of(model, {}) is None
 
