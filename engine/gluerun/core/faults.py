@@ -63,6 +63,7 @@ SENTENCES: tuple[tuple[re.Pattern[str], Cause], ...] = tuple(
         (r"reached max\w* budget|price_limit", Fault.LIMIT, Limit.MONEY),
         (r"token_limit", Fault.LIMIT, Limit.TOKENS),
         (r"time_limit", Fault.LIMIT, Limit.SECONDS),
+        (r"empty response", Fault.NO_OUTPUT, None),
         (r"at capacity|overloaded|high demand|server error|internal error|service unavailable|bad gateway", Fault.OVERLOAD, None),
         (r"stream disconnected|connection .{0,20}lost|unable to connect|ECONN|connection error|fetch failed|timed out", Fault.OVERLOAD, None),
         (r"selected model|model.{0,80}(?:not found|not exist|not supported|no such|unknown)|(?:unknown|invalid|no such) model", Fault.UNKNOWN_MODEL, None),

@@ -215,8 +215,8 @@ def _words(spec: RunnerSpec, stream: Stream, plain: list[str], text: str) -> str
 
 def _is_api_error(spec: RunnerSpec, stream: Stream, text: str) -> bool:
     """Tell whether an error stands where the answer should: claude, which tells its price, has a flag for it."""
-    may = spec.dialect is Dialect.GEMINI or (spec.dialect is Dialect.CLAUDE and stream.cost is None)
-    return may and text.startswith(API_ERROR)
+    is_qwen = spec.dialect is Dialect.CLAUDE and stream.ended and stream.cost is None
+    return (is_qwen or spec.dialect is Dialect.GEMINI) and text.startswith(API_ERROR)
 
 
 def _caused(spec: RunnerSpec, done: ChildDone, stream: Stream, words: str) -> Cause | None:
