@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from gluerun.adapters import waiter, waiting
+from gluerun.adapters import tree, waiter, waiting
 from gluerun.adapters.files import DiskFiles
-from gluerun.adapters.processes import MARKER, PULSE, wrapper_command
+from gluerun.adapters.processes import GROUP_FILE, MARKER, PULSE, wrapper_command
 from gluerun.errors import StateError
 
 TYPE_CHECKING = False
@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
     Continuation = Callable[[str], Sequence[str]]
 
+# PR_SET_CHILD_SUBREAPER
+_SUBREAPER = 36
+
 
 class WaitingChildren:
     """Children whose waiter replaces this process and starts the run's process again afterwards."""
 
-    def __init__(self, state_root: str, continuation: Continuation | None = None) -> None:
-        self._records = _Records(state_root)
+    def __init__(
+        self, state_root: str, continuation: Continuation | None = None, *, tiers: Sequence[str] = waiting.TIERS
+    ) -> None:
+        self._records = _Records(state_root, tiers)
         self._continuation = continuation or wrapper_command
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
         """Become the waiter of *child*; this call does not return."""
-        argv = self._records.waiter(run_id, child, self._continuation(run_id))
+        # A waiter that has to load what this call needs would no longer be small; the setting outlives the exec.
+        adopts = self._records.may_adopt and adopt_orphans()
+        argv = self._records.waiter(run_id, child, self._continuation(run_id), adopts=adopts)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         try:
@@ -44,14 +51,15 @@ class WaitingChildren:
 class InlineChildren:
     """Children whose waiter is a process of its own, while this one stays and waits for it."""
 
-    def __init__(self, state_root: str) -> None:
-        self._records = _Records(state_root)
+    def __init__(self, state_root: str, *, tiers: Sequence[str] = waiting.TIERS) -> None:
+        self._records = _Records(state_root, tiers)
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
         """Run *child* to its end."""
         import subprocess
 
-        argv = self._records.waiter(run_id, child, ())
+        adopts = self._records.may_adopt
+        argv = self._records.waiter(run_id, child, (), adopts=adopts)
         pulse = os.environ.get(PULSE, "")
         started = subprocess.Popen(
             argv,
@@ -59,6 +67,8 @@ class InlineChildren:
             stdin=subprocess.DEVNULL,
             pass_fds=[int(pulse)] if pulse else [],
             start_new_session=True,
+            # Nothing but one call of the kernel's.
+            preexec_fn=adopt_orphans if adopts else None,  # noqa: PLW1509
         )
         try:
             code = started.wait()
@@ -80,13 +90,22 @@ class InlineChildren:
 class _Records:
     """The two files of a child: what the waiter is told, and what it tells."""
 
-    def __init__(self, state_root: str) -> None:
+    def __init__(self, state_root: str, tiers: Sequence[str]) -> None:
         self._files = DiskFiles(state_root)
+        self._tiers = tiers
         # The specification holds the child's environment: for the eyes of this user only.
         self._private = DiskFiles(state_root, mode=0o600)
 
-    def waiter(self, run_id: str, child: Child, then: Sequence[str]) -> list[str]:
-        """Write the specification of *child*, forget an older answer, and return the waiter's argv."""
+    @property
+    def may_adopt(self) -> bool:
+        """Tell whether a waiter may and can be the one to whom the orphans of its tree fall."""
+        return waiting.SUBREAPER in self._tiers and _prctl() is not None
+
+    def waiter(self, run_id: str, child: Child, then: Sequence[str], *, adopts: bool = False) -> list[str]:
+        """Write the specification of *child*, forget an older answer, and return the waiter's argv.
+
+        *adopts* tells that the process that becomes the waiter adopts orphans.
+        """
         import json
 
         from gluerun.records import codec
@@ -100,9 +119,16 @@ class _Records:
             env={**child.env, MARKER: run_id, waiting.MARKER: child.marker},
             stdin=self._absolute(child.stdin) if child.stdin else "",
             log=self._absolute(child.log),
+            day=replace(child.day, file=self._absolute(child.day.file)) if child.day is not None else None,
         )
         # Escapes only: an environment may hold bytes that are no UTF-8 (lone surrogates, to Python).
-        self._private.write(spec, json.dumps(codec.to_wire(told)).encode())
+        wire = codec.to_wire(told)
+        wire |= {
+            "tiers": [str(tier) for tier in self._tiers],
+            "subreaper": adopts,
+            "groupFile": self._absolute(_group(run_id, child.name)),
+        }
+        self._private.write(spec, json.dumps(wire).encode())
         return [
             sys.executable,
             "-I",
@@ -132,3 +158,24 @@ def _spec(run_id: str, name: str) -> str:
 
 def _done(run_id: str, name: str) -> str:
     return f"runs/{run_id}/children/{name}.done.json"
+
+
+def _group(run_id: str, name: str) -> str:
+    return f"runs/{run_id}/children/{name}{GROUP_FILE}"
+
+
+def adopt_orphans() -> bool:
+    """Let the orphans among this process's descendants fall to it, also after an exec; tell whether they do."""
+    prctl = _prctl()
+    return prctl is not None and prctl(_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def _prctl() -> Callable[[int, int, int, int, int], int] | None:
+    if not tree.LINUX:
+        return None
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
