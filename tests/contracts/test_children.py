@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from gluerun.adapters import tree, waiting
+from gluerun.adapters import stopping, tree, waiting
 from gluerun.adapters.children import InlineChildren
 from gluerun.errors import StateError
 from gluerun.records import codec
@@ -239,7 +239,7 @@ class TestWaiter:
         waiter.kill()
         waiter.wait()
         assert InlineChildren(str(folder / "state")).finished("r1", "a1") is None
-        assert tree.end_carriers("GLUERUN_DISPATCH", child("").marker, grace=1) == []
+        assert stopping.end_carriers("GLUERUN_DISPATCH", child("").marker, grace=1) == []
 
     def test_a_waiter_that_fails_is_told(self, inline, folder):
         (folder / "blocked").write_text("")
