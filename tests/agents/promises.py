@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from tests.agents.by_hand import Ask
-from tests.agents.driving import Stage, git, until
+from tests.agents.driving import Outcome, Stage, git, until
 from tests.agents.model.script import USAGE
 from tests.agents.model.server import FakeModel
 
@@ -197,19 +197,15 @@ class Promises:
         "turn",
         [
             {"tool": "write", "path": "hello.txt", "content": "x\n"},
-            {"call": "Write", "args": {"file_path": "hello.txt", "content": "x\n"}},
             {"tool": "shell", "command": "echo x > hello.txt; git commit --allow-empty --message=sneaky"},
-            {"call": "Bash", "args": {"command": "echo x > hello.txt", "description": "write"}},
         ],
-        ids=["write", "write unannounced", "shell", "shell unannounced"],
+        ids=["write", "shell"],
     )
     def test_a_reader_cannot_write(self, stage, turn):
-        with FakeModel({"turns": [turn, DONE]}) as model:
-            outcome = stage.run(model, Ask(read_only=True))
+        outcome = run_reader(stage, turn)
 
         assert outcome.reading.is_ended
-        assert git(stage.tree, "status", "--porcelain") == ""
-        assert git(stage.tree, "rev-list", "--count", "HEAD") == "1"
+        assert is_untouched(stage)
 
     # --- the network ---
 
@@ -218,6 +214,17 @@ class Promises:
             stage.run(model, Ask())
 
         assert model.strays == []
+
+
+def run_reader(stage: Stage, turn: dict[str, object]) -> Outcome:
+    """Let a program that may only read play one turn."""
+    with FakeModel({"turns": [turn, DONE]}) as model:
+        return stage.run(model, Ask(read_only=True))
+
+
+def is_untouched(stage: Stage) -> bool:
+    """Tell whether the work tree is as it was, with no commit more."""
+    return git(stage.tree, "status", "--porcelain") == "" and git(stage.tree, "rev-list", "--count", "HEAD") == "1"
 
 
 def new_session() -> str:
