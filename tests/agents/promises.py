@@ -56,6 +56,7 @@ class Promises:
         assert outcome.reading.text == "done"
         assert (stage.tree / "hello.txt").read_text() == "hello\n"
         assert outcome.faults == ["", ""]
+        assert model.strays == [], "something else than a model was asked for"
         assert outcome.survivors == []
         assert git(stage.repo, "status", "--porcelain") == ""
 
@@ -206,14 +207,6 @@ class Promises:
 
         assert outcome.reading.is_ended
         assert is_untouched(stage)
-
-    # --- the network ---
-
-    def test_nothing_but_the_model_is_asked_for(self, stage):
-        with FakeModel() as model:
-            stage.run(model, Ask())
-
-        assert model.strays == []
 
 
 def run_reader(stage: Stage, turn: dict[str, object]) -> Outcome:
