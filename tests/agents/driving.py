@@ -42,7 +42,10 @@ class Outcome(NamedTuple):
 
     @property
     def told(self) -> str:
-        """Return what the model was told last, the output of its tools among it."""
+        """Return what the model was told last, the output of its tools among it.
+
+        Codex's own lines may leave out a command that its sandbox refused; here it always stands.
+        """
         return json.dumps(self.requests[-1].body)
 
     @property

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from tests.agents.by_hand import Ask
-from tests.agents.driving import Stage, git, until
+from tests.agents.driving import Outcome, Stage, git, until
 from tests.agents.model.script import USAGE
 from tests.agents.model.server import FakeModel
 
@@ -56,6 +56,7 @@ class Promises:
         assert outcome.reading.text == "done"
         assert (stage.tree / "hello.txt").read_text() == "hello\n"
         assert outcome.faults == ["", ""]
+        assert model.strays == [], "something else than a model was asked for"
         assert outcome.survivors == []
         assert git(stage.repo, "status", "--porcelain") == ""
 
@@ -197,27 +198,26 @@ class Promises:
         "turn",
         [
             {"tool": "write", "path": "hello.txt", "content": "x\n"},
-            {"call": "Write", "args": {"file_path": "hello.txt", "content": "x\n"}},
             {"tool": "shell", "command": "echo x > hello.txt; git commit --allow-empty --message=sneaky"},
-            {"call": "Bash", "args": {"command": "echo x > hello.txt", "description": "write"}},
         ],
-        ids=["write", "write unannounced", "shell", "shell unannounced"],
+        ids=["write", "shell"],
     )
     def test_a_reader_cannot_write(self, stage, turn):
-        with FakeModel({"turns": [turn, DONE]}) as model:
-            outcome = stage.run(model, Ask(read_only=True))
+        outcome = run_reader(stage, turn)
 
         assert outcome.reading.is_ended
-        assert git(stage.tree, "status", "--porcelain") == ""
-        assert git(stage.tree, "rev-list", "--count", "HEAD") == "1"
+        assert is_untouched(stage)
 
-    # --- the network ---
 
-    def test_nothing_but_the_model_is_asked_for(self, stage):
-        with FakeModel() as model:
-            stage.run(model, Ask())
+def run_reader(stage: Stage, turn: dict[str, object]) -> Outcome:
+    """Let a program that may only read play one turn."""
+    with FakeModel({"turns": [turn, DONE]}) as model:
+        return stage.run(model, Ask(read_only=True))
 
-        assert model.strays == []
+
+def is_untouched(stage: Stage) -> bool:
+    """Tell whether the work tree is as it was, with no commit more."""
+    return git(stage.tree, "status", "--porcelain") == "" and git(stage.tree, "rev-list", "--count", "HEAD") == "1"
 
 
 def new_session() -> str:

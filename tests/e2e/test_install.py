@@ -400,9 +400,9 @@ def test_the_report_counts_every_test_once(tmp_path):
     xml.write_text(
         "<testsuites><testsuite><testcase/><testcase><failure/><error/></testcase><testcase><error/></testcase>"
         "<testcase classname='t' name='s'><skipped message='no reason'/></testcase>"
-        "<testcase classname='' name='m'><skipped message='collection skipped'>"
-        "('m.py', 8, 'Skipped: not here')</skipped>"
-        "</testcase></testsuite></testsuites>"
+        "<testcase classname='' name='m'>"
+        "<skipped message='collection skipped'>('m.py', 8, 'Skipped: not here')</skipped></testcase>"
+        "</testsuite></testsuites>"
     )
 
     skips = ("t::s: no reason", "m: not here")
