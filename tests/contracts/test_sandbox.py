@@ -21,6 +21,20 @@ from gluerun.records.record import replace
 from gluerun.records.runner import RunnerSpec
 from gluerun.records.sandbox import Confinement, Network, Sandbox, SandboxMode
 
+ELSEWHERE = (
+    "{main}/file",
+    "{main}/.git/hooks/pre-commit",
+    "{main}/.git/config",
+    "{main}/.git/HEAD",
+    "{main}/.git/packed-refs",
+    "{main}/.git/refs/heads/main",
+    "{main}/.git/worktrees/T2/HEAD",
+    "{sibling}/file",
+    "{home}/.bashrc",
+    "{state}/tasks.json",
+    "{state}/runs/r1/dispatch.json",
+    "{folder}/file",
+)
 AGENT = RunnerSpec(name="agent", state=("~/.agent/",))
 REQUIRED = SandboxMode.REQUIRED
 TIERS = [sandbox.BWRAP, sandbox.LANDLOCK, sandbox.SEATBELT]
@@ -127,28 +141,14 @@ class TestEveryTier:
         assert "late" in house.said
 
     @pytest.mark.parametrize("role", ["worker", "auditor"])
-    @pytest.mark.parametrize(
-        "place",
-        [
-            "{main}/file",
-            "{main}/.git/hooks/pre-commit",
-            "{main}/.git/config",
-            "{main}/.git/HEAD",
-            "{main}/.git/worktrees/T2/HEAD",
-            "{sibling}/file",
-            "{home}/.bashrc",
-            "{state}/tasks.json",
-            "{state}/runs/r1/dispatch.json",
-            "{folder}/tmp-file",
-        ],
-    )
-    def test_nobody_writes_elsewhere(self, house, role, place):
-        path = place.format(**vars(house))
-        before = _content(path)
-        assert house.run(f"echo x >> {path}", role).exit_code != 0
-        assert house.run(f"rm -f {path} && echo x > {path}", role).exit_code != 0
-        assert house.run(f"echo x > {house.tmp}/x; mv {house.tmp}/x {path}", role).exit_code != 0
-        assert _content(path) == before
+    def test_nobody_writes_elsewhere(self, house, role):
+        before = {path: _content(path) for path in (place.format(**vars(house)) for place in ELSEWHERE)}
+        ways = ("echo x >> {0}", "rm -f {0} && echo x > {0}", "echo x > $TMPDIR/x; mv $TMPDIR/x {0}", "mkdir {0}.d")
+        code = [f"({way.format(path)}) && echo WROTE {path}" for path in before for way in ways]
+        house.run("\n".join([*code, "echo end"]), role)
+        assert [line for line in house.said.splitlines() if line.startswith("WROTE")] == []
+        assert house.said.endswith("end\n")
+        assert {path: _content(path) for path in before} == before
 
     @pytest.mark.skipif(not tree.LINUX, reason="settings of the Linux kernel")
     def test_root_turns_nothing_of_the_kernel(self, house):
@@ -320,13 +320,21 @@ class TestPids:
         subprocess.run(argv, cwd=house.place, env={**child.env, "GLUERUN_DISPATCH": marker}, check=True, timeout=30)
         try:
             # Its first process tells the exit code a moment before it takes the others with it.
-            deadline = time.monotonic() + 10
-            while (left := _who_is_at(house.place)) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert left == []
+            _until(lambda: not _who_is_at(house.place))
         finally:
             for pid in _who_is_at(house.place):
                 os.kill(pid, signal.SIGKILL)
+
+    def test_who_waits_cannot_be_killed_without_it(self, tmp_path):
+        if not _works(sandbox.BWRAP) or not Sandboxes((sandbox.BWRAP,))._bwrap(Confinement(mode=REQUIRED)).env:
+            pytest.skip("this machine has no bubblewrap that works, or no env that can ignore signals")
+        house = House(tmp_path, sandbox.BWRAP)
+        argv = house.children._records.waiter("r1", house.child("echo here > ready; sleep 600", house.held()), ())
+        waiter = subprocess.Popen(argv, start_new_session=True)
+        _until(lambda: _content(f"{house.place}/ready"))
+        waiter.kill()
+        waiter.wait()
+        _until(lambda: not _who_is_at(house.place))
 
     def test_a_program_that_is_held_cannot_signal_who_is_not(self, tmp_path):
         names = [name for name in (sandbox.BWRAP, sandbox.LANDLOCK) if _works(name)]
@@ -453,3 +461,10 @@ def _who_is_at(place):
         except OSError:
             continue
     return found
+
+
+def _until(happened, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
