@@ -69,7 +69,7 @@ class House:
         ):
             subprocess.run(("git", *words), check=True, stderr=subprocess.DEVNULL)
         os.makedirs(f"{self.main}/.git/hooks", exist_ok=True)
-        self.children = InlineChildren(self.state, Sandboxes((tier,)))
+        self.children = InlineChildren(self.state, sandboxes=Sandboxes((tier,)))
 
     def held(self, role="worker", **changes):
         places = sandbox.Places(
@@ -348,7 +348,7 @@ class TestPids:
 class TestRequired:
     def test_without_a_tier_nothing_is_started(self, tmp_path):
         house = House(tmp_path, sandbox.LANDLOCK)
-        house.children = InlineChildren(house.state, Sandboxes(()))
+        house.children = InlineChildren(house.state, sandboxes=Sandboxes(()))
         done = house.run(f"echo x > {house.place}/started")
         assert (done.how, done.exit_code, done.confined) == (How.REFUSED, 126, "")
         assert "install bubblewrap" in done.refusal or "sandbox-exec" in done.refusal
@@ -363,7 +363,7 @@ class TestRequired:
             "from gluerun.adapters.sandboxes import Sandboxes\nfrom gluerun.records import codec\n"
             "from gluerun.records.child import Child\n"
             "again = [sys.executable, '-c', 'print(\"went on\")']\n"
-            "children = WaitingChildren(sys.argv[1], lambda _: again, Sandboxes(()))\n"
+            "children = WaitingChildren(sys.argv[1], lambda _: again, sandboxes=Sandboxes(()))\n"
             "children.wait('r1', codec.from_wire(Child, json.load(sys.stdin)))"
         )
         from gluerun.records import codec
@@ -379,7 +379,7 @@ class TestRequired:
 
     def test_automatic_without_a_tier_says_that_nothing_holds_it(self, tmp_path):
         house = House(tmp_path, sandbox.LANDLOCK)
-        house.children = InlineChildren(house.state, Sandboxes(()))
+        house.children = InlineChildren(house.state, sandboxes=Sandboxes(()))
         held = replace(house.held(), mode=SandboxMode.AUTO)
         done = house.children.wait("r1", house.child("echo x > started; exit 4", held))
         assert (done.how, done.exit_code, done.confined) == (How.EXITED, 4, "none")

@@ -24,7 +24,7 @@ class WaitingChildren:
     """Children whose waiter replaces this process and starts the run's process again afterwards."""
 
     def __init__(
-        self, state_root: str, continuation: Continuation | None = None, sandboxes: Sandboxes | None = None
+        self, state_root: str, continuation: Continuation | None = None, *, sandboxes: Sandboxes | None = None
     ) -> None:
         self._records = _Records(state_root, sandboxes)
         self._continuation = continuation or wrapper_command
@@ -47,7 +47,7 @@ class WaitingChildren:
 class InlineChildren:
     """Children whose waiter is a process of its own, while this one stays and waits for it."""
 
-    def __init__(self, state_root: str, sandboxes: Sandboxes | None = None) -> None:
+    def __init__(self, state_root: str, *, sandboxes: Sandboxes | None = None) -> None:
         self._records = _Records(state_root, sandboxes)
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
