@@ -156,6 +156,11 @@ class TestEveryTier:
         for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/sys/power/state"):
             assert house.run(f": >> {path}").exit_code != 0, path
 
+    @pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
+    def test_root_is_no_more_than_a_user(self, house):
+        house.run("grep -E 'CapPrm|CapEff|CapAmb|NoNewPrivs' /proc/self/status")
+        assert house.said.split()[1::2] == ["0" * 16, "0" * 16, "0" * 16, "1"]
+
     def test_nobody_writes_into_the_temporary_folder_of_all(self, house, tmp_path_factory):
         place = tmp_path_factory.mktemp("shared")
         assert house.run(f"echo x > {place}/x").exit_code != 0
