@@ -21,6 +21,20 @@ from gluerun.records.record import replace
 from gluerun.records.runner import RunnerSpec
 from gluerun.records.sandbox import Confinement, Network, Sandbox, SandboxMode
 
+ELSEWHERE = (
+    "{main}/file",
+    "{main}/.git/hooks/pre-commit",
+    "{main}/.git/config",
+    "{main}/.git/HEAD",
+    "{main}/.git/packed-refs",
+    "{main}/.git/refs/heads/main",
+    "{main}/.git/worktrees/T2/HEAD",
+    "{sibling}/file",
+    "{home}/.bashrc",
+    "{state}/tasks.json",
+    "{state}/runs/r1/dispatch.json",
+    "{folder}/file",
+)
 AGENT = RunnerSpec(name="agent", state=("~/.agent/",))
 REQUIRED = SandboxMode.REQUIRED
 TIERS = [sandbox.BWRAP, sandbox.LANDLOCK, sandbox.SEATBELT]
@@ -55,7 +69,7 @@ class House:
         ):
             subprocess.run(("git", *words), check=True, stderr=subprocess.DEVNULL)
         os.makedirs(f"{self.main}/.git/hooks", exist_ok=True)
-        self.children = InlineChildren(self.state, Sandboxes((tier,)))
+        self.children = InlineChildren(self.state, sandboxes=Sandboxes((tier,)))
 
     def held(self, role="worker", **changes):
         places = sandbox.Places(
@@ -127,34 +141,25 @@ class TestEveryTier:
         assert "late" in house.said
 
     @pytest.mark.parametrize("role", ["worker", "auditor"])
-    @pytest.mark.parametrize(
-        "place",
-        [
-            "{main}/file",
-            "{main}/.git/hooks/pre-commit",
-            "{main}/.git/config",
-            "{main}/.git/HEAD",
-            "{main}/.git/worktrees/T2/HEAD",
-            "{sibling}/file",
-            "{home}/.bashrc",
-            "{state}/tasks.json",
-            "{state}/runs/r1/dispatch.json",
-            "{folder}/tmp-file",
-        ],
-    )
-    def test_nobody_writes_elsewhere(self, house, role, place):
-        path = place.format(**vars(house))
-        before = _content(path)
-        assert house.run(f"echo x >> {path}", role).exit_code != 0
-        assert house.run(f"rm -f {path} && echo x > {path}", role).exit_code != 0
-        assert house.run(f"echo x > {house.tmp}/x; mv {house.tmp}/x {path}", role).exit_code != 0
-        assert _content(path) == before
+    def test_nobody_writes_elsewhere(self, house, role):
+        before = {path: _content(path) for path in (place.format(**vars(house)) for place in ELSEWHERE)}
+        ways = ("echo x >> {0}", "rm -f {0} && echo x > {0}", "echo x > $TMPDIR/x; mv $TMPDIR/x {0}", "mkdir {0}.d")
+        code = [f"({way.format(path)}) && echo WROTE {path}" for path in before for way in ways]
+        house.run("\n".join([*code, "echo end"]), role)
+        assert [line for line in house.said.splitlines() if line.startswith("WROTE")] == []
+        assert house.said.endswith("end\n")
+        assert {path: _content(path) for path in before} == before
 
     @pytest.mark.skipif(not tree.LINUX, reason="settings of the Linux kernel")
     def test_root_turns_nothing_of_the_kernel(self, house):
         # Only opened, never written to.
         for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/sys/power/state"):
             assert house.run(f": >> {path}").exit_code != 0, path
+
+    @pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
+    def test_root_is_no_more_than_a_user(self, house):
+        house.run("grep -E 'CapPrm|CapEff|CapAmb|NoNewPrivs' /proc/self/status")
+        assert house.said.split()[1::2] == ["0" * 16, "0" * 16, "0" * 16, "1"]
 
     def test_nobody_writes_into_the_temporary_folder_of_all(self, house, tmp_path_factory):
         place = tmp_path_factory.mktemp("shared")
@@ -320,13 +325,21 @@ class TestPids:
         subprocess.run(argv, cwd=house.place, env={**child.env, "GLUERUN_DISPATCH": marker}, check=True, timeout=30)
         try:
             # Its first process tells the exit code a moment before it takes the others with it.
-            deadline = time.monotonic() + 10
-            while (left := _who_is_at(house.place)) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert left == []
+            _until(lambda: not _who_is_at(house.place))
         finally:
             for pid in _who_is_at(house.place):
                 os.kill(pid, signal.SIGKILL)
+
+    def test_who_waits_cannot_be_killed_without_it(self, tmp_path):
+        if not _works(sandbox.BWRAP) or not Sandboxes((sandbox.BWRAP,))._bwrap(Confinement(mode=REQUIRED)).env:
+            pytest.skip("this machine has no bubblewrap that works, or no env that can ignore signals")
+        house = House(tmp_path, sandbox.BWRAP)
+        argv = house.children._records.waiter("r1", house.child("echo here > ready; sleep 600", house.held()), ())
+        waiter = subprocess.Popen(argv, start_new_session=True)
+        _until(lambda: _content(f"{house.place}/ready"))
+        waiter.kill()
+        waiter.wait()
+        _until(lambda: not _who_is_at(house.place))
 
     def test_a_program_that_is_held_cannot_signal_who_is_not(self, tmp_path):
         names = [name for name in (sandbox.BWRAP, sandbox.LANDLOCK) if _works(name)]
@@ -340,7 +353,7 @@ class TestPids:
 class TestRequired:
     def test_without_a_tier_nothing_is_started(self, tmp_path):
         house = House(tmp_path, sandbox.LANDLOCK)
-        house.children = InlineChildren(house.state, Sandboxes(()))
+        house.children = InlineChildren(house.state, sandboxes=Sandboxes(()))
         done = house.run(f"echo x > {house.place}/started")
         assert (done.how, done.exit_code, done.confined) == (How.REFUSED, 126, "")
         assert "install bubblewrap" in done.refusal or "sandbox-exec" in done.refusal
@@ -355,7 +368,7 @@ class TestRequired:
             "from gluerun.adapters.sandboxes import Sandboxes\nfrom gluerun.records import codec\n"
             "from gluerun.records.child import Child\n"
             "again = [sys.executable, '-c', 'print(\"went on\")']\n"
-            "children = WaitingChildren(sys.argv[1], lambda _: again, Sandboxes(()))\n"
+            "children = WaitingChildren(sys.argv[1], lambda _: again, sandboxes=Sandboxes(()))\n"
             "children.wait('r1', codec.from_wire(Child, json.load(sys.stdin)))"
         )
         from gluerun.records import codec
@@ -371,7 +384,7 @@ class TestRequired:
 
     def test_automatic_without_a_tier_says_that_nothing_holds_it(self, tmp_path):
         house = House(tmp_path, sandbox.LANDLOCK)
-        house.children = InlineChildren(house.state, Sandboxes(()))
+        house.children = InlineChildren(house.state, sandboxes=Sandboxes(()))
         held = replace(house.held(), mode=SandboxMode.AUTO)
         done = house.children.wait("r1", house.child("echo x > started; exit 4", held))
         assert (done.how, done.exit_code, done.confined) == (How.EXITED, 4, "none")
@@ -453,3 +466,10 @@ def _who_is_at(place):
         except OSError:
             continue
     return found
+
+
+def _until(happened, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
