@@ -5,12 +5,14 @@ Every example is put together here, so that no file of this repository holds wha
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.records.documents import examples
 
-from gluerun.core.secrets import KINDS, SecretHit, in_patch, kind_of, redacted
+from gluerun.core.secrets import KINDS, SecretHit, cleaned, in_patch, kind_of, redacted
 
 WORD = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0"
 LONG = WORD * 3
@@ -184,3 +186,22 @@ def test_a_private_key_is_removed_with_its_body():
 @given(st.lists(st.sampled_from([secret for _, secret in LOOKALIKES] + HARMLESS), max_size=6))
 def test_nothing_that_was_redacted_looks_like_a_secret(words):
     assert kind_of(redacted("\n".join(words))) == ""
+
+
+def test_a_cleaned_answer_keeps_its_commit_its_nonce_and_its_shape():
+    answer = {"headSha": "8f14e45fceea167a5a36" * 2, "nonce": "3b18e512dba79e4c8300dd08aeb37f8e", "n": 1, "ok": True}
+
+    said = cleaned(answer | {"summary": f"see {KEY}", "tests": [{"name": KEY}], KEY: None})
+
+    removed = "[cloud access key removed]"
+    assert said == answer | {"summary": f"see {removed}", "tests": [{"name": removed}], removed: None}
+
+
+def test_a_secret_behind_escapes_of_json_is_cleaned_once_it_is_read():
+    assert cleaned(json.loads(f'"\\u{ord(KEY[0]):04x}{KEY[1:]}"')) == "[cloud access key removed]"
+
+
+def test_a_cleaned_record_is_a_record_of_the_same_kind():
+    assert cleaned(SecretHit(path=KEY, line=1, kind="x")) == SecretHit(
+        path="[cloud access key removed]", line=1, kind="x"
+    )

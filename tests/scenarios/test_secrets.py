@@ -27,6 +27,7 @@ def everywhere(house: SimHouse) -> str:
     [
         {"summary": f"I used {KEY}.", "nextAction": f"tell {KEY}"},
         {"commands": [{"cmd": f"curl -H {KEY}", "exitCode": 0, "rationale": KEY}]},
+        {"summary": KEY, "evidence": []},
         {"blockers": [{"reason": f"{KEY} is refused"}], "evidence": [{"kind": "log", "ref": KEY}]},
     ],
 )
@@ -154,3 +155,24 @@ def test_why_a_push_failed_is_told_without_what_the_remote_quoted():
 
     assert house.events("push.failed")
     assert TOKEN not in str(house.events()) + str(reports)
+
+
+def test_a_claim_in_a_file_is_masked_where_it_lies():
+    house = SimHouse().given(ONE, owned=["a.txt"])
+    house.agent(ONE, [Move(writes={"a.txt": "1"}, answer={"summary": f"I used {KEY}.", "nextAction": "none"})])
+
+    house.until_quiet()
+
+    claims = [data for path, data in house.state_files.files.items() if "/outputs/" in path and path.endswith(".json")]
+    assert house.state(ONE) == "integrated"
+    assert KEY not in everywhere(house)
+    assert REMOVED.encode() in b"".join(claims)
+
+
+def test_what_is_published_is_masked_even_if_nobody_looks_for_secrets():
+    house = SimHouse(look_for_secrets=False).given(ONE, owned=["a.txt"], title=f"Call it with {KEY}")
+    house.agent(ONE, [Move(writes={"a.txt": "1"})]).until_quiet()
+
+    published = str([house.git.published(ref) for ref in house.git.refs if "control" in ref])
+    assert house.state(ONE) == "integrated"
+    assert (KEY in published, REMOVED in published) == (False, True)
