@@ -94,6 +94,8 @@ FAULTS = [
     ("claude/403", 1, Fault.ENTITLEMENT, None),
     ("claude/429", 1, Fault.USAGE_LIMIT, None),
     ("claude/429-long", 1, Fault.USAGE_LIMIT, None),
+    ("claude/limit", 1, Fault.USAGE_LIMIT, None),
+    ("codex/limit", 1, Fault.USAGE_LIMIT, None),
     ("claude/quota", 1, Fault.USAGE_LIMIT, None),
     ("claude/credit", 1, Fault.ENTITLEMENT, None),
     ("claude/context", 1, Fault.CONTEXT_TOO_LONG, None),
@@ -202,6 +204,7 @@ def test_the_program_is_quoted(case, words):
         (failing("x", 408), Fault.OVERLOAD, None),
         (failing("x", 418), Fault.CRASHED, None),
         (failing("nothing here", 404), Fault.CRASHED, None),
+        (failing("Your organization has reached its spend limit"), Fault.USAGE_LIMIT, None),
         (failing("You've hit your weekly limit"), Fault.USAGE_LIMIT, None),
         (failing("Not logged in · Please run /login"), Fault.BAD_KEY, None),
         (failing("This model needs a subscription"), Fault.ENTITLEMENT, None),
@@ -416,6 +419,12 @@ def test_until_is_the_moment_claude_told(seconds, until):
     assert of_log(event + printed(claude_success("done")), code=0).until is None
 
 
+def test_until_is_when_a_subscriptions_limit_is_lifted():
+    assert judged("claude/limit", 1).until == later(hours=2)
+    assert judged("codex/limit", 1).until is None, "its sentence has the time of day of some zone"
+    assert judged("codex/limit", 1, rollout=log("codex/limit-rollout").splitlines()).until == later(hours=2)
+
+
 def test_until_is_what_the_provider_told_opencode():
     assert judged("opencode/429", 1).until == later(seconds=20)
 
@@ -610,13 +619,13 @@ def check(reading):
 EXITS = st.sampled_from([0, 1, 3, 42, 53, 86, 127, 143, 145, 173, -9, -15])
 
 
-@examples(300)
+@examples(200)
 @given(st.sampled_from(Dialect), st.binary(max_size=200), EXITS, st.booleans())
 def test_any_bytes_can_be_read(which, data, code, resumed):
     check(of_log(data, which, code, resumed=resumed, rollout=[data]))
 
 
-@examples(400)
+@examples(250)
 @given(st.data())
 def test_any_value_may_stand_at_any_place_of_a_log(data):
     case = data.draw(st.sampled_from([case for case in CASES if documents(case)]))

@@ -56,7 +56,7 @@ SENTENCES: tuple[tuple[re.Pattern[str], Cause], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), (fault, limit))
     for pattern, fault, limit in (
         (r"credit balance|out of credits|insufficient (?:credit|funds|balance)", Fault.ENTITLEMENT, None),
-        (r"quota|usage limit|rate.?limit|too many requests|hit your .{0,20}limit|resource.exhausted", Fault.USAGE_LIMIT, None),
+        (r"quota|usage limit|spend limit|rate.?limit|too many requests|hit your .{0,20}limit|resource.exhausted", Fault.USAGE_LIMIT, None),
         (r"prompt is too long|ran out of room|context.?(?:window|length)|maximum context|too many (?:input )?tokens", Fault.CONTEXT_TOO_LONG, None),
         (r"max_output_tokens|output token maximum", Fault.LIMIT, Limit.TOKENS),
         (r"reached max\w* (?:number of )?turns|turn_limit", Fault.LIMIT, Limit.TURNS),

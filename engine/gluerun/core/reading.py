@@ -103,7 +103,7 @@ ADVICE: dict[Fault, str] = {
     Fault.MISSING: "it cannot be started: install it or correct the runner's command line",
     Fault.TOO_OLD: "it is older than what is asked for: bring it up to date",
     Fault.NOT_CONFINED: "it was not started because it could not be confined: allow the sandbox or set it to off",
-    Fault.SESSION_REFUSED: "it does not know the session that was to go on: a new one is begun",
+    Fault.SESSION_REFUSED: "it refuses the session it was given: a new one is begun",
     Fault.BROKEN_STREAM: "what it printed breaks off in the middle: look at its log",
 }
 

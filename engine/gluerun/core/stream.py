@@ -157,10 +157,11 @@ class TextStream(Stream):
 class ClaudeStream(Stream):
     """Claude Code, and Qwen Code, which copies its form but counts cached tokens as part of the input."""
 
-    __slots__ = ("_inclusive", "_messages")
+    __slots__ = ("_current", "_inclusive", "_messages")
 
     def __init__(self) -> None:
         super().__init__()
+        self._current = ""
         self._inclusive = False
         self._messages: dict[str, tuple[int | None, int | None, int | None]] = {}
 
@@ -177,6 +178,8 @@ class ClaudeStream(Stream):
                 self._take_system(document)
             case "rate_limit_event":
                 self._take_rate_limit(table(document.get("rate_limit_info")))
+            case "stream_event":
+                self._take_piece(table(document.get("event")), is_own=not document.get("parent_tool_use_id"))
 
     def _take_system(self, document: dict[str, object]) -> None:
         match word(document.get("subtype")):
@@ -215,6 +218,17 @@ class ClaudeStream(Stream):
         if is_own and said:
             self.text = said
         self._count_message(word(message.get("id")), table(message.get("usage")), is_own=is_own)
+
+    def _take_piece(self, event: dict[str, object], *, is_own: bool) -> None:
+        """Take a piece of a message in: only here, and only if asked for, its whole output is told while it runs."""
+        self.waits = ""
+        match word(event.get("type")):
+            case "message_start":
+                message = table(event.get("message"))
+                self._current = word(message.get("id"))
+                self._count_message(self._current, table(message.get("usage")), is_own=is_own)
+            case "message_delta" if self._current:
+                self._count_message(self._current, table(event.get("usage")), is_own=is_own)
 
     def _count_message(self, name: str, usage: dict[str, object], *, is_own: bool) -> None:
         """Count a message once, however many events it comes in: the largest figures told for it stand."""
@@ -261,6 +275,8 @@ class ClaudeStream(Stream):
         turns, cost = count(document.get("num_turns")), amount(document.get("total_cost_usd"))
         self.turns = self.turns if turns is None else turns
         self.cost = self.cost if cost is None else cost
+        models = [word(name) for name in table(document.get("modelUsage"))]
+        self.model = self.model or (models[0] if len(models) == 1 else "")
         self.structured = document.get("structured_output", document.get("structured_result"))
         self.denied = len(listed(document.get("permission_denials")))
 
