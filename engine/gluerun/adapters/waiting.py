@@ -184,7 +184,7 @@ class _Limits:
         if now - awake - self._asleep > 1 and self._deadline is not None:
             self._deadline = max(self._deadline, now + _WAKE_GRACE)
         self._asleep = now - awake
-        if spent := self.spent():
+        if (spent := self.spent()) != _NO_LIMIT:
             return spent
         if self._deadline is not None and now >= self._deadline:
             return "timed-out", "seconds"
