@@ -13,9 +13,10 @@ from gluerun.adapters import stopping, tree, waiting
 from gluerun.adapters.children import InlineChildren
 from gluerun.errors import StateError
 from gluerun.records import codec
-from gluerun.records.child import Child, ChildDone, How, Tier
+from gluerun.records.child import Child, ChildDone, DayMeter, How, Tier
 from gluerun.records.fault import Limit
 from gluerun.records.record import replace
+from gluerun.records.runner import Dialect, Limits
 from gluerun.sim.children import SimChildren
 
 linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
@@ -355,10 +356,23 @@ for number in range(200):
         assert _story(folder, child(code, cwd=str(folder))) == 0
         assert (folder / "state/runs/r1/a1.log").read_text().split() == ["held", "1"]
 
-    def test_a_waiting_process_is_small(self, folder, capsys):
+    @pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+    def test_a_waiting_process_is_small(self, folder, capsys, busy):
+        wanted = child("echo here; sleep 600")
+        if busy:
+            # It masks a secret and counts for a limit and a day.
+            line = json.dumps({"type": "assistant", "message": {"id": "m", "usage": {"output_tokens": 1}}})
+            wanted = replace(
+                wanted,
+                argv=("sh", "-c", 'for i in 1 2 3 4 5 6 7 8 9; do echo "$0"; echo "$1"; done; sleep 600'),
+                dialect=Dialect.CLAUDE,
+                limits=Limits(tokens=1000),
+                day=DayMeter(file="day", limits=Limits(tokens=1000)),
+            )
+            wanted = replace(wanted, argv=(*wanted.argv, "ghp_" + "a1B2" * 9, line))
         figures = []
         for _ in range(2):  # the first one may have to compile
-            waiter = _waiter(folder, child("echo here; sleep 600"), [])
+            waiter = _waiter(folder, wanted, [])
             _until(lambda: _has_spoken(folder))
             with open(f"/proc/{waiter.pid}/smaps_rollup") as rollup:
                 lines = dict(line.split(":") for line in rollup.read().splitlines()[1:])
@@ -371,12 +385,12 @@ for number in range(200):
         assert figures[0] <= LIMIT_MIB
 
     def test_a_waiting_process_imports_next_to_nothing(self):
-        code = "import sys; sys.path.append(sys.argv[1]); import gluerun.adapters.waiting; print(*sys.modules)"
+        code = "import sys; sys.path.append(sys.argv[1]); import gluerun.adapters.waiting, gluerun.core.masking; print(*sys.modules)"
         root = os.path.dirname(os.path.dirname(os.path.dirname(waiting.__file__)))
         loaded = subprocess.run(
             [sys.executable, "-I", "-S", "-c", code, root], capture_output=True, text=True, check=True
         )
-        heavy = {"json", "signal", "enum", "re", "subprocess", "typing", "ctypes", "threading", "collections"}
+        heavy = {"json", "signal", "enum", "re", "subprocess", "typing", "ctypes", "threading", "collections", "fcntl"}
         assert heavy & set(loaded.stdout.split()) == set()
 
 

@@ -1,4 +1,4 @@
-"""Limits that hold while a program runs: what it prints is counted, and it is stopped, whatever it still meant to do."""
+"""Limits that hold while a program runs: what it prints is counted, and it is stopped in the middle of its work."""
 
 import json
 import os
@@ -160,7 +160,8 @@ class TestDay:
 
     def test_many_who_add_at_once_lose_nothing(self, day, tmp_path):
         os.makedirs(tmp_path / "state")
-        code = "import sys\nfrom gluerun.adapters.metering import add\nfor _ in range(200): assert add(sys.argv[1], (7, 5, 1))"
+        code = "import sys\nfrom gluerun.adapters.metering import add\n"
+        code += "for _ in range(200): assert add(sys.argv[1], (7, 5, 1))"
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         adders = [subprocess.Popen([sys.executable, "-c", code, str(day)], env=env) for _ in range(4)]
         assert [adder.wait(60) for adder in adders] == [0, 0, 0, 0]

@@ -99,7 +99,7 @@ class Stage:
             start_new_session=True,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "GLUERUN_RUN": self.run},
-            preexec_fn=adopt_orphans if adopts else None,
+            preexec_fn=adopt_orphans if adopts else None,  # noqa: PLW1509
         )
 
     def sign(self):

@@ -98,7 +98,9 @@ class Kin:
         if not self.boxed:
             return list(members)
         inside = {member: _numbers_inside(member.pid) for member in members}
-        asked = [member for member, numbers in inside.items() if numbers and not (numbers == _FIRST and _is_box(member))]
+        asked = [
+            member for member, numbers in inside.items() if numbers and not (numbers == _FIRST and _is_box(member))
+        ]
         return asked or list(members)
 
     def _scan(self) -> list[Seen]:
