@@ -21,7 +21,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SESSION = "GLUERUN_TEST_SESSION"
-KEPT = {SESSION, "GLUERUN_E2E_PYTHON"}
+KEPT = {SESSION, "GLUERUN_E2E_PYTHON", "GLUERUN_SOAK_KILLS"}
 CACHES = ("__pycache__/", "_cache/", ".hypothesis/", ".coverage", ".gluerun-cache/", ".pyc")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
