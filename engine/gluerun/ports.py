@@ -353,7 +353,7 @@ class Children(Protocol):
     """How a run waits for a program without keeping a big process around."""
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
-        """Run *child* to its end; every process that carries its marker ends with it.
+        """Run *child* to its end; every process of its tree ends with it, by the best tier that there is.
 
         Its environment is `child.env` and the markers `GLUERUN_RUN` and `GLUERUN_DISPATCH`, nothing else.
         `child.stdin` (empty: nothing) and `child.log` are files, relative to the state folder or absolute.

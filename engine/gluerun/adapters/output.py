@@ -84,6 +84,11 @@ class Output:
             self._put(_LOG_CUT)
         return True
 
+    def has_ended(self, stream: int) -> bool:
+        """Take what a stream has to give now; tell whether it will never give any more."""
+        self.pour(stream)
+        return stream not in self.open
+
     def drain(self, seconds: float) -> None:
         """Take everything that is there, but not for ever: somebody may go on printing."""
         deadline = time.monotonic() + seconds

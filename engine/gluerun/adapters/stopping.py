@@ -27,6 +27,8 @@ else:
 _KILL_SECONDS = 5.0
 # Who forks and dies faster than a scan passes is met by a faster look at those whom we adopt.
 _FAST_LOOKS = 20
+# The pids of the first processes in a pid namespace of ours.
+_FIRST, _SECOND = (1,), (2,)
 
 
 class Kin:
@@ -65,7 +67,7 @@ class Kin:
         """Kill everybody: the groups in one stroke, the rest one by one, the first of a box before others."""
         for group in self._groups():
             group.kill()
-        for member in sorted(members, key=lambda member: not (self.boxed and _number_inside(member.pid) == 1)):
+        for member in sorted(members, key=lambda member: not self.boxed or _numbers_inside(member.pid) != _FIRST):
             send(member, signal.SIGKILL)
         for _ in range(_FAST_LOOKS if self._adopts else 0):
             adopted = [pid for pid in tree.children(self._me) if pid not in self._spare]
@@ -83,10 +85,11 @@ class Kin:
         The outermost process of a boxed tree is the box, which would not pass a signal on.
         """
         if self.boxed:
-            inside = {_number_inside(member.pid): member for member in members}
-            for wanted in (2, 1):
-                if wanted in inside:
-                    return [inside[wanted]]
+            inside = {_numbers_inside(member.pid): member for member in members}
+            first = inside.get(_FIRST)
+            wanted = inside.get(_SECOND) if first is not None and _is_box(first) else first
+            if wanted is not None:
+                return [wanted]
         grouped = number == signal.SIGTERM
         return [member for member in members if member.pid == child or (grouped and member.group == child)]
 
@@ -94,8 +97,11 @@ class Kin:
         """Return whom TERM is for: everybody but a box around others."""
         if not self.boxed:
             return list(members)
-        inside = [member for member in members if _number_inside(member.pid) > 1]
-        return inside or [member for member in members if _number_inside(member.pid) == 1] or list(members)
+        inside = {member: _numbers_inside(member.pid) for member in members}
+        asked = [
+            member for member, numbers in inside.items() if numbers and not (numbers == _FIRST and _is_box(member))
+        ]
+        return asked or list(members)
 
     def _scan(self) -> list[Seen]:
         seen = tree.table()
@@ -212,10 +218,14 @@ def _kill(pid: int) -> None:
         pass  # gone in the meantime
 
 
-def _number_inside(pid: int) -> int:
-    """Return the pid that a process has in the innermost pid namespace, if that is not ours; else 0."""
+def _numbers_inside(pid: int) -> tuple[int, ...]:
+    """Return the pids that a process has in the pid namespaces below ours; none if it is in ours."""
     for line in (tree.read(f"/proc/{pid}/status") or b"").split(b"\n"):
         if line.startswith(b"NSpid:"):
-            numbers = line.split()[1:]
-            return int(numbers[-1]) if len(numbers) > 1 else 0
-    return 0
+            return tuple(map(int, line.split()[2:]))
+    return ()
+
+
+def _is_box(first: Seen) -> bool:
+    """Tell whether the first process of a namespace is still the program that made it, and not what was to run."""
+    return tree.read(f"/proc/{first.pid}/cmdline") == tree.read(f"/proc/{first.parent}/cmdline")

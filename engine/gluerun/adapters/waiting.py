@@ -134,10 +134,8 @@ class _Watch:
         for handle, _ in self._poll.poll(max(int(seconds * 1000), 1)):
             if handle == self._bell:
                 self._answer()
-            elif self._output is not None:
-                self._output.pour(handle)
-                if handle not in self._output.open:
-                    self._poll.unregister(handle)
+            elif self._output is None or handle not in self._output.open or self._output.has_ended(handle):
+                self._poll.unregister(handle)
         _reap_adopted(self._child)
 
     def heed(self) -> None:
@@ -184,7 +182,7 @@ class _Limits:
         if now - awake - self._asleep > 1 and self._deadline is not None:
             self._deadline = max(self._deadline, now + _WAKE_GRACE)
         self._asleep = now - awake
-        if spent := self.spent():
+        if (spent := self.spent()) != _NO_LIMIT:
             return spent
         if self._deadline is not None and now >= self._deadline:
             return "timed-out", "seconds"
