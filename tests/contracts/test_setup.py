@@ -241,6 +241,11 @@ def spoil_agent(repo: Path) -> None:
     (repo / "agent.sh").chmod(0o644)
 
 
+def spoil_age(repo: Path) -> None:
+    (repo / "agent.sh").write_text("#!/bin/sh\necho agent 1.9.3\n")
+    configure(repo, runners={"mine": {"argv": ["./agent.sh"], "version": ["./agent.sh"], "minVersion": "1.10"}})
+
+
 ILLS = [
     (spoil_schema, "schema", Severity.FAIL, "this engine has"),
     (lambda repo: configure(repo, schemaVersion=None), "schema", Severity.WARN, "names no schemaVersion"),
@@ -256,6 +261,7 @@ ILLS = [
     (lambda repo: configure(repo, provisionFiles=[{"source": "agent.sh"}]), "provision", Severity.FAIL, "not ignore"),
     (lambda repo: (repo / "gluerun.config.json").unlink(), "config", Severity.FAIL, "no gluerun.config.json"),
     (spoil_agent, "runner.mine", Severity.FAIL, "./agent.sh is not there or not executable"),
+    (spoil_age, "runner.mine", Severity.FAIL, "./agent.sh 1.9.3 is older than 1.10"),
     (spoil_ignore, "ignore", Severity.FAIL, ".gluerun-state"),
     (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
     (spoil_expiry, "gc", Severity.WARN, "gc.pruneExpire is now"),

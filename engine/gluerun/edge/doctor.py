@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gluerun import assets, settings
 from gluerun.core import graph as graphs
+from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.errors import GluerunError
 from gluerun.records import schema, taskfile
 from gluerun.records.graph import Graph
@@ -22,7 +23,6 @@ from gluerun.records.runner import RunnerKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gluerun.records.runner import RunnerSpec
     from gluerun.settings import Settings
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
@@ -178,21 +178,17 @@ def _gate(loaded: Settings) -> Check:
 def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
     for name, runner in loaded.config.runners.items():
         program = runner.argv[0] if runner.kind is RunnerKind.COMMAND else runner.scenario
-        if not program or _is_found(patient, runner, program):
-            yield _ok(f"runner.{name}", f"runner {name!r} is a {runner.kind} runner")
-        else:
+        path = found_at(runner, patient.environ, patient.root) if program else ""
+        version = version_of(runner, path, patient.probe) if runner.min_version else ""
+        if program and not path:
             remedy = f'install it, or correct "runners" in {settings.FILE}'
             yield _fail(f"runner.{name}", f"runner {name!r}: {program} is not there or not executable", remedy)
-
-
-def _is_found(patient: Patient, runner: RunnerSpec, program: str) -> bool:
-    place = Path(patient.root, program)
-    if runner.kind is not RunnerKind.COMMAND:
-        return place.exists()
-    if "/" in program:
-        return place.is_file() and os.access(place, os.X_OK)
-    path = runner.env.get("PATH", patient.environ.get("PATH", os.defpath))
-    return shutil.which(program, path=path) is not None
+        elif is_too_old(runner, version):
+            words = f"runner {name!r}: {program} {version} is older than {runner.min_version}"
+            yield _fail(f"runner.{name}", words, "bring it up to date")
+        else:
+            kind = runner.declaration or runner.kind
+            yield _ok(f"runner.{name}", f"runner {name!r} is a {kind} runner{version and f', version {version}'}")
 
 
 def _roles(loaded: Settings) -> Iterator[Check]:
