@@ -80,6 +80,7 @@ class Sandboxes:
             return Prepared(argv=(), refusal=trouble)
         if held is None:
             return Prepared(argv=child.argv, confined=sandbox.NOTHING)
+        child = replace(child, argv=child.confined_argv or child.argv)
         if held.tier != sandbox.CONTAINER and _found(child) is None:
             # The waiter says best that a program is missing.
             return Prepared(argv=child.argv, confined=held.name)

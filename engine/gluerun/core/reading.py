@@ -118,6 +118,16 @@ _TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|[dhms])", re.IGNORECASE)
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
+def session_in(log: bytes, dialect: Dialect) -> str:
+    """Return the session that a program named in what it printed; empty if it named none."""
+    stream = stream_of(dialect)
+    for line in log.splitlines():
+        stream.feed_line(line, json.loads)
+        if stream.session:
+            return stream.session
+    return ""
+
+
 def read(
     spec: RunnerSpec,
     done: ChildDone,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gluerun.assets import answer_schema
 from gluerun.core import answers, prices, reading, sandbox, secrets
 from gluerun.core.calling import Ask, call_of, session_of
@@ -21,6 +23,8 @@ from gluerun.records.spending import Expense
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.calling import Call
     from gluerun.core.reading import Reading
     from gluerun.core.steps import RunAgent
@@ -70,7 +74,7 @@ class Agent:
                 return AgentDone(
                     how=How.LIMIT, exit_code=1, trouble=allowed.refusal, fault=Fault.LIMIT, limit=Limit.TASK
                 )
-            call = call_of(runner, self._ask(runner, allowed.limits))
+            call = call_of(runner, self._ask(runner, allowed.limits, confined=False))
             if call.trouble:
                 return AgentDone(how=How.MISSING, exit_code=2, trouble=call.trouble)
             child = self._child(runner, call, allowed.limits)
@@ -87,7 +91,7 @@ class Agent:
         expenses = [load_expense(files, run_path(self.dispatch.run_id, f"{EXPENSES}/{name}")) for name in names]
         return added(self.dispatch.spent, total(one for one in expenses if one is not None))
 
-    def _ask(self, runner: RunnerSpec, allowed: Limits) -> Ask:
+    def _ask(self, runner: RunnerSpec, allowed: Limits, *, confined: bool) -> Ask:
         doors, run_id, step = self.house.doors, self.dispatch.run_id, self.step
         inside = f"{doors.state_root}/{run_path(run_id, '')}".rstrip("/")
         document = _DOCUMENT.get(step.role)
@@ -107,7 +111,7 @@ class Agent:
             resume=step.resume,
             max_turns=allowed.turns,
             max_usd=allowed.usd,
-            confined=self._confinement(runner) is not None,
+            confined=confined,
         )
 
     def _scratch(self) -> str:
@@ -122,8 +126,18 @@ class Agent:
             run_folder=f"{doors.state_root}/{run_path(self.dispatch.run_id, 'outputs')}",
             tmp=self._scratch(),
             home=doors.environ.get("HOME", ""),
+            branch=self.dispatch.spec.worker_branch if self.dispatch.spec else "",
         )
-        return sandbox.confinement(self.step.role, self.house.config, runner, places)
+        state = tuple(path for entry in runner.state if (path := self._from_variable(runner, entry)))
+        return sandbox.confinement(self.step.role, self.house.config, replace(runner, state=state), places)
+
+    def _from_variable(self, runner: RunnerSpec, entry: str) -> str:
+        """Return a folder of a program's state; one that a variable names is only there if that is set."""
+        if not entry.startswith("$"):
+            return entry
+        name, slash, rest = entry[1:].partition("/")
+        value = runner.env.get(name) or self.house.doors.environ.get(name, "")
+        return f"{value.rstrip('/')}{slash}{rest}" if value else ""
 
     def _child(self, runner: RunnerSpec, call: Call, allowed: Limits) -> Child:
         doors, config, step = self.house.doors, self.house.config, self.step
@@ -160,6 +174,7 @@ class Agent:
             price=prices.price_of(runner.model, config.prices),
             day=self._day(),
             confine=None if rehearsal else self._confinement(runner),
+            confined_argv=() if rehearsal else call_of(runner, self._ask(runner, allowed, confined=True)).argv,
             folders=call.folders,
             seeds=call.seeds,
             scratch=True,
@@ -202,6 +217,8 @@ class Agent:
             prices=self.house.config.prices,
             role=self.step.role,
             resumed=bool(self.step.resume),
+            text_file=self._last_message(),
+            rollout=self._rollout(runner, log),
         )
         read = self._checked(read)
         self._book(runner, read)
@@ -220,6 +237,21 @@ class Agent:
             usage=read.usage,
             seat=read.seat,
         )
+
+    def _last_message(self) -> str:
+        return (self.house.store.files.read(f"{self.output}.last") or b"").decode("utf-8", "replace")
+
+    def _rollout(self, runner: RunnerSpec, log: bytes) -> list[bytes]:
+        """Return what codex wrote down about the session beside what it printed: it names its model only there."""
+        session = reading.session_in(log, runner.dialect) if runner.dialect is Dialect.CODEX else ""
+        if not session:
+            return []
+        environ = self.house.doors.environ
+        home = runner.env.get("CODEX_HOME") or environ.get("CODEX_HOME") or f"{environ.get('HOME', '')}/.codex"
+        files = self.house.doors.at(home)
+        days = [f"sessions/{day:%Y/%m/%d}" for day in _last_days(self.house.now())]
+        paths = [f"{day}/{name}" for day in days for name in files.names(day) if name.endswith(f"-{session}.jsonl")]
+        return files.tail(paths[0], LONGEST_LOG).splitlines() if paths else []
 
     def _checked(self, read: Reading) -> Reading:
         """Hold a role that may only read to it: what it changed, git tells, whatever it says."""
@@ -272,6 +304,11 @@ def tail_of(house: House, log: str) -> str:
     """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
     text = house.store.files.tail(log, LOG_TAIL + BEFORE_TAIL).decode("utf-8", "replace")
     return secrets.redacted(text)[-LOG_TAIL:].strip()
+
+
+def _last_days(now: datetime) -> list[datetime]:
+    """Return the days on which a session of this run may have begun, in any time zone; the last first."""
+    return [now + timedelta(days=days) for days in (1, 0, -1, -2)]
 
 
 def _from_root(path: str, root: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import secrets
+from gluerun.core import sandbox, secrets
 from gluerun.core.environment import of_program
 from gluerun.core.gates import gate_sha256
 from gluerun.core.spelling import bytes_of
@@ -45,7 +45,7 @@ from gluerun.loop.agents import Agent, tail_of
 from gluerun.loop.rescue import remove_place, rescue_branch
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
-from gluerun.records.child import Child, How
+from gluerun.records.child import Child, How, scratch_of
 from gluerun.records.dispatch import Role
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
 from gluerun.records.record import replace
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
+    from gluerun.records.sandbox import Confinement
 
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
@@ -244,8 +245,23 @@ class Bench:
             marker=f"{self.dispatch.run_id}.{self.number}",
             timeout=self.house.config.gate_timeout_sec,
             grace=int(self.house.config.kill_grace_sec),
+            confine=self._confinement(name, cwd),
+            scratch=True,
         )
+        if child.confine is not None:
+            scratch = f"{self.house.doors.state_root}/{scratch_of(self.dispatch.run_id, name)}"
+            child = replace(child, env=env | {"TMPDIR": scratch})
         return self._wait(child)
+
+    def _confinement(self, name: str, place: str) -> Confinement | None:
+        """Return what a gate or a set-up command may touch: everything, unless it was configured otherwise."""
+        doors = self.house.doors
+        places = sandbox.Places(
+            worktree=place,
+            tmp=f"{doors.state_root}/{scratch_of(self.dispatch.run_id, name)}",
+            home=doors.environ.get("HOME", ""),
+        )
+        return sandbox.confinement(sandbox.GATE, self.house.config, None, places)
 
     def _wait(self, child: Child) -> ChildDone:
         children = self.house.doors.children
@@ -327,6 +343,8 @@ def _how(done: ChildDone) -> str:
         How.KILLED: "was ended from outside, or wrote too much",
         How.TIMED_OUT: "ran into its time limit",
         How.IDLE: "was silent for too long",
+        How.LIMIT: f"reached its limit of {done.limit}",
         How.MISSING: "is not installed",
+        How.REFUSED: f"was not started: {done.refusal}",
     }
     return words[done.how]

@@ -32,8 +32,9 @@ class Child:
     ladder. `dialect`, `limits`, `price` and `day` let the waiter count while the program runs; what looks
     like a secret is masked before it reaches the log, unless `mask` is off.
 
-    `folders` (absolute) are made for its eyes only, and `seeds` (absolute, new → old) copied there if the old
-    one is there; with `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended.
+    `confined_argv` is started instead of `argv` where the engine's sandbox holds it. `folders` (absolute) are
+    made for its eyes only, and `seeds` (absolute, new → old) copied there if the old one is there; with
+    `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Child:
     price: Price | None = None
     day: DayMeter | None = None
     confine: Confinement | None = None
+    confined_argv: tuple[str, ...] = ()
     mask: bool = True
     folders: tuple[str, ...] = ()
     seeds: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
