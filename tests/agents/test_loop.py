@@ -48,7 +48,7 @@ def fake_provider(model: FakeModel) -> list[str]:
 def declared(model: FakeModel) -> dict[str, object]:
     """Return the runners as a person would name them, where the engine knows how these programs are called."""
     claude = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY}
-    return {"claude": {"env": claude}, "codex": {"env": {"FAKE_KEY": KEY}, "args": fake_provider(model)}}
+    return {"claude": {"env": claude}, "codex": {"env": {"FAKE_KEY": KEY}, "options": {"args": fake_provider(model)}}}
 
 
 def commands(model: FakeModel) -> dict[str, object]:

@@ -43,6 +43,7 @@ class Ask:
     resume: str = ""
     max_turns: int | None = None
     max_usd: float | None = None
+    max_tokens: int | None = None
     confined: bool = False
 
 
@@ -127,6 +128,8 @@ def _options(spec: RunnerSpec, ask: Ask, *, resumed: bool, begun: bool) -> froze
         "schema": ask.schema is not None,
         "maxTurns": ask.max_turns is not None,
         "maxUsd": ask.max_usd is not None,
+        "meter": ask.max_usd is not None or ask.max_tokens is not None,
+        "args": True,
     }
     return frozenset(name for name, does in applies.items() if does)
 

@@ -111,6 +111,7 @@ class Agent:
             resume=step.resume,
             max_turns=allowed.turns,
             max_usd=allowed.usd,
+            max_tokens=allowed.tokens,
             confined=confined,
         )
 
