@@ -6,6 +6,7 @@ A declaration is a file of `declarations/` with exactly the keys that a person w
 from __future__ import annotations
 
 import os
+import re
 
 from gluerun.errors import ImpossibleError
 from gluerun.records.codec import wire_name
@@ -211,10 +212,13 @@ def _seeds(walk: Walk, place: Place, value: Any) -> dict[str, str]:
     return found
 
 
+_FOLDER_OF_A_VARIABLE = re.compile(r"^\$[A-Za-z_][A-Za-z0-9_]*(/|$)")
+
+
 def _outside(walk: Walk, place: Place, value: Any) -> str:
     path = walk.word(place, value)
-    if not path.startswith(("/", "~/")):
-        raise walk.fail(place, f"{path!r} is no absolute path", "begin it with / or ~/")
+    if not (path.startswith(("/", "~/")) or _FOLDER_OF_A_VARIABLE.match(path)):
+        raise walk.fail(place, f"{path!r} is no absolute path", "begin it with / or ~/, or with $NAME of a variable")
     return path
 
 
