@@ -24,7 +24,7 @@ class Output:
     """The two streams of a program, its log, and when it was last heard.
 
     *cap* is how many bytes it may print (zero: any number); *mask* makes, for each stream, what changes
-    a line before it is written; *heed* hears the lines of the standard output as they were.
+    its lines before they are written; *heed* hears the lines of the standard output as they were.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Output:
         if stream not in self._cutting:
             held += data[end:]
         if len(held) > LONGEST_LINE:
-            self._write(self._masked(stream, [bytes(held[:LONGEST_LINE])]) + _LINE_CUT)
+            self._write(self._masked(stream, bytes(held[:LONGEST_LINE])) + _LINE_CUT)
             held.clear()
             self._cutting.add(stream)
         if self._cap and self._room < 0 and not self.is_over:
@@ -105,19 +105,18 @@ class Output:
 
     def _tell(self, stream: int, text: bytes) -> None:
         """Write lines to the log, and let them be heard."""
-        lines = _lines(text)
         was_cut = stream in self._cutting
         if was_cut:
-            lines[0] = b"\n"  # the rest of a line that was cut
-        self._write(self._masked(stream, lines), goes_on=was_cut)
+            text = text[text.find(b"\n") :]  # without the rest of a line that was cut
+        self._write(self._masked(stream, text), goes_on=was_cut)
         if stream == self._standard and self._heed is not None:
-            for line in lines:
-                if line != b"\n":
+            for line in text.split(b"\n"):
+                if line:
                     self._heed(line)
 
-    def _masked(self, stream: int, lines: list[bytes]) -> bytes:
+    def _masked(self, stream: int, text: bytes) -> bytes:
         mask = self._masks.get(stream)
-        return b"".join(lines if mask is None else map(mask, lines))
+        return text if mask is None else mask(text)
 
     def _write(self, text: bytes, *, goes_on: bool = False) -> None:
         if not text:
@@ -143,7 +142,7 @@ class Output:
             self._has_lost = True
 
 
-def _lines(text: bytes) -> list[bytes]:
-    """Split at line feeds only: a carriage return within a line ends nothing."""
+def lines_of(text: bytes) -> list[bytes]:
+    """Split at line feeds only, which stay: a carriage return within a line ends nothing."""
     *whole, last = text.split(b"\n")
     return [line + b"\n" for line in whole] + ([last] if last else [])

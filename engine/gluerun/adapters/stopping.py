@@ -126,7 +126,8 @@ class Kin:
             mine |= more
             grown = bool(more)
         self._known.update({pid: seen[pid].ticks for pid in mine})
-        return [seen[pid] for pid in mine]
+        # The eldest first: who sees his child die of a signal makes something else of it.
+        return sorted((seen[pid] for pid in mine), key=lambda process: (process.ticks, process.pid))
 
 
 def end(

@@ -12,7 +12,7 @@ import select
 import time
 
 from gluerun.adapters import cgroups, stopping, tree
-from gluerun.adapters.output import Output
+from gluerun.adapters.output import Output, lines_of
 from gluerun.adapters.stopping import Kin
 
 TYPE_CHECKING = False
@@ -229,7 +229,7 @@ def _run(spec: dict[str, Any], watch: _Watch) -> _End:
     strangers = tree.children(os.getpid())
     group, entrance = _group(spec)
     child, reason, is_inside = _spawn(spec, output, entrance)
-    if not is_inside:
+    if reason or not is_inside:
         _put_away(spec, group)
         group = None
     if reason:
@@ -254,17 +254,19 @@ def _run(spec: dict[str, Any], watch: _Watch) -> _End:
         boxed=spec.get("pidNamespace", False),
     )
     output.drain(_DRAIN)
+    is_alone = False
     if not how:
         how, limit = limits.spent()
         # A program that has said its last word is not stopped; that it took too much is told all the same.
         limit = limit or (meter.over if meter is not None else "")
-        _let_settle(kin, watch)
+        is_alone = _has_settled(kin, watch)
     end = _End(how or "exited", 0, tier=_tier(spec, is_inside=is_inside), limit=limit)
     # The dead child is not reaped before its tree is gone, so that its session's number stays its own.
-    left, end.ended = stopping.end(
-        kin, grace=spec["grace"], first=child, number=_SIGNALS[spec["stop"]], pause=watch.pause
-    )
-    end.survivors = len(left)
+    if not is_alone:
+        left, end.ended = stopping.end(
+            kin, grace=spec["grace"], first=child, number=_SIGNALS[spec["stop"]], pause=watch.pause
+        )
+        end.survivors = len(left)
     output.drain(_DRAIN)
     output.flush()
     _put_away(spec, group)
@@ -284,9 +286,20 @@ def _cap(spec: dict[str, Any]) -> int:
 def _mask(spec: dict[str, Any]) -> Callable[[], Callable[[bytes], bytes]] | None:
     if not spec["mask"]:
         return None
-    from gluerun.core.masking import Mask
+    from gluerun.core.masking import Mask, found_in
 
-    return lambda: Mask().line
+    def for_a_stream() -> Callable[[bytes], bytes]:
+        mask = Mask()
+
+        def masked(text: bytes) -> bytes:
+            # One look at everything is far cheaper than one at each line.
+            if not mask.is_within_key and not found_in(text):
+                return text
+            return b"".join(map(mask.line, lines_of(text)))
+
+        return masked
+
+    return for_a_stream
 
 
 def _meter(spec: dict[str, Any]) -> Meter | None:
@@ -316,21 +329,26 @@ def _group(spec: dict[str, Any]) -> tuple[cgroups.Group | None, int]:
     cgroups.sweep(place)
     group = cgroups.Group(f"{place}/{cgroups.name()}")
     # First the name, then the group: who ends this run without us finds every group that there is.
-    _write_whole(spec["groupFile"], group.path)
+    _write_whole(spec["groupFile"], group.path, durable=False)
     return group, group.make()
 
 
 def _put_away(spec: dict[str, Any], group: cgroups.Group | None) -> None:
     """Remove a group that nobody is in, and then what names it."""
-    if group is not None and group.remove():
+    if group is None or not group.remove():
+        return
+    try:
         os.unlink(spec["groupFile"])
+    except FileNotFoundError:
+        pass  # somebody ends the whole run, and has put it away
 
 
-def _let_settle(kin: Kin, watch: _Watch) -> None:
-    """Wait a moment for those who are about to end by themselves."""
+def _has_settled(kin: Kin, watch: _Watch) -> bool:
+    """Wait a moment for those who are about to end by themselves; tell whether nobody is left."""
     deadline = time.monotonic() + _SETTLE
-    while kin.members() and time.monotonic() < deadline:
+    while not (is_alone := not kin.members() and kin.are_proved_gone()) and time.monotonic() < deadline:
         watch.pause(0.02)
+    return is_alone
 
 
 def _spawn(spec: dict[str, Any], output: Output, entrance: int) -> tuple[int, str, bool]:
@@ -421,16 +439,19 @@ def _reap_adopted(child: int) -> None:
         pass
 
 
-def _write_whole(path: str, text: str) -> None:
+def _write_whole(path: str, text: str, *, durable: bool = True) -> None:
     folder, base = os.path.split(path)
     temporary = f"{folder}/.{base}.{os.urandom(6).hex()}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         os.write(handle, text.encode())
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
     finally:
         os.close(handle)
     os.rename(temporary, path)
+    if not durable:
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
