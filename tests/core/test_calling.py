@@ -60,6 +60,10 @@ CALLS: tuple[tuple[str, str, dict[str, Any], dict[str, Any], str], ...] = (
      f'codex exec {CODEX} -c sandbox_mode="read-only" {CODEX_END} -'),
     ("an old session", "codex", {}, {"resume": "t-0"},
      f'codex exec resume {CODEX} -c sandbox_mode="workspace-write" {CODEX_END} t-0 -'),
+    ("words of one's own", "claude", {"options": {"extra": ("--mcp-config", "{worktree}/m")}}, {},
+     f"{CLAUDE} --mcp-config /w/m"),
+    ("words of one's own", "codex", {"options": {"extra": ("-c", "a=1"), "resumeId": ("{session}",),
+     "resume": ("resume",)}}, {"resume": "t-0"}, f"codex exec resume {CODEX} {CODEX_END} -c a=1 t-0 -"),
     ("by argument", "mini-swe-agent", {}, {},
      "mini -y --exit-immediately -o /s/tmp/trajectory.json -t do it {model}"),
 )  # fmt: skip
@@ -159,7 +163,7 @@ def test_names_in_braces() -> None:
 def test_every_option_of_a_declaration_has_its_place() -> None:
     for name in declared_names():
         spec = declaration(name)
-        assert {f"{{+{option}}}" for option in spec.options} <= set(spec.argv), name
+        assert {f"{{+{option}}}" for option in (*spec.options, "extra")} <= set(spec.argv), name
         assert set(spec.options) <= set(OPTIONS)
         used = {word for text in (*spec.argv, *spec.env.values()) for word in names_in(text) if word[0] != "+"}
         assert used <= set(FILLED)

@@ -126,6 +126,7 @@ def _options(spec: RunnerSpec, ask: Ask, *, resumed: bool, begun: bool) -> froze
         "schema": ask.schema is not None,
         "maxTurns": ask.max_turns is not None,
         "maxUsd": ask.max_usd is not None,
+        "extra": True,
     }
     return frozenset(name for name, does in applies.items() if does)
 
