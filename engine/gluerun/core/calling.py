@@ -114,12 +114,13 @@ def session_of(dispatch_id: str) -> str:
 
 def _options(spec: RunnerSpec, ask: Ask, *, resumed: bool, begun: bool) -> frozenset[str]:
     """Return the names of the options that apply."""
-    confined = ask.writes and ask.confined and "confined" in spec.options
+    # Two sandboxes do not nest: a program with one of its own leaves it to ours, whatever its role may do.
+    confined = ask.confined and "confined" in spec.options and (ask.writes or spec.own_sandbox)
     applies = {
         "model": bool(spec.model),
         "confined": confined,
         "write": ask.writes and not confined,
-        "readOnly": not ask.writes,
+        "readOnly": not ask.writes and not confined,
         "preset": begun,
         "resume": resumed,
         "resumeId": resumed,
