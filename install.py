@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -44,10 +44,14 @@ SOURCES = (
     "LICENSE",
 )
 
-RINGS = ("house", "records", "core", "contracts", "scenarios", "e2e")
-PARALLEL_RINGS = ("contracts", "scenarios", "e2e")  # the others are over before workers have started
+RINGS = ("house", "records", "core", "contracts", "scenarios", "e2e", "agents")
+PARALLEL_RINGS = ("contracts", "scenarios", "e2e", "agents")  # the others are over before workers have started
+WHEEL_RINGS = {"e2e", "agents"}
 COVERED_RINGS = {"core": "gluerun.core", "records": "gluerun.records"}
 PYTEST_FAILED, PYTEST_NO_TESTS = 1, 5
+SOAKED = ("tests/contracts/test_stopping.py", "tests/e2e/test_kills.py")
+SOAKING = {"GLUERUN_SOAK_KILLS": "1000", "GLUERUN_E2E_KILLS": "300"}
+LOOPBACK = CHECKOUT / "tests" / "agents" / "loopback.py"
 
 LAYOUT = "1"  # part of every environment's name: raise it when environments are built in another way
 MARKER = ".complete"
@@ -55,6 +59,10 @@ STALE_AFTER = 14 * 24 * 3600  # seconds after which an unused environment is rem
 UV_PROBE_SECONDS, PROBE_SECONDS = 7, 18  # the second is for all probes: silence must end within 20
 INSTALL_SECONDS = 30 * 60
 REFUSED, MISSING, INTERRUPTED = 2, 127, 130
+
+
+class SkipError(Exception):
+    """What cannot be had on this machine: one sentence, for the summary."""
 
 
 class StopError(Exception):
@@ -172,29 +180,41 @@ def python_of(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def fingerprint_of(environment: Path) -> str:
+def fingerprint_of(environment: Path, *executables: str) -> str:
     """Return the fingerprint of a whole, working environment; empty when it is not one."""
     try:
         marker = json.loads((environment / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     # The base interpreter may have been removed since: then the link to it leads nowhere.
-    return str(marker.get("fingerprint", "")) if os.access(python_of(environment), os.X_OK) else ""
+    works = all(os.access(environment / "bin" / name, os.X_OK) for name in executables or ("python",))
+    return str(marker.get("fingerprint", "")) if works else ""
 
 
 def ensure_environment(cache: Path, kind: str, content: Content) -> Path:
     """Return the interpreter of the environment with this content, building it on first use."""
-    fingerprint = content.fingerprint()
+
+    def build(home: Path) -> None:
+        build_environment(home, content, cache)
+
+    return python_of(ensure_built(cache, kind, content.fingerprint(), build))
+
+
+def ensure_built(
+    cache: Path, kind: str, fingerprint: str, build: Callable[[Path], None], executables: Sequence[str] = ()
+) -> Path:
+    """Return the folder of the environment with this fingerprint, having it built on first use."""
     home = cache / "environments" / f"{kind}-{fingerprint[:16]}"
-    if fingerprint_of(home) != fingerprint:
+    if fingerprint_of(home, *executables) != fingerprint:
         with locked(home.with_name(f"{home.name}.lock")):
-            if fingerprint_of(home) != fingerprint:  # another process may have built it while we waited
+            # Another process may have built it while we waited.
+            if fingerprint_of(home, *executables) != fingerprint:
                 remove_stale(home.parent, kind)
-                build_environment(home, content, cache)
-                return python_of(home)
+                build(home)
+                return home
     say(f"{kind} environment is complete, nothing was installed")
     (home / MARKER).touch()
-    return python_of(home)
+    return home
 
 
 def build_environment(home: Path, content: Content, cache: Path) -> None:
@@ -328,6 +348,86 @@ def run_watched(argv: Sequence[str], env: Mapping[str, str], seconds: float) -> 
     return process.returncode, output
 
 
+# --- agent programs -----------------------------------------------------------------------------------
+
+
+class Programs(NamedTuple):
+    """Agent programs that npm installs together, and where below `node_modules` each one's executable lies.
+
+    The native programs are started themselves, not through their launchers, which would live beside them and
+    leave them running when they are killed.
+    """
+
+    kind: str
+    lock: Path
+    executables: Mapping[str, str]
+
+    def fingerprint(self) -> str:
+        """Return what distinguishes these programs, on this machine, from any other."""
+        about = [LAYOUT, self.lock.read_text(encoding="utf-8"), *self.executables.items(), platform_of_npm()]
+        return hashlib.sha256(repr(about).encode()).hexdigest()
+
+
+AGENTS = Programs(
+    "agents",
+    CHECKOUT / "tests/agents/programs/package-lock.json",
+    {
+        "claude": "@anthropic-ai/claude-code-{platform}*/claude",
+        "codex": "@openai/codex-{platform}*/vendor/*/bin/codex",
+    },
+)
+MORE_AGENTS = Programs(
+    "more-agents",
+    CHECKOUT / "tests/agents/programs/more/package-lock.json",
+    {"gemini": "@google/gemini-cli/bundle/gemini.js", "opencode": "opencode-{platform}*/bin/opencode"},
+)
+
+
+def platform_of_npm() -> str:
+    """Return the name that npm's packages have for this platform."""
+    machines = {"x86_64": "x64", "aarch64": "arm64"}
+    if not sys.platform.startswith("linux") or platform.machine() not in machines:
+        raise SkipError(f"the agent programs are driven on Linux only, not on {sys.platform} {platform.machine()}")
+    return f"linux-{machines[platform.machine()]}"
+
+
+def ensure_programs(cache: Path, programs: Programs) -> Path:
+    """Return the folder with the executables, installing them on first use; SkipError where they cannot be had."""
+
+    def build(home: Path) -> None:
+        install_programs(home, programs, cache)
+
+    return ensure_built(cache, programs.kind, programs.fingerprint(), build, tuple(programs.executables)) / "bin"
+
+
+def install_programs(home: Path, programs: Programs, cache: Path) -> None:
+    """Install what the lock file names into *home*; the caller holds its lock."""
+    npm = shutil.which("npm")
+    if not npm or not shutil.which("node"):
+        raise SkipError("npm or Node.js is not installed")
+    say(f"building {home}")
+    started = time.monotonic()
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "bin").mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(programs.lock.with_name(name), home)
+    patience = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--fetch-retries=1"]
+    # No script of a package runs: one of them would write into the user's home.
+    argv = [npm, "ci", f"--prefix={home}", "--global=false", "--ignore-scripts", *patience]
+    env = {**child_environment(), "npm_config_cache": str(cache / "downloads/npm")}
+    code, output = run_watched(argv, env, INSTALL_SECONDS)
+    if code:
+        reasons = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
+        raise SkipError(f"npm could not install {', '.join(programs.executables)}: {' / '.join(reasons[:3])}")
+    for name, pattern in programs.executables.items():
+        found = sorted((home / "node_modules").glob(pattern.format(platform=platform_of_npm())))
+        if not found:
+            raise SkipError(f"{name} is not where it should be among what npm installed")
+        (home / "bin" / name).symlink_to(found[0])
+    write_atomic(home / MARKER, json.dumps({"fingerprint": programs.fingerprint()}))
+    say(f"installed {', '.join(programs.executables)} with npm in {time.monotonic() - started:.0f} s")
+
+
 # --- install ------------------------------------------------------------------------------------------
 
 LAUNCHER = """\
@@ -459,13 +559,16 @@ def run_tests(arguments: Sequence[str]) -> int:
     lint_failures = [] if options.no_lint else run_linters(dev, cache)
     if options.lint_only:
         return report([], lint_failures)
-    rings = rings_asked_for(options.ring, pytest_arguments)
     env = tool_environment(cache)
-    if "e2e" in rings:
+    if options.soak:
+        env |= SOAKING
+    rings = rings_asked_for(options.ring, pytest_arguments)
+    if WHEEL_RINGS.intersection(rings):
         env["GLUERUN_E2E_PYTHON"] = str(wheel_environment(cache, project, dev))
     tallies = []
     for ring in rings:
-        tallies.append(run_ring(dev, ring, pytest_arguments, env, with_coverage=options.cov))
+        run = RingRun(dev, ring, tuple(pytest_arguments), env, with_coverage=options.cov)
+        tallies.append(run_agents_ring(run, cache, with_all=options.all_agents) if ring == "agents" else run_ring(run))
     return report(tallies, lint_failures)
 
 
@@ -475,8 +578,17 @@ def parse_test_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, 
     parser.add_argument("--lint-only", action="store_true", help="run the linters, no tests")
     parser.add_argument("--no-lint", action="store_true", help="run the tests, no linters")
     parser.add_argument("--ring", action="append", choices=RINGS, help="run only this ring; may be repeated")
+    parser.add_argument(
+        "--all-agents", action="store_true", help="drive gemini and opencode too, not only claude, codex"
+    )
+    parser.add_argument(
+        "--soak", action="store_true", help="kill processes for long; alone, run only the tests that do"
+    )
     parser.add_argument("--cov", action="store_true", help="report branch coverage of core and records")
-    return parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if options.soak and not options.ring and not test_paths(rest):
+        rest += SOAKED
+    return options, rest
 
 
 def rings_asked_for(named: Sequence[str] | None, pytest_arguments: Sequence[str]) -> list[str]:
@@ -549,27 +661,62 @@ def run_linters(dev: Path, cache: Path) -> list[str]:
     return failures
 
 
-def run_ring(
-    dev: Path, ring: str, pytest_arguments: Sequence[str], env: Mapping[str, str], *, with_coverage: bool
-) -> Tally:
+class RingRun(NamedTuple):
+    """What is needed to run one ring of tests; `within` is a command that runs pytest in a place of its own."""
+
+    dev: Path
+    ring: str
+    pytest_arguments: Sequence[str]
+    env: Mapping[str, str]
+    with_coverage: bool = False
+    within: Sequence[str] = ()
+
+
+def run_ring(run: RingRun) -> Tally:
     """Run one ring of tests and count what pytest reports."""
-    folder = CHECKOUT / "tests" / ring
-    named = test_paths(pytest_arguments)
-    options = [argument for argument in pytest_arguments if argument not in named]
+    folder = CHECKOUT / "tests" / run.ring
+    named = test_paths(run.pytest_arguments)
+    options = [argument for argument in run.pytest_arguments if argument not in named]
     inside = [argument for argument in named if Path(argument).resolve().is_relative_to(folder)]
     if not folder.is_dir():
-        return Tally(ring, 0.0)
-    print(f"\n--- {ring}", flush=True)
+        return Tally(run.ring, 0.0)
+    print(f"\n--- {run.ring}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gluerun-report-") as scratch:
         xml = Path(scratch, "report.xml")
-        argv = [str(dev), "-P", "-m", "pytest", "--quiet", f"--junitxml={xml}"]
-        argv += ["-n2", "--dist=loadfile"] if ring in PARALLEL_RINGS else []
-        argv += coverage_options(ring) if with_coverage else []
+        argv = [*run.within, str(run.dev), "-P", "-m", "pytest", "--quiet", f"--junitxml={xml}"]
+        argv += ["-n2", "--dist=loadfile"] if run.ring in PARALLEL_RINGS else []
+        argv += coverage_options(run.ring) if run.with_coverage else []
         argv += [*options, *(inside or [str(folder)])]
-        measured = {**env, "COVERAGE_FILE": str(Path(scratch, "coverage"))}
+        measured = {**run.env, "COVERAGE_FILE": str(Path(scratch, "coverage"))}
         done = subprocess.run(argv, cwd=CHECKOUT, env=measured, check=False)
-        return tally_report(xml, ring, time.monotonic() - started, done.returncode)
+        return tally_report(xml, run.ring, time.monotonic() - started, done.returncode)
+
+
+def run_agents_ring(run: RingRun, cache: Path, *, with_all: bool) -> Tally:
+    """Run the ring of real agent programs, where these can be had, with nothing to reach but this machine."""
+    folders, reasons = [], []
+    for programs in (AGENTS, MORE_AGENTS) if with_all else (AGENTS,):
+        try:
+            folders.append(str(ensure_programs(cache, programs)))
+        except SkipError as skip:
+            reasons.append(f"{run.ring}: {skip}")
+            print(f"skipped: {reasons[-1]}", flush=True)
+    if not folders:
+        return Tally(run.ring, 0.0, skips=tuple(reasons))
+    within, why_open = loopback_only(run.dev, run.env)
+    print(f"network: {f'open, because {why_open}' if why_open else 'loopback only'}", flush=True)
+    env = {**run.env, "GLUERUN_AGENT_PROGRAMS": os.pathsep.join(folders)}
+    env |= {} if why_open else {"GLUERUN_LOOPBACK_ONLY": "1"}
+    tally = run_ring(run._replace(env=env, within=within))
+    return tally._replace(skips=(*reasons, *tally.skips))
+
+
+def loopback_only(python: Path, env: Mapping[str, str]) -> tuple[list[str], str]:
+    """Return the command under which only this machine can be reached; or none, and why it cannot be had."""
+    within = [str(python), "-P", str(LOOPBACK)]
+    code, output = run_watched([*within, str(python), "-c", ""], env, PROBE_SECONDS)
+    return (within, "") if not code else ([], output.strip() or f"the attempt ended with {code}")
 
 
 def coverage_options(ring: str) -> list[str]:
@@ -586,12 +733,18 @@ def tally_report(xml: Path, ring: str, seconds: float, code: int) -> Tally:
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None:
-            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+            skips.append(f"{case.get('classname')}::{case.get('name')}: {reason_of(skip)}".removeprefix("::"))
         else:
             passed += 1
     if code not in (0, PYTEST_NO_TESTS) and not failed:
         failed = 1
     return Tally(ring, seconds, passed, failed, tuple(skips))
+
+
+def reason_of(skip: ElementTree.Element) -> str:
+    """Return why a test was skipped; for a whole module pytest hides that in the text."""
+    message = skip.get("message", "")
+    return (skip.text or "").rpartition("Skipped: ")[2].rstrip("')") if message == "collection skipped" else message
 
 
 def report(tallies: Sequence[Tally], lint_failures: Sequence[str]) -> int:

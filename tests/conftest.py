@@ -21,7 +21,10 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SESSION = "GLUERUN_TEST_SESSION"
-KEPT = {SESSION, "GLUERUN_E2E_PYTHON"}
+KEPT = {
+    *(SESSION, "GLUERUN_E2E_PYTHON", "GLUERUN_AGENT_PROGRAMS", "GLUERUN_LOOPBACK_ONLY"),
+    *("GLUERUN_E2E_KILLS", "GLUERUN_SOAK_KILLS"),
+}
 CACHES = ("__pycache__/", "_cache/", ".hypothesis/", ".coverage", ".gluerun-cache/", ".pyc")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 

@@ -302,6 +302,13 @@ class Git(Protocol):
         """Return value → commit for every first-parent commit of *branch* that carries trailer *key*."""
         ...
 
+    def outgoing(self, branch: str, *, limit: int) -> str:
+        """Return the differences of all commits that a push of *branch* would bring, cut after *limit* characters.
+
+        What the remote is known to have is not among them; empty if there is no remote or no such branch.
+        """
+        ...
+
     def push(self, branch: str) -> str:
         """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
         ...
@@ -346,7 +353,7 @@ class Children(Protocol):
     """How a run waits for a program without keeping a big process around."""
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
-        """Run *child* to its end; every process that carries its marker ends with it.
+        """Run *child* to its end; every process of its tree ends with it, by the best tier that there is.
 
         Its environment is `child.env` and the markers `GLUERUN_RUN` and `GLUERUN_DISPATCH`, nothing else.
         `child.stdin` (empty: nothing) and `child.log` are files, relative to the state folder or absolute.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from gluerun.core.masking import found_in
 from gluerun.errors import ConfigError, UsageError
 from gluerun.records import codec
 from gluerun.records.config import Config, ControlState
@@ -21,7 +22,7 @@ from gluerun.settings_walk import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FILE = "gluerun.config.json"
 SHELL_FILES = ("gluerun.config.sh", ".gluerun-state/config.local.sh")
+_LOOKS = "looks like a secret"
+_INSTEAD = "put it in the environment or in the git-ignored `.gluerun-state/config.local.sh`"
 _NO_FLAGS: dict[str, object] = {}
 # Names in the environment that other rooms own: they are no misspelt settings.
 _OTHERS = ("RUN", "DISPATCH", "E2E_", "OUTPUT", "STATE_", "ROOT", "ENGINE_HOME", "HOME")
@@ -69,10 +72,14 @@ def load(
     data = files(f"{root}/{FILE}")
     if data is None:
         raise ConfigError(f"no {FILE} in {root}", "type `gluerun init` to write one", file=FILE)
+    if found_in(data):
+        raise _secret_in_file(data)  # before any complaint could quote it
     found = read(data, FILE)
     layers = _Layers(default_push)
     layers.take(found.values, "file")
     for file, variables in (shell or read_shell_files)(str(root)).items():
+        if file == SHELL_FILES[0]:
+            _refuse_secrets(file, files(f"{root}/{file}") or b"", variables)
         layers.take_shell(file, variables)
     layers.take_environment(environ)
     layers.take_flags(flags)
@@ -218,6 +225,50 @@ class _Layers:
         return {"environment": f"{knob.env} in the environment", "flag": f"--{field.replace('_', '-')}"}.get(
             source, ".gluerun-state/config.local.sh" if source == "local file" else FILE
         )
+
+
+def _secret_in_file(data: bytes) -> ConfigError:
+    """Say where a committed file holds what looks like a secret: line, key and kind, never the secret."""
+    from gluerun.settings_place import line_of
+
+    start, _, kind = found_in(data)[0]
+    line = data.count(b"\n", 0, start) + 1
+    place: tuple[str | int, ...] = ()
+    try:
+        text = data.decode("utf-8-sig")
+        place, kind = next(_secrets_at((), json.loads(text)), ((), kind))
+        line = line_of(text, place) if place else line
+    except (ValueError, RecursionError):
+        pass  # not even readable, which is said once the secret is gone
+    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    named = f"`{words}` " if words and not found_in(words.encode("utf-8", "surrogatepass")) else ""
+    return ConfigError(f"{FILE}:{line}: {named}{_LOOKS} ({kind})", _INSTEAD, file=FILE)
+
+
+def _secrets_at(place: tuple[str | int, ...], value: object) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield from ((place, kind) for _, _, kind in found_in(value.encode("utf-8", "surrogatepass"))[:1])
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _secrets_at((*place, at), item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            # A value may be known for a secret only by its name.
+            yield from _secrets_at((*place, key), key)
+            yield from _secrets_at((*place, key), item)
+            if isinstance(item, str) and (found := found_in(f"{key}: {item}".encode("utf-8", "surrogatepass"))):
+                yield (*place, key), found[0][2]
+
+
+def _refuse_secrets(file: str, data: bytes, variables: Mapping[str, str]) -> None:
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if found := found_in(line):
+            words = line[: found[0][0]].decode("utf-8", "replace").rpartition("=")[0].split()
+            named = f"`{words[-1]}` " if words else ""
+            raise ConfigError(f"{file}:{number}: {named}{_LOOKS} ({found[0][2]})", _INSTEAD, file=file)
+    for name, text in variables.items():
+        if found := found_in(text.encode("utf-8", "surrogateescape")):
+            raise ConfigError(f"{file}: `{name}` {_LOOKS} ({found[0][2]})", _INSTEAD, file=file)
 
 
 def _no_runner(where: str, place: tuple[str, ...], name: str, runners: Mapping[str, object], text: str) -> ConfigError:

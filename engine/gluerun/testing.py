@@ -10,6 +10,7 @@ import json
 import re
 
 from gluerun.errors import ImpossibleError
+from gluerun.loop.bench import Bench
 from gluerun.loop.house import House
 from gluerun.loop.nodes import GATES, GRAPH
 from gluerun.loop.observe import TASKS
@@ -20,10 +21,11 @@ from gluerun.ports import Doors
 from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
 from gluerun.records.config import Config
-from gluerun.records.dispatch import Life, Role
+from gluerun.records.dispatch import Life, Role, Seat
+from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
 from gluerun.records.record import record, replace
-from gluerun.records.runner import RunnerSpec
+from gluerun.records.runner import RunnerSpec, Sessions
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
 from gluerun.sim.clock import SimClock
@@ -40,9 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from gluerun.core.steps import AgentDone, RunAgent
     from gluerun.loop.report import CycleReport
     from gluerun.ports import Files, Git
     from gluerun.records.child import Child
+    from gluerun.records.dispatch import Dispatch
     from gluerun.records.lease import Lease
     from gluerun.records.task import Task
 
@@ -55,6 +59,22 @@ _HEAD = re.compile(r"^headSha: ([0-9a-f]+)$", re.MULTILINE)
 _FAILURE = re.compile(r"^failureClass: (\S+)$", re.MULTILINE)
 # A cycle that changes nothing, this many times in a row, is the end of a story.
 _QUIET = 2
+_AGENT = "agent"
+_REFUSAL = 86
+
+
+class SimBench(Bench):
+    """The bench of a run in memory: scripted agents say by their moves who they are, not by what they print."""
+
+    def __init__(self, sim: SimHouse, house: House, dispatch: Dispatch) -> None:
+        super().__init__(house, dispatch)
+        self.sim = sim
+
+    def _agent(self, step: RunAgent) -> AgentDone:
+        self.sim.resumed[step.dispatch_id] = step.resume
+        done = super()._agent(step)
+        seat, fault = self.sim.reports.get(step.dispatch_id, (None, None))
+        return replace(done, seat=seat, fault=fault)
 
 
 class Scene:
@@ -68,6 +88,7 @@ class Scene:
         self.place = child.cwd
         self.role = child.env.get("GLUERUN_ROLE", "")
         self.task = child.env.get("GLUERUN_TASK", "")
+        self.resume = house.resumed.get(child.env.get("GLUERUN_DISPATCH", ""), "")
         self.prompt = (house.state_files.read(child.stdin) or b"").decode() if child.stdin else ""
 
     def write(self, path: str, text: str) -> None:
@@ -109,7 +130,11 @@ class Scene:
 
 @record
 class Move:
-    """What a scripted agent does when it is started once: writes, says, answers, and ends."""
+    """What a scripted agent does when it is started once: writes, says, answers, and ends.
+
+    `session` is the session it reports, `seat` all that it reports of itself. One that `refuses` ends at once where
+    it is to go on with a session, and makes its move when it is started without.
+    """
 
     writes: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     deletes: tuple[str, ...] = ()
@@ -118,6 +143,14 @@ class Move:
     how: How = How.EXITED
     exit_code: int = 0
     act: Callable[[Scene], object] | None = None
+    session: str = ""
+    seat: Seat | None = None
+    refuses: bool = False
+
+    @property
+    def reported(self) -> Seat | None:
+        """Return the seat that the agent reports; None if it says nothing of itself."""
+        return self.seat or (Seat(runner=_AGENT, session=self.session) if self.session else None)
 
 
 def verdict(word: str, **more: object) -> Move:
@@ -166,12 +199,12 @@ def markdown(
 
 
 def _config(changes: Mapping[str, Any]) -> Config:
-    agent = RunnerSpec(name="agent", argv=("agent",))
+    agent = RunnerSpec(name=_AGENT, argv=("agent",), sessions=Sessions.CAPTURED, options={"resume": ("{session}",)})
     plain = Config(
         target_branch="main",
         gate_command="check",
-        runners={"agent": agent},
-        roles={Role.WORKER.value: "agent", Role.AUDITOR.value: "agent"},
+        runners={_AGENT: agent},
+        roles={Role.WORKER.value: _AGENT, Role.AUDITOR.value: _AGENT},
         sha256="0" * 64,
     )
     return replace(plain, **changes)
@@ -204,6 +237,8 @@ class SimHouse:
         self.git_door: Git = self.git
         self.written: list[tuple[str, str, str]] = []
         self.crashed: list[str] = []
+        self.resumed: dict[str, str] = {}
+        self.reports: dict[str, tuple[Seat | None, Fault | None]] = {}
         self._scripts: dict[tuple[str, str], list[Move]] = {}
         self._played: dict[tuple[str, str], int] = {}
         self._prompts: list[tuple[str, str, str]] = []
@@ -436,7 +471,7 @@ class SimHouse:
     def _script(self, role: Role, subject: str, moves: Sequence[Move]) -> SimHouse:
         self._scripts[role.value, subject] = list(moves)
         self._played[role.value, subject] = 0
-        return self.configure(roles=self.config.roles | {role.value: "agent"})
+        return self.configure(roles=self.config.roles | {role.value: _AGENT})
 
     def _at(self, path: str) -> Files:
         return self.work_files if path == ROOT else SimPlaceFiles(self.git, path, self.fuse.of("place"))
@@ -467,7 +502,7 @@ class SimHouse:
         """Let one run go on to its end, one process after the other, or to its crash."""
         while True:
             try:
-                perform(self.open(), run_id)
+                perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
             except Replaced:
                 continue
             except SimCrash:
@@ -505,6 +540,10 @@ class SimHouse:
             scene.say(text)
             return ChildDone(name=child.name, how=How.EXITED, exit_code=int(code), duration_ms=1)
         move = self._next_move(scene)
+        self.reports[child.marker] = (move.reported, None)
+        if move.refuses and scene.resume:
+            self.reports[child.marker] = (None, Fault.SESSION_REFUSED)
+            return ChildDone(name=child.name, how=How.EXITED, exit_code=_REFUSAL, duration_ms=1)
         self._make(move, scene)
         if run_id in self._cut:
             raise SimCrash(f"{run_id} vanishes")
@@ -517,8 +556,9 @@ class SimHouse:
         if not moves:
             return _own_move(scene)
         number = self._played[key]
-        self._played[key] = number + 1
-        return moves[min(number, len(moves) - 1)]
+        move = moves[min(number, len(moves) - 1)]
+        self._played[key] = number if move.refuses and scene.resume else number + 1
+        return move
 
     @staticmethod
     def _make(move: Move, scene: Scene) -> None:
@@ -534,6 +574,6 @@ class SimHouse:
             move.act(scene)
 
 
-def run_files(house: SimHouse, run_id: str) -> list[str]:
-    """Return the names of a run's files."""
-    return house.state_files.names(run_path(run_id, "")[:-1])
+def run_files(house: SimHouse, run_id: str, folder: str = "") -> list[str]:
+    """Return the names of a run's files, or of those in a folder of it."""
+    return house.state_files.names(run_path(run_id, folder).rstrip("/"))

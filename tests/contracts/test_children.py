@@ -9,16 +9,18 @@ import time
 
 import pytest
 
-from gluerun.adapters import tree, waiting
+from gluerun.adapters import stopping, tree, waiting
 from gluerun.adapters.children import InlineChildren
 from gluerun.errors import StateError
 from gluerun.records import codec
-from gluerun.records.child import Child, ChildDone, How
+from gluerun.records.child import Child, ChildDone, DayMeter, How, Tier
+from gluerun.records.fault import Limit
 from gluerun.records.record import replace
+from gluerun.records.runner import Dialect, Limits
 from gluerun.sim.children import SimChildren
 
 linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
-LIMIT_MIB = 8
+LIMIT_MIB = 6
 
 # A run's process: it signs in, waits for a child by becoming its waiter, is started again, and tells.
 RUN = """
@@ -186,7 +188,7 @@ class TestWaiter:
 
     def test_a_child_that_writes_without_end_is_ended_and_its_log_cut(self, inline, folder):
         done = inline.wait("r1", child("while :; do echo 0123456789; done", max_log_bytes=10_000))
-        assert done.how is How.KILLED
+        assert (done.how, done.limit) == (How.KILLED, Limit.OUTPUT)
         assert os.stat(folder / "state/runs/r1/a1.log").st_size < 10_200
 
     def test_what_the_child_leaves_behind_is_ended_and_counted(self, inline):
@@ -194,11 +196,56 @@ class TestWaiter:
         left = "import os, time\nos.setsid()\nif os.fork(): os._exit(0)\nos.closerange(0, 999)\ntime.sleep(600)"
         code = f"{sys.executable} -c '{left}' ; (trap '' TERM; while :; do sleep 0.1; done) & exit 0"
         done = inline.wait("r1", child(code, marker=marker, grace=0))
-        assert (done.how, done.survivors >= 2, tree.carriers("GLUERUN_DISPATCH", marker)) == (
-            How.EXITED,
-            True,
-            [],
-        )
+        assert (done.how, done.ended >= 2, done.survivors) == (How.EXITED, True, 0)
+        assert tree.carriers("GLUERUN_DISPATCH", marker) == []
+
+    def test_what_ends_by_itself_in_a_moment_is_not_counted(self, inline):
+        assert inline.wait("r1", child("sleep 0.03 & exit 0")).ended == 0
+
+    def test_the_lines_of_the_two_streams_are_never_mixed(self, inline, folder):
+        code = """
+import os
+for number in range(200):
+    for part in (b"begin-", b"middle-", b"end"):
+        for stream in (1, 2):
+            os.write(stream, part)
+    os.write(1, b"1" + bytes(3000).replace(bytes(1), b".") + bytes([10]))
+    os.write(2, b"2" + bytes([10]))
+"""
+        inline.wait("r1", child([sys.executable, "-I", "-S", "-c", code]))
+        lines = (folder / "state/runs/r1/a1.log").read_text().splitlines()
+        assert sorted({line.rstrip(".") for line in lines}) == ["begin-middle-end1", "begin-middle-end2"]
+        assert len(lines) == 400
+
+    def test_lines_that_nobody_ended_stand_apart(self, inline, folder):
+        inline.wait("r1", child("printf out; printf err >&2"))
+        assert (folder / "state/runs/r1/a1.log").read_text() == "out\nerr"
+
+    def test_output_after_the_end_of_a_stream_s_reader_is_no_trouble(self, inline, folder):
+        done = inline.wait("r1", child("exec >&-; echo still >&2; exec 2>&-; sleep 0.1; exit 6"))
+        assert (done.exit_code, (folder / "state/runs/r1/a1.log").read_text()) == (6, "still\n")
+
+    def test_a_line_without_end_is_cut_and_the_next_one_is_whole(self, inline, folder):
+        code = "import os; [os.write(1, b'x' * 1048576) for _ in range(18)]; os.write(1, b'yz' + bytes([10]) + b'next')"
+        inline.wait("r1", child([sys.executable, "-I", "-S", "-c", code]))
+        first, remark, last = (folder / "state/runs/r1/a1.log").read_text().split("\n")
+        assert (len(first), set(first), last) == (16_777_216, {"x"}, "next")
+        assert "the line was cut" in remark
+
+    @pytest.mark.parametrize("mask", [True, False])
+    def test_a_secret_does_not_reach_the_log(self, inline, folder, mask):
+        secret = "ghp_" + "a1B2" * 9
+        inline.wait("r1", child(f"echo before {secret} after; printf {secret}", mask=mask))
+        assert (secret in (folder / "state/runs/r1/a1.log").read_text()) is not mask
+
+    def test_a_survivor_who_keeps_the_output_open_holds_nobody_up(self, folder):
+        # The weakest tier misses who left the session, has no parent of the tree and cleared its environment.
+        sleep = f"sleep 600.{os.getpid()}"
+        weak = InlineChildren(str(folder / "state"), tiers=["marker"])
+        code = f"(setsid env -i sh -c 'echo $$; exec {sleep}' &); sleep 0.5; exit 0"
+        done = weak.wait("r1", child(code))
+        os.kill(int((folder / "state/runs/r1/a1.log").read_text()), signal.SIGKILL)
+        assert (done.exit_code, done.tier, done.duration_ms < 10_000) == (0, Tier.MARKER, True)
 
     def test_somebody_with_a_cleared_environment_in_the_child_s_session_is_ended(self, inline, folder):
         inline.wait("r1", child("env -i sh -c 'echo $$; exec sleep 600' & sleep 0.5; exit 0"))
@@ -239,7 +286,7 @@ class TestWaiter:
         waiter.kill()
         waiter.wait()
         assert InlineChildren(str(folder / "state")).finished("r1", "a1") is None
-        assert tree.end_carriers("GLUERUN_DISPATCH", child("").marker, grace=1) == []
+        assert stopping.end_carriers("GLUERUN_DISPATCH", child("").marker, grace=1) == []
 
     def test_a_waiter_that_fails_is_told(self, inline, folder):
         (folder / "blocked").write_text("")
@@ -309,10 +356,23 @@ class TestWaiter:
         assert _story(folder, child(code, cwd=str(folder))) == 0
         assert (folder / "state/runs/r1/a1.log").read_text().split() == ["held", "1"]
 
-    def test_a_waiting_process_is_small(self, folder, capsys):
+    @pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+    def test_a_waiting_process_is_small(self, folder, capsys, busy):
+        wanted = child("echo here; sleep 600")
+        if busy:
+            # It masks a secret and counts for a limit and a day.
+            line = json.dumps({"type": "assistant", "message": {"id": "m", "usage": {"output_tokens": 1}}})
+            wanted = replace(
+                wanted,
+                argv=("sh", "-c", 'for i in 1 2 3 4 5 6 7 8 9; do echo "$0"; echo "$1"; done; sleep 600'),
+                dialect=Dialect.CLAUDE,
+                limits=Limits(tokens=1000),
+                day=DayMeter(file="day", limits=Limits(tokens=1000)),
+            )
+            wanted = replace(wanted, argv=(*wanted.argv, "ghp_" + "a1B2" * 9, line))
         figures = []
         for _ in range(2):  # the first one may have to compile
-            waiter = _waiter(folder, child("echo here; sleep 600"), [])
+            waiter = _waiter(folder, wanted, [])
             _until(lambda: _has_spoken(folder))
             with open(f"/proc/{waiter.pid}/smaps_rollup") as rollup:
                 lines = dict(line.split(":") for line in rollup.read().splitlines()[1:])
@@ -325,12 +385,13 @@ class TestWaiter:
         assert figures[0] <= LIMIT_MIB
 
     def test_a_waiting_process_imports_next_to_nothing(self):
-        code = "import sys; sys.path.append(sys.argv[1]); import gluerun.adapters.waiting; print(*sys.modules)"
+        code = "import sys; sys.path.append(sys.argv[1]); import gluerun.adapters.waiting, gluerun.core.masking\n"
+        code += "print(*sys.modules)"
         root = os.path.dirname(os.path.dirname(os.path.dirname(waiting.__file__)))
         loaded = subprocess.run(
             [sys.executable, "-I", "-S", "-c", code, root], capture_output=True, text=True, check=True
         )
-        heavy = {"json", "signal", "enum", "re", "subprocess", "typing", "ctypes", "threading", "collections"}
+        heavy = {"json", "signal", "enum", "re", "subprocess", "typing", "ctypes", "threading", "collections", "fcntl"}
         assert heavy & set(loaded.stdout.split()) == set()
 
 

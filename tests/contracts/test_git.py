@@ -476,6 +476,34 @@ class TestPublishing:
         assert world.git.contains(second, first) and world.git.kept("refs/gluerun/") == {ref: second}
         assert world.git.published(first) == {} or isinstance(world, RealWorld)
 
+    def test_what_a_push_would_bring_is_every_commit_that_the_remote_is_not_known_to_have(self, world):
+        assert world.git.outgoing("main", limit=10_000) == ""
+        world.with_remote()
+        assert "+++ b/docs/guide" in world.git.outgoing("main", limit=10_000)
+        assert world.git.outgoing("no", limit=10_000) == ""
+        world.git.push("main")
+        assert world.git.outgoing("main", limit=10_000) == ""
+
+        one = branch_with(world, "x", {"new": b"for a while\n"})
+        two = branch_with(world, "y", {"new": b"for good\n"}, base=one)
+        world.git.land("main", one, world.base)
+        world.git.land("main", two, one)
+        text = world.git.outgoing("main", limit=10_000)
+        assert "+for a while\n" in text and "+for good\n" in text and "docs/guide" not in text
+        assert len(world.git.outgoing("main", limit=7)) == 7
+        world.git.push("main")
+        assert world.git.outgoing("main", limit=10_000) == ""
+
+    def test_what_a_merge_brings_in_by_itself_is_outgoing_too(self, world):
+        world.with_remote()
+        world.git.push("main")
+        side = branch_with(world, "x", {"a": b"A\n"})
+        extra = branch_with(world, "z", {"a": b"A\n", "slipped-in": b"here\n"})
+        merge = world.git.commit_tree(world.git.tree_of(extra), (world.base, side), "merge")
+        world.git.land("main", merge, world.base)
+
+        assert "+++ b/slipped-in" in world.git.outgoing("main", limit=10_000)
+
     def test_push_brings_the_branch_or_says_why_not(self, world):
         assert world.git.push("main") == ""
         world.with_remote()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluerun.adapters.git_command import bytes_of, name_of
+from gluerun.core.spelling import bytes_of, name_of
 
 NASTY = st.lists(st.sampled_from([b"\\", b"x", b"4", b"e9", b"\n", b"\xe9", b"\xc3\xa9", b"/", b" ", b"\x7f"])).map(
     b"".join

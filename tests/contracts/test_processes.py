@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from gluerun.adapters import locks, tree
+from gluerun.adapters import locks, stopping, tree
 from gluerun.adapters.processes import OsProcesses
 from gluerun.errors import BusyError, StateError
 from gluerun.ports import Life
@@ -327,7 +327,7 @@ class TestOsProcesses:
     def test_spared_processes_live_on(self, real):
         spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
-        assert tree.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
+        assert stopping.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
         assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
         spared.kill()
         spared.wait()

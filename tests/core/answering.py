@@ -14,6 +14,7 @@ from gluerun.core.steps import (
     Inspected,
     Keep,
     KeepAttempts,
+    KeepText,
     OpenDispatch,
     Opened,
     Patch,
@@ -30,7 +31,9 @@ from gluerun.core.steps import (
 )
 from gluerun.records.child import How
 from gluerun.records.dispatch import Role
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateCheck, GateVerdict
+from gluerun.records.record import replace
 
 CHANGED = ("src/thing1/a.py",)
 SICK = "timed out after 9 s"
@@ -49,6 +52,18 @@ def agent(answer=None, **changes):
 def sick(tail=""):
     """A program that did not end well."""
     return AgentDone(how=How.TIMED_OUT, exit_code=-15, trouble=SICK, tail=tail)
+
+
+def faulty(fault, **more):
+    """A program that met a fault of its own."""
+    return AgentDone(how=How.EXITED, exit_code=1, trouble=f"the worker met {fault}", fault=fault, **more)
+
+
+def limited(limit=Limit.TURNS):
+    """A program that was stopped at a limit."""
+    return AgentDone(
+        how=How.LIMIT, exit_code=-2, trouble="the worker used up its 9 turns", fault=Fault.LIMIT, limit=limit
+    )
 
 
 def says(verdict="accepted", **more):
@@ -103,6 +118,8 @@ class Host:
         self.steps = []
         self.opened = 0
         self.committed = 0
+        self.cwd = "/house/.worktrees/TASK-0001"
+        self.gone = set()
         self.script = {
             "worker": [{"summary": "did it"}],
             "auditor": [says()],
@@ -114,7 +131,7 @@ class Host:
             "commit": [None],
             "gate": [green],
             "recall": [Recalled()],
-        } | {name: value if isinstance(value, list) else [value] for name, value in script.items()}
+        } | {name: list(value) if isinstance(value, list) else [value] for name, value in script.items()}
 
     def run(self, drive):
         """Feed *drive* to its end and return how it ended."""
@@ -139,7 +156,9 @@ class Host:
                 return self.next("setup")
             case OpenDispatch():
                 self.opened += 1
-                return Opened(dispatch_id=f"{run_id(1)}.{self.opened}", nonce=f"{self.opened:032x}")
+                head = head_of(self.committed) if self.committed else ""
+                place = {"cwd": self.cwd, "head": head} if step.role is Role.WORKER else {}
+                return Opened(dispatch_id=f"{run_id(1)}.{self.opened}", nonce=f"{self.opened:032x}", **place)
             case RunAgent():
                 return self.agent(step)
             case Inspect():
@@ -149,16 +168,23 @@ class Host:
                 return self.next("commit") or Committed(head=head_of(self.committed), code_tree="6" * 64)
             case RunGate():
                 return self.next("gate")(step)
-            case Patch(old=old, new=new):
-                return Patched(text=f"the difference of {old} and {new}")
-            case Recall():
-                return self.next("recall")
+            case Patch(old=old, new=new, needed=needed):
+                gone = not needed and old in self.gone
+                return Patched(text="" if gone else f"the difference of {old} and {new}", is_known=not gone)
+            case Recall(run_id=earlier, name=name):
+                return Recalled(document=self.kept(name)) if earlier == run_id(1) else self.next("recall")
             case Tell():
                 return Told(now="2026-01-31T12:00:00Z")
         return Done()
 
     def agent(self, step):
         line = self.next(step.role.value)
+        if isinstance(line, tuple):  # an answer of somebody who says who it is
+            line, seat = line
+            return replace(self._said(step, line), seat=seat)
+        return self._said(step, line)
+
+    def _said(self, step, line):
         if isinstance(line, AgentDone):
             return line
         bound = {"nonce": step.nonce} if step.role in (Role.AUDITOR, Role.DECIDER) else {}
@@ -194,7 +220,7 @@ def _words(step):
             return f"open {role}"
         case RunAgent(role=role, place=place):
             return f"{role} in {place}"
-        case Keep(name=name):
+        case Keep(name=name) | KeepText(name=name):
             return f"keep {name}"
         case KeepAttempts(index=index):
             return f"keep {sum(1 for one in index.attempts if one.ended_at)} of {len(index.attempts)} tries"

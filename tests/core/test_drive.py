@@ -13,8 +13,10 @@ from tests.core.answering import (
     changed,
     check,
     decides,
+    faulty,
     green,
     head_of,
+    limited,
     no_gate,
     red,
     says,
@@ -31,6 +33,7 @@ from gluerun.core.steps import (
     Committed,
     Done,
     Gated,
+    Inspected,
     KeepAttempts,
     OpenDispatch,
     Patched,
@@ -46,10 +49,12 @@ from gluerun.core.steps import (
 )
 from gluerun.errors import ImpossibleError
 from gluerun.records import codec
-from gluerun.records.dispatch import Dispatch, Ending, Outcome, Role
+from gluerun.records.dispatch import Dispatch, Ending, Held, Outcome, Role, Seat
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.packet import Command, Evidence, Packet
 from gluerun.records.record import replace
+from gluerun.records.runner import RunnerSpec
 from gluerun.records.verdict import Finding, FindingStatus, Ledger
 
 DISPATCH = Dispatch(
@@ -80,8 +85,8 @@ FAILED = Ending(
 AGENT_IN_WORK = ["open worker", "worker in work"]
 GATE = ["prepare gate", "rungate", "clear gate"]
 AUDIT = ["prepare audit", "open auditor", "auditor in audit", "clear audit"]
-VERDICT = ["keep findings-status.json", "keep audit.json"]
-ACCEPT = ["keep packet.json", "clear work"]
+VERDICT = ["keep findings-status.json", "keep audit.json", "keep reviewer-capsule.json"]
+ACCEPT = ["keep packet.json", "keep implementer-capsule.json", "clear work"]
 DECIDE = ["prepare audit", "open decider", "decider in audit", "clear audit"]
 
 
@@ -226,6 +231,12 @@ def spent(host, config=None):
          "the gate was inconclusive"),
         ({"prepare_gate": Prepared(trouble="no disk")}, {}, Failure.WORKER_INFRA, Answer.ESCALATE_PARKED,
          Authority.POLICY, "no disk"),
+        ({"worker": limited()}, {}, Failure.LIMIT_REACHED, Answer.ESCALATE_PARKED, Authority.POLICY,
+         "the worker used up its 9 turns"),
+        ({"worker": faulty(Fault.CONTEXT_TOO_LONG)}, {}, Failure.WORKER_INFRA, Answer.ESCALATE_PARKED,
+         Authority.POLICY, "the worker met context-too-long"),
+        ({"auditor": faulty(Fault.CONTEXT_TOO_LONG)}, {}, Failure.AUDIT_INFRA, Answer.ESCALATE_PARKED,
+         Authority.POLICY, "the worker met context-too-long"),
         ({"auditor": sick()}, {}, Failure.AUDIT_INFRA, Answer.ESCALATE_PARKED, Authority.POLICY, SICK),
         ({"auditor": agent()}, {}, Failure.AUDIT_INFRA, Answer.ESCALATE_PARKED, Authority.POLICY,
          "no verdict was left"),
@@ -604,7 +615,9 @@ def test_a_run_begins_with_the_work_and_the_findings_of_the_one_before():
     work(host, previous_run=run_id(5), seed_sha="e" * 40)
 
     assert host.steps[0] == Prepare(place=Place.WORK, commit=TARGET, seed="e" * 40)
-    assert host.of(Recall) == [Recall(run_id=run_id(5), name="findings-status.json")]
+    assert host.of(Recall) == [
+        Recall(run_id=run_id(5), name=name) for name in ("findings-status.json", "reviewer-capsule.json")
+    ]
     assert "old wish" in host.prompts(Role.WORKER)[0]
     assert host.kept("findings-status.json")["findings"][0]["status"] == "resolved"
 
@@ -700,3 +713,111 @@ def test_a_receipt_names_the_commit_that_was_tested():
 
     assert green(step).check == check(step)
     assert check(step).commit == CANDIDATE
+
+
+AGENTS = {
+    "roles": {"worker": "claude", "auditor": "codex", "decider": "codex", "planner": "codex"},
+    "runners": {
+        "claude": RunnerSpec(name="claude", provider="anthropic"),
+        "codex": RunnerSpec(name="codex", provider="openai"),
+    },
+}
+LIMITED = faulty(Fault.USAGE_LIMIT, until="2026-01-31T17:00:00Z")
+FIVE_HOURS = after(5 * 3600)
+
+
+def test_a_worker_whose_provider_cannot_be_asked_breaks_off_and_spends_no_try():
+    host = Host(worker=LIMITED)
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries, ending.failure, ending.head_sha) == (Outcome.HELD, 0, None, None)
+    assert ending.held == Held(
+        provider="anthropic", fault=Fault.USAGE_LIMIT, reason="the worker met usage-limit", role=Role.WORKER,
+        until=FIVE_HOURS,
+    )  # fmt: skip
+    assert len(host.prompts(Role.WORKER)) == 1
+    assert host.of(Clear)[-1].place is Place.WORK
+
+
+def test_what_failed_before_the_provider_was_held_counts_and_is_told_to_the_next_run():
+    host = Host(worker=[{"summary": "did it"}, LIMITED], gate=[lambda step: red(step, tail="two failed")])
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries, ending.failure) == (Outcome.HELD, 1, Failure.GATE_RED)
+    assert (ending.reason, ending.detail) == ("the gate ended with 1", "two failed")
+
+
+def test_work_that_only_its_auditor_could_not_judge_is_kept_for_the_next_run():
+    seat = Seat(runner="claude", provider="anthropic", model="claude-x", session="s")
+    host = Host(worker=agent({"summary": "did it"}, seat=seat), auditor=faulty(Fault.OVERLOAD))
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries, ending.head_sha) == (Outcome.HELD, 0, head_of(1))
+    assert (ending.held.provider, ending.held.role, ending.held.until) == ("openai", Role.AUDITOR, None)
+    waiting = host.kept("waiting.json")
+
+    later = Host(recall=Recalled(document=waiting))
+    ending = work(later, AGENTS, audit_sha=head_of(1), previous_run=run_id(7))
+    assert (ending.outcome, ending.tries) == (Outcome.ACCEPTED, 1)
+    assert later.prompts(Role.WORKER) == []
+    assert later.of(Prepare)[0] == Prepare(place=Place.WORK, commit=TARGET, seed=head_of(1))
+    assert later.kept("packet.json")["summary"] == "did it"
+
+
+def test_work_that_waited_for_its_audit_and_is_refused_goes_back_to_a_worker():
+    host = Host(auditor=[says("needs-fix", findings=["no test"]), says()], inspect=DIFFERENT)
+    ending = work(host, AGENTS, audit_sha=head_of(9), previous_run=run_id(7))
+
+    assert (ending.outcome, ending.tries) == (Outcome.ACCEPTED, 2)
+    assert len(host.prompts(Role.WORKER)) == 1
+    assert "no test" in host.prompts(Role.WORKER)[0]
+
+
+def test_work_that_waited_for_its_audit_and_is_gone_is_done_again():
+    host = Host(inspect=[Inspected(changed=(), diff_sha256=""), changed()])
+    ending = work(host, AGENTS, audit_sha=head_of(9), previous_run=run_id(7))
+
+    assert (ending.outcome, ending.tries) == (Outcome.ACCEPTED, 2)
+
+
+def test_a_failure_about_which_no_model_could_be_asked_counts_and_waits():
+    host = Host(auditor=says("blocked"), decider=faulty(Fault.BAD_KEY))
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries, ending.failure) == (Outcome.HELD, 1, Failure.AUDIT_BLOCKED)
+    assert (ending.held.role, ending.held.fault) == (Role.DECIDER, Fault.BAD_KEY)
+    assert host.attempts()[-1].failure_class is Failure.AUDIT_BLOCKED
+
+
+def test_a_limit_takes_back_what_the_try_changed_and_the_next_try_begins_at_the_base():
+    host = Host(worker=[limited(), {"summary": "did it"}])
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries) == (Outcome.ACCEPTED, 2)
+    assert host.of(Clear)[0] == Clear(place=Place.WORK, reason="the worker used up its 9 turns", label="try-1")
+    assert [step.place for step in host.of(Prepare)][:2] == [Place.WORK, Place.WORK]
+    assert host.attempts()[0].failure_class is Failure.LIMIT_REACHED
+    assert "limit-reached: the worker used up its 9 turns" in host.prompts(Role.WORKER)[1]
+
+
+def test_the_limit_of_a_day_fails_the_try_and_leaves_the_rest_for_another_day():
+    ending = work(Host(worker=limited(Limit.DAY)), AGENTS)
+    assert (ending.outcome, ending.tries, ending.answer) == (Outcome.FAILED, 1, Answer.RELEASE)
+    ending = work(Host(worker=limited(Limit.DAY)), AGENTS, tries_used=3)
+    assert (ending.tries, ending.answer) == (1, Answer.ESCALATE_PARKED)
+
+
+def test_the_limit_of_a_task_parks_it():
+    ending = work(Host(worker=limited(Limit.TASK)), AGENTS)
+    assert (ending.failure, ending.tries, ending.answer) == (Failure.LIMIT_REACHED, 1, Answer.ESCALATE_PARKED)
+
+
+def test_a_planner_whose_provider_cannot_be_asked_is_held():
+    dispatch = Dispatch(
+        run_id=run_id(1), role=Role.PLANNER, batch_id="b", target_branch="main", base_sha=TARGET, started_at=NOW,
+        expires_at=after(60), config_sha256="0" * 64, node="root",
+    )  # fmt: skip
+    host = Host(planner=LIMITED)
+    ending = host.run(drive.planner(dispatch, replace(CONFIG, **AGENTS)))
+    assert (ending.outcome, ending.held.provider) == (Outcome.HELD, "openai")
+    assert host.of(Clear) != []

@@ -78,14 +78,8 @@ TASK_WORDS = [
 CONFIG = Config(target_branch="main", gate_command="")
 
 
-def worker(attempt=1, trouble="", ledger=None, limit=4000):
-    return prompts.worker(
-        DISPATCH,
-        attempt,
-        trouble,
-        ledger,
-        replace(CONFIG, context_section_max_chars=limit),
-    )
+def worker(attempt=1, trouble="", limit=4000):
+    return prompts.worker(DISPATCH, attempt, trouble, replace(CONFIG, context_section_max_chars=limit))
 
 
 def auditor(**changes):
@@ -115,7 +109,7 @@ NODE = node("api", "base", description="the doors", required_completion="all doo
     ("text", "words"),
     [
         (worker(), [*TASK_WORDS, "The engine will run: make check", "GLUERUN_OUTPUT"]),
-        (worker(2, "gate-red: boom", LEDGER), ["Try 2", "gate-red: boom", "(f-000000000015) no test of zero"]),
+        (worker(2, "gate-red: boom"), ["Try 2", "gate-red: boom"]),
         (auditor(), [*TASK_WORDS, f"headSha: {HEAD}\nnonce: {NONCE}", "+a line", "I did it", f"{TARGET}..{HEAD}",
                      f"`make check` on {HEAD}: green, exit code 0, 1200 ms.", "(f-000000000015) no test of zero"]),
         (auditor(gate=None, claim=None), ["No gate is configured: nothing was measured."]),
@@ -135,11 +129,12 @@ def test_a_prompt_says(text, words):
     ("text", "words"),
     [
         (worker(), ["## Try", "Findings", NONCE]),
-        (worker(2, "x", LEDGER), ["settled long ago"]),
+        (auditor(), ["settled long ago"]),
+        (auditor(again="## Since then"), ["Earlier findings"]),
         (auditor(ledger=None, claim=PacketClaim()), ["Earlier findings", "What the developer says"]),
         (prompts.task_section(spec(), ["a"]), ["Prerequisites", "Test policy", "Notes"]),
         (
-            prompts.worker(replace(DISPATCH, gate_command=""), 1, "", None, CONFIG),
+            prompts.worker(replace(DISPATCH, gate_command=""), 1, "", CONFIG),
             ["## Gate"],
         ),
     ],
@@ -161,7 +156,7 @@ def valid_for(document):
 
 @pytest.mark.parametrize(
     "text",
-    [worker(2, "x", LEDGER), auditor(), decider(), planner(NODE, WORLD)],
+    [worker(2, "x"), auditor(), decider(), planner(NODE, WORLD)],
     ids=["worker", "auditor", "decider", "planner"],
 )
 def test_no_prompt_holds_an_example_that_could_pass_for_an_answer(text):
@@ -193,15 +188,14 @@ def test_clipped_text_is_the_end_of_the_text(text, limit):
 
 def test_long_sections_are_cut():
     long = "gate-red: the reason\nearly words " + "x" * 9000 + " last words"
-    many = replace(LEDGER, findings=tuple(finding("y" * (600 + n)) for n in range(40)))
 
-    assert len(worker(2, long, many, 1000)) < len(worker()) + 2400
-    assert "last words" in worker(2, long, None, 1000)
-    assert "early words" not in worker(2, long, None, 1000)
-    assert "gate-red: the reason" in worker(2, long, None, 1000)
-    assert len(worker(2, "x" * 9000, None, 1000)) < len(worker()) + 1100
+    assert len(worker(2, long, 1000)) < len(worker()) + 1200
+    assert "last words" in worker(2, long, 1000)
+    assert "early words" not in worker(2, long, 1000)
+    assert "gate-red: the reason" in worker(2, long, 1000)
+    assert len(worker(2, "x" * 9000, 1000)) < len(worker()) + 1100
     assert len(decider(long)) < len(decider()) + 8100
-    assert "y" * 501 not in worker(2, "", replace(LEDGER, findings=(finding("y" * 600),)))
+    assert "y" * 501 not in auditor(ledger=replace(LEDGER, findings=(finding("y" * 600),)))
 
 
 def test_bullets():
@@ -236,4 +230,4 @@ def test_what_a_new_run_is_told_of_the_last_one(given, text):
 
 def test_a_prompt_about_a_task_needs_a_task():
     with pytest.raises(ValueError, match="has no task"):
-        prompts.worker(replace(DISPATCH, spec=None), 1, "", None, CONFIG)
+        prompts.worker(replace(DISPATCH, spec=None), 1, "", CONFIG)

@@ -280,3 +280,51 @@ def test_the_line_of_a_value() -> None:
         (): 1, ("a",): 2, ("a", 1): 3, ("a", 1, "c"): 4, ("d",): 5, ("d", "e"): 5, ("a", 0, "x"): 2,
     }  # fmt: skip
     assert {place: line_of(text, place) for place in places} == places
+
+
+LOOKALIKE = "AKIA" + "ABCDEFGHIJKLMNOP"
+NAMED = "wJa1rXUtnFEM1/K7MDENG+bPxRf1CYzz0q8Lk2Qp"
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"gateCommand": f"K={LOOKALIKE} make"}, "gluerun.config.json:2: `gateCommand`"),
+        ({"push": True, "env": {"A": "1", "KEY": LOOKALIKE}}, "gluerun.config.json:5: `env.KEY`"),
+        ({"env": {"AWS_SECRET_ACCESS_KEY": NAMED}}, "gluerun.config.json:3: `env.AWS_SECRET_ACCESS_KEY`"),
+        ({"runners": {"a": {"argv": ["x", f"--key={LOOKALIKE}"]}}}, "gluerun.config.json:6: `runners.a.argv[1]`"),
+        ({"runners": {"a": {"argv": ["x"], "env": {"K": LOOKALIKE}}}}, "gluerun.config.json:8: `runners.a.env.K`"),
+        ({"nobodyKnowsThis": [LOOKALIKE]}, "gluerun.config.json:3: `nobodyKnowsThis[0]`"),
+        ({"env": {LOOKALIKE: "1"}}, "gluerun.config.json:3: looks"),
+        ({"maxRetries": LOOKALIKE}, "gluerun.config.json:2: `maxRetries`"),
+        (f'{{"a": 1,\n"b": "{LOOKALIKE}"', "gluerun.config.json:2: looks"),
+    ],
+)  # fmt: skip
+def test_a_secret_in_the_committed_file_is_refused_with_its_place_and_without_its_value(document, place) -> None:
+    error = refusal(document if isinstance(document, str) else json.dumps(document, indent=1))
+
+    assert error.message.startswith(place) and "looks like a secret (cloud " in error.message
+    assert ".gluerun-state/config.local.sh" in error.hint
+    assert LOOKALIKE not in str(vars(error)) and NAMED not in str(vars(error))
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "place"),
+    [
+        (f"# mine\nexport GLUERUN_RUNNER={LOOKALIKE}\n", {}, "gluerun.config.sh:2: `GLUERUN_RUNNER`"),
+        (f"curl {LOOKALIKE}\n", {}, "gluerun.config.sh:1: looks"),
+        ("GLUERUN_RUNNER=$(cat key)\n", {"GLUERUN_RUNNER": LOOKALIKE}, "gluerun.config.sh: `GLUERUN_RUNNER`"),
+    ],
+)
+def test_a_secret_in_the_committed_shell_file_is_refused(text, variables, place) -> None:
+    files = {"/repo/gluerun.config.json": b"{}", "/repo/gluerun.config.sh": text.encode()}
+    with pytest.raises(ConfigError) as caught:
+        settings.load("/repo", {}, files=files.get, shell=lambda _: {"gluerun.config.sh": variables})
+
+    assert caught.value.message.startswith(place) and LOOKALIKE not in str(vars(caught.value))
+
+
+def test_a_secret_may_stand_where_nobody_commits_it() -> None:
+    local = {".gluerun-state/config.local.sh": {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}}
+    assert load({}, shell=local).config.prewarm == f"use {LOOKALIKE}"
+    assert load({}, {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}).config.prewarm == f"use {LOOKALIKE}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -273,6 +274,124 @@ def test_either_pip_or_ensurepip_is_enough(tmp_path, monkeypatch, has, without_p
     assert installer.install[0] == (sys.executable if has == "pip" else str(install.python_of(tmp_path)))
 
 
+# --- agent programs -------------------------------------------------------------------------------------
+
+LOCKS = {programs.kind: programs for programs in (install.AGENTS, install.MORE_AGENTS)}
+
+
+def fake_npm(folder: Path, script: str) -> str:
+    """Return a PATH whose npm is a script of ours and whose Node.js is there."""
+    for name, text in {"npm": script, "node": ""}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.fixture
+def one_program(tmp_path):
+    """A lock file in a folder of its own, and the one program that it stands for."""
+    (tmp_path / "lock").mkdir()
+    for name in ("package.json", "package-lock.json"):
+        (tmp_path / "lock" / name).write_text("{}")
+    return install.Programs("one", tmp_path / "lock/package-lock.json", {"agent": "agent-{platform}*/agent"})
+
+
+INSTALLS = """
+for folder in agent-linux-x64 agent-linux-arm64; do
+    mkdir -p node_modules/$folder
+    echo > node_modules/$folder/agent && chmod +x node_modules/$folder/agent
+done
+"""
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_the_locks_of_the_agent_programs_name_versions_and_checksums_but_no_registry(kind):
+    lock = LOCKS[kind].lock
+    packages = json.loads(lock.read_text())["packages"]
+    wanted = json.loads(lock.with_name("package.json").read_text())["dependencies"]
+
+    assert {f"node_modules/{name}": version for name, version in wanted.items()}.items() <= {
+        name: one.get("version") for name, one in packages.items()
+    }.items()
+    assert all(one["integrity"].startswith("sha512-") for name, one in packages.items() if name)
+    assert [name for name, one in packages.items() if "resolved" in one] == []
+
+
+def test_agent_programs_are_installed_once(tmp_path, one_program, monkeypatch, capsys):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", fake_npm(tmp_path / "bin", f'cd "${{2#--prefix=}}" && {INSTALLS.strip()}'))
+
+    folders = {install.ensure_programs(tmp_path, one_program) for _ in range(2)}
+
+    (folder,) = folders
+    assert os.access(folder / "agent", os.X_OK)
+    assert capsys.readouterr().err.count("installed agent with npm") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo; echo no such package; exit 1", "npm could not install agent: no such package"),
+        ("exit 1", "it said nothing"),
+        ("exit 0", "agent is not where it should be"),
+    ],
+)
+def test_agent_programs_that_cannot_be_had_are_a_reason_to_skip(tmp_path, one_program, monkeypatch, script, said):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", fake_npm(tmp_path / "bin", script))
+
+    for _ in range(2):
+        with pytest.raises(install.SkipError, match=said):
+            install.ensure_programs(tmp_path, one_program)
+
+
+def test_a_machine_without_npm_skips(tmp_path, one_program, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(install.SkipError, match=r"npm or Node\.js is not installed"):
+        install.ensure_programs(tmp_path, one_program)
+
+
+@pytest.mark.parametrize(("system", "machine"), [("darwin", "x86_64"), ("linux", "riscv64")])
+def test_another_platform_skips(tmp_path, one_program, monkeypatch, system, machine):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(install.platform, "machine", lambda: machine)
+
+    with pytest.raises(install.SkipError, match="on Linux only"):
+        install.ensure_programs(tmp_path, one_program)
+
+
+def test_a_ring_without_its_programs_is_one_skip_with_a_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = install.RingRun(Path(sys.executable), "agents", (), dict(os.environ))
+
+    tally = install.run_agents_ring(run, tmp_path, with_all=True)
+
+    assert tally.skips == ("agents: npm or Node.js is not installed",) * 2
+    assert "skipped: agents: npm or Node.js is not installed" in capsys.readouterr().out
+    assert install.report([install.Tally("core", 1.0, 1), tally], []) == 0
+
+
+def test_where_the_network_cannot_be_left_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "LOOPBACK", tmp_path / "none.py")
+
+    within, why = install.loopback_only(Path(sys.executable), dict(os.environ))
+
+    assert within == []
+    assert "none.py" in why
+
+
+def test_in_a_namespace_of_its_own_only_this_machine_is_reached():
+    within, why = install.loopback_only(Path(sys.executable), dict(os.environ))
+    if why:
+        pytest.skip(why)
+    code = "import socket; socket.create_server(('127.0.0.1', 0)); socket.create_connection(('192.0.2.1', 80), 5)"
+
+    done = subprocess.run([*within, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "Network is unreachable" in done.stderr
+
+
 # --- test and the door ----------------------------------------------------------------------------------
 
 
@@ -280,10 +399,14 @@ def test_the_report_counts_every_test_once(tmp_path):
     xml = tmp_path / "report.xml"
     xml.write_text(
         "<testsuites><testsuite><testcase/><testcase><failure/><error/></testcase><testcase><error/></testcase>"
-        "<testcase classname='t' name='s'><skipped message='no reason'/></testcase></testsuite></testsuites>"
+        "<testcase classname='t' name='s'><skipped message='no reason'/></testcase>"
+        "<testcase classname='' name='m'>"
+        "<skipped message='collection skipped'>('m.py', 8, 'Skipped: not here')</skipped></testcase>"
+        "</testsuite></testsuites>"
     )
 
-    assert install.tally_report(xml, "core", 1.0, 1) == install.Tally("core", 1.0, 1, 2, ("t::s: no reason",))
+    skips = ("t::s: no reason", "m: not here")
+    assert install.tally_report(xml, "core", 1.0, 1) == install.Tally("core", 1.0, 1, 2, skips)
 
 
 @pytest.mark.parametrize(("code", "failed"), [(0, 0), (5, 0), (1, 1), (3, 1), (-9, 1)])
@@ -310,6 +433,22 @@ def test_a_path_chooses_its_ring():
     assert install.rings_asked_for(None, ["-x"]) == list(install.RINGS)
     assert install.rings_asked_for(["core"], []) == ["core"]
     assert install.rings_asked_for(None, [f"{__file__}::test_it"]) == ["e2e"]
+
+
+@pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        (["--soak"], list(install.SOAKED)),
+        (["--soak", str(INSTALL)], [str(INSTALL)]),
+        (["--soak", "--ring", "core", "-x"], ["-x"]),
+        (["-x"], ["-x"]),
+    ],
+)
+def test_a_soak_runs_the_tests_that_kill_unless_others_are_named(words, paths):
+    options, rest = install.parse_test_arguments(words)
+
+    assert rest == paths
+    assert options.soak is ("--soak" in words)
 
 
 def test_a_word_that_is_no_verb_is_refused(tmp_path):

@@ -12,9 +12,9 @@ from pathlib import Path
 from tests.e2e.backlog import git, writes
 
 SEED = 20_260_101
-TASKS = 6
-KILLS = 30
-SECONDS = 40
+KILLS = int(os.environ.get("GLUERUN_E2E_KILLS", "30"))
+TASKS = KILLS // 5
+SECONDS = 10 + KILLS
 
 
 def alive_in(root: Path) -> list[int]:

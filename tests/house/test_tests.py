@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-MAY_SLEEP = ("contracts", "e2e")  # real processes, real time
+MAY_SLEEP = ("contracts", "e2e", "agents")  # real processes, real time
 NEVER_PATCH = ("records", "core", "scenarios")
 REPLACING = ("setattr", "delattr", "setitem")  # of monkeypatch
 

@@ -22,6 +22,10 @@ def test_git_knows_no_person():
     assert {name for name in os.environ if name.startswith("GLUERUN_")} <= {
         "GLUERUN_TEST_SESSION",
         "GLUERUN_E2E_PYTHON",
+        "GLUERUN_AGENT_PROGRAMS",
+        "GLUERUN_LOOPBACK_ONLY",
+        "GLUERUN_E2E_KILLS",
+        "GLUERUN_SOAK_KILLS",
     }
 
 

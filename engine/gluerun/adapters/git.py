@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 
 from gluerun.adapters import git_publishing as publishing
-from gluerun.adapters.git_command import GitCommand, bytes_of, decode, encode, pieces
+from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
 from gluerun.adapters.git_refs import heads as refs_in_files
 from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
+from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
 from gluerun.ports import Change, Merge
 
@@ -125,7 +126,8 @@ class RepositoryGit:
     def patch(self, old: str, new: str, *, limit: int) -> str:
         words = ("diff-tree", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", old, new)
         # A character is at most four bytes; one more tells that there is a rest.
-        text = self._git.run_some(*words, enough=4 * limit + 4).out.decode("utf-8", "replace")
+        # Bytes that are no UTF-8 are spelled as in the name of a file, so that names in it lead back to their files.
+        text = self._git.run_some(*words, enough=4 * limit + 4).out.decode("utf-8", "backslashreplace")
         return text if len(text) <= limit else f"{text[:limit]}\n[cut after {limit} characters]\n"
 
     def file_at(self, commit: str, path: str) -> bytes | None:
@@ -187,6 +189,9 @@ class RepositoryGit:
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         return publishing.trailers(self._git, branch, key)
+
+    def outgoing(self, branch: str, *, limit: int) -> str:
+        return publishing.outgoing(self._git, branch, limit)
 
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)

@@ -8,8 +8,8 @@ an idle cycle asks git one question.
 from __future__ import annotations
 
 import os
-import re
 
+from gluerun.core.spelling import name_of
 from gluerun.errors import GitError, ToolMissingError
 from gluerun.records.record import record
 
@@ -74,21 +74,6 @@ def encode(text: str) -> bytes:
 def decode(data: bytes) -> str:
     """Return git's bytes as text from which the bytes can be had again."""
     return data.decode("utf-8", "surrogateescape")
-
-
-# What no record, log or terminal takes, and a backslash that would read like one of our own.
-_ODD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]|\\(?=x[0-9a-f]{2})")
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
-
-
-def name_of(data: bytes) -> str:
-    r"""Return the name of a file in a tree as proper text; odd bytes are written as `\xhh`."""
-    return _ODD.sub(lambda odd: f"\\x{encode(odd[0])[0]:02x}", decode(data))
-
-
-def bytes_of(name: str) -> bytes:
-    """Return the bytes that git has for the file that `name_of` calls *name*."""
-    return _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), encode(name))
 
 
 def pieces(data: bytes) -> list[str]:

@@ -7,9 +7,10 @@ import os
 import stat
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import bytes_of, encode
+from gluerun.adapters.git_command import encode
 from gluerun.adapters.git_obstacles import is_reachable, mode_of, obstacles
 from gluerun.adapters.git_trees import GITLINK, differences, entries, listed, put_entries
+from gluerun.core.spelling import bytes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

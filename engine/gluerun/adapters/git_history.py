@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import GitCommand, encode, name_of
+from gluerun.adapters.git_command import GitCommand, encode
 from gluerun.adapters.git_trees import GITLINK, differences
 from gluerun.core.backtest_plan import Past
+from gluerun.core.spelling import name_of
 from gluerun.errors import GitError, UsageError
 from gluerun.records.record import record
 

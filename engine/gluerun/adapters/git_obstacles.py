@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
-from gluerun.adapters.git_command import bytes_of, encode, name_of
+from gluerun.adapters.git_command import encode
+from gluerun.core.spelling import bytes_of, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

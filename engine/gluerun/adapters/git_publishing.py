@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import bytes_of, encode, pieces
+from gluerun.adapters.git_command import encode, pieces
 from gluerun.adapters.git_trees import parse_batch
+from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
 
 TYPE_CHECKING = False
@@ -64,6 +65,26 @@ def trailers(git: GitCommand, branch: str, key: str) -> dict[str, str]:
             if value.strip():
                 found.setdefault(value.strip(), commit)
     return found
+
+
+def outgoing(git: GitCommand, branch: str, limit: int) -> str:
+    """Return the differences of the commits of *branch* that no branch of its remote is known to have."""
+    remote, ref = _remote(git, branch), f"refs/heads/{branch}"
+    if not remote or git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
+        return ""
+    # Every commit is looked at: what a later one takes out again leaves with the earlier one all the same.
+    words = (
+        "log",
+        "-p",
+        "-M",
+        "--diff-merges=first-parent",
+        "--format=",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+    )
+    answer = git.run_some(*words, ref, "--not", f"--remotes={remote}", "--", enough=4 * limit + 4)
+    return answer.out.decode("utf-8", "backslashreplace")[:limit]
 
 
 def push(git: GitCommand, branch: str) -> str:

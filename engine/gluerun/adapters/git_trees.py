@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import bytes_of, decode, encode, pieces
+from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.core.spelling import bytes_of
 from gluerun.records.record import record
 
 TYPE_CHECKING = False

@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import bytes_of, decode, encode, pieces
+from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
 from gluerun.ports import Change
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from gluerun.adapters import locks, tree
+from gluerun.adapters import cgroups, locks, stopping, tree
 from gluerun.adapters.files import DiskFiles
 from gluerun.errors import BusyError, StateError
 from gluerun.records.dispatch import Life
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MARKER = "GLUERUN_RUN"
 PULSE = "GLUERUN_PULSE_FD"
+# Beside the files of a child stands, while it lives, the name of the group that holds its tree.
+GROUP_FILE = ".cgroup"
 
 
 def wrapper_command(run_id: str) -> list[str]:
@@ -100,15 +102,23 @@ class OsProcesses:
             return Life.ALIVE if is_held or self._carriers(run_id) else Life.DEAD
         if is_held and who.pid_namespace != tree.pid_namespace() and who.boot_id == tree.boot_id():
             return Life.ALIVE
-        return Life.ORPHANED if is_held or self._carriers(run_id) else Life.DEAD
+        return Life.ORPHANED if is_held or self._carriers(run_id) or self._has_company(run_id) else Life.DEAD
 
     def end(self, run_id: str, *, grace: float) -> bool:
-        """End every process of a run: TERM, *grace* seconds, KILL, repeated; True if none is left."""
+        """End every process of a run: TERM, *grace* seconds, KILL, repeated; True if none is left.
+
+        Its wrapper is asked first: it ends its program in the program's own way, and tells the end.
+        """
         who = self._identity(run_id)
-        also = {who.pid} if who is not None and _is_alive(who) else set()
+        first = who.pid if who is not None and _is_alive(who) else 0
         # Who cleared its environment may still have the pulse that it inherited.
-        also |= set(tree.holders(self._pulse(run_id)))
-        left = tree.end_carriers(MARKER, run_id, grace=grace, also=also)
+        also = {*tree.holders(self._pulse(run_id)), first}
+        kin = stopping.Kin(MARKER, run_id, also=also, groups=lambda: self._groups(run_id).values())
+        left, _ = stopping.end(kin, grace=grace, first=first)
+        # What its waiter would have put away, had nobody killed it.
+        for path, group in self._groups(run_id).items():
+            if group.remove():
+                self._files.remove(path)
         self.reap()
         return not left and not locks.is_held(self._pulse(run_id))
 
@@ -146,6 +156,17 @@ class OsProcesses:
         """Tell whether we have started the run's wrapper ourselves and it lives."""
         started = self._started.get(run_id)
         return started is not None and started.poll() is None
+
+    def _has_company(self, run_id: str) -> bool:
+        """Tell whether anybody lives in a group that a waiter of this run has left."""
+        return any(group.is_populated() for group in self._groups(run_id).values())
+
+    def _groups(self, run_id: str) -> dict[str, cgroups.Group]:
+        """Return the groups that waiters of this run have not put away, by the files that name them."""
+        folder = f"runs/{run_id}/children"
+        paths = [f"{folder}/{name}" for name in self._files.names(folder) if name.endswith(GROUP_FILE)]
+        named = {path: (self._files.read(path) or b"").decode("utf-8", "replace") for path in paths}
+        return {path: cgroups.Group(name) for path, name in named.items() if cgroups.is_group_name(name)}
 
     def _carriers(self, run_id: str) -> list[int]:
         # A process that forks and dies while the scan passes can hide its child from one scan.

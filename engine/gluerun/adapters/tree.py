@@ -1,4 +1,4 @@
-"""The trees of processes: who belongs to a run, who still lives, and how all of them are ended.
+"""The trees of processes: who lives, and who belongs to whom.
 
 The small waiter imports this room too, so it may import only what the bare interpreter has loaded anyway.
 A process belongs if it carries a marker in its environment, descends from one that does, or sits in the
@@ -11,30 +11,22 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import signal
-    from collections.abc import Iterable
-else:
-    # The public module wraps every number in an enum: 0.8 MiB in each waiting process.
-    import _signal as signal
-
 LINUX = sys.platform.startswith("linux")
 
 _KERNEL_THREAD = 0x00200000
 _LOCKED = {b"FLOCK", b"WRITE"}
 _BLANK_LOOKS = 3
-_KILL_ROUNDS = 200
 
 
 class Seen:
     """One living process as the kernel showed it; pid and ticks together are never used twice."""
 
-    __slots__ = ("kernel", "parent", "pid", "session", "ticks")
+    __slots__ = ("group", "kernel", "parent", "pid", "session", "ticks")
 
-    def __init__(self, pid: int, parent: int, session: int, ticks: int, *, kernel: bool = False) -> None:
+    def __init__(self, pid: int, parent: int, group: int, session: int, ticks: int, *, kernel: bool = False) -> None:
         self.pid = pid
         self.parent = parent
+        self.group = group
         self.session = session
         self.ticks = ticks
         self.kernel = kernel
@@ -43,7 +35,7 @@ class Seen:
 def boot_id() -> str:
     """Return an id that changes at every boot of the machine and at no other moment."""
     if LINUX:
-        return (_read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+        return (read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
     import subprocess
 
     for name in ("kern.bootsessionuuid", "kern.boottime"):
@@ -71,19 +63,27 @@ def look(pid: int) -> Seen | None:
     """Return the process *pid* as it is now; None if it is gone or only waits to be reaped."""
     if not LINUX:
         return _look_elsewhere(pid)
-    raw = _read(f"/proc/{pid}/stat")
+    raw = read(f"/proc/{pid}/stat")
     # The second field is the program's name in parentheses and may itself hold spaces and parentheses.
     fields = raw[raw.rindex(b")") + 2 :].split() if raw and b")" in raw else []
     if len(fields) < 20 or fields[0] in {b"Z", b"X"}:
         return None
     kernel = bool(int(fields[6]) & _KERNEL_THREAD)
-    return Seen(pid, int(fields[1]), int(fields[3]), int(fields[19]), kernel=kernel)
+    return Seen(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), kernel=kernel)
 
 
 def table() -> dict[int, Seen]:
     """Return every living process that can be seen from here."""
     seen = (look(pid) for pid in _pids())
     return {process.pid: process for process in seen if process is not None}
+
+
+def children(pid: int) -> list[int]:
+    """Return the living and dead children of a process, as far as one quick look shows them; Linux only."""
+    found = []
+    for thread in os.listdir(f"/proc/{pid}/task") if LINUX else ():
+        found += (read(f"/proc/{pid}/task/{thread}/children") or b"").split()
+    return [int(number) for number in found]
 
 
 def carriers(name: str, value: str) -> list[int]:
@@ -96,7 +96,7 @@ def carriers(name: str, value: str) -> list[int]:
     for turn in range(_BLANK_LOOKS):
         blank = []
         for pid in unclear:
-            environ = _read(f"/proc/{pid}/environ")
+            environ = read(f"/proc/{pid}/environ")
             if environ == b"":
                 blank.append(pid)
             elif environ is not None and needle in b"\0" + environ and look(pid) is not None:
@@ -126,101 +126,11 @@ def holders(path: str) -> list[int]:
             continue
         if any(
             _is_same(f"/proc/{pid}/fd/{number}", wanted)
-            and set((_read(f"/proc/{pid}/fdinfo/{number}") or b"").split()) >= _LOCKED
+            and set((read(f"/proc/{pid}/fdinfo/{number}") or b"").split()) >= _LOCKED
             for number in numbers
         ):
             found.append(pid)
     return found
-
-
-def end_carriers(
-    name: str, value: str, *, grace: float, spare: Iterable[int] = (), also: Iterable[int] = ()
-) -> list[int]:
-    """End everybody who carries the marker, and their families: TERM, *grace* seconds, KILL, repeated.
-
-    *also* are processes (or leaders of sessions, dead or alive) that belong without carrying it; *spare*
-    and this process are left alone. Returns who could not be ended.
-    """
-    family = _Family(name, value, {*spare, os.getpid(), 0, 1}, also)
-    warned: set[tuple[int, int]] = set()
-    deadline = time.monotonic() + grace
-    pause = 0.01
-    while members := family.members():
-        for member in members:
-            if (member.pid, member.ticks) not in warned:
-                warned.add((member.pid, member.ticks))
-                _send(member, signal.SIGTERM)
-                _send(member, signal.SIGCONT)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, 0.2)
-    for _ in range(_KILL_ROUNDS):
-        if not members:
-            break
-        for member in members:
-            _send(member, signal.SIGKILL)
-        time.sleep(0.01)
-        members = family.members()
-    return sorted(member.pid for member in members)
-
-
-class _Family:
-    """Everybody who was ever seen to belong: a child whose parent has died still does."""
-
-    def __init__(self, name: str, value: str, spare: set[int], also: Iterable[int]) -> None:
-        self._marker = (name, value)
-        self._spare = spare
-        self._leaders = set(also) - spare
-        self._known: dict[int, int] = {}
-
-    def members(self) -> list[Seen]:
-        """Return those who live now; nobody only if two scans agree, for one may miss a process at birth."""
-        return self._scan() or self._scan()
-
-    def _scan(self) -> list[Seen]:
-        seen = table()
-        mine = {pid for pid in seen if self._known.get(pid) == seen[pid].ticks}
-        mine |= {pid for pid in self._leaders if pid in seen and pid not in self._known}
-        mine |= {pid for pid in carriers(*self._marker) if pid in seen}
-        mine -= self._spare
-        grown = True
-        while grown:
-            # A dead leader's number stays his as long as anybody sits in his session.
-            sessions = mine | self._leaders | {pid for pid in self._known if pid not in seen}
-            more = {
-                pid
-                for pid, process in seen.items()
-                if pid not in mine
-                and pid not in self._spare
-                and (process.parent in mine or process.session in sessions)
-            }
-            mine |= more
-            grown = bool(more)
-        self._known.update({pid: seen[pid].ticks for pid in mine})
-        return [seen[pid] for pid in mine]
-
-
-def _send(process: Seen, number: int) -> None:
-    """Send a signal to exactly this process, never to one that got its pid later."""
-    try:
-        handle = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
-        handle = -1
-    try:
-        now = look(process.pid)
-        if now is None or now.ticks != process.ticks:
-            return
-        if handle >= 0:
-            signal.pidfd_send_signal(handle, number)
-        else:
-            os.kill(process.pid, number)
-    except OSError:
-        pass  # gone in the meantime, or not ours to end: the next scan tells
-    finally:
-        if handle >= 0:
-            os.close(handle)
 
 
 def _pids() -> list[int]:
@@ -231,7 +141,8 @@ def _pids() -> list[int]:
     return psutil.pids()
 
 
-def _read(path: str) -> bytes | None:
+def read(path: str) -> bytes | None:
+    """Return what a file of the kernel's holds now; None if it cannot be read."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -262,7 +173,8 @@ def _look_elsewhere(pid: int) -> Seen | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        return Seen(pid, process.ppid(), os.getsid(pid), int(process.create_time() * 1_000_000))
+        ticks = int(process.create_time() * 1_000_000)
+        return Seen(pid, process.ppid(), os.getpgid(pid), os.getsid(pid), ticks)
     except (psutil.Error, OSError):
         return None
 

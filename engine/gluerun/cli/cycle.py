@@ -166,6 +166,8 @@ def _progress(report: CycleReport, world: World) -> None:
         sys.stderr.write(f"{world.now:%H:%M:%S}  {'integrated':<12} {task}\n")
     for trouble in report.trouble:
         sys.stderr.write(f"{world.now:%H:%M:%S}  {'trouble':<12} {trouble}\n")
+    for held in report.held:
+        sys.stderr.write(f"{world.now:%H:%M:%S}  {'held':<12} {held}\n")
     if world.backoff is not None and report.actions and world.now < world.backoff.until and not world.leases:
         until = f"{world.backoff.until:%H:%M:%S}"
         sys.stderr.write(f"{world.now:%H:%M:%S}  {'waiting':<12} planning is held back until {until}\n")
@@ -202,6 +204,8 @@ def _board(board: Board) -> None:
         say("STOP is set: nothing new is planned or started")
     if board.backoff:
         say(f"planning is held back: {board.backoff}")
+    for held in board.backoffs:
+        say(f"{held.provider} is held back until {held.until:%Y-%m-%d %H:%M:%SZ}: {held.fault}")
     if board.needs_you:
         say()
         say("needs you:")

@@ -38,10 +38,7 @@ def write_report(argv: list[str], error: BaseException) -> str:
 
 def masked(text: str) -> str:
     """Return *text* without the lines' parts that look like a secret."""
-    text = _CREDENTIALS.sub(rf"\1{_MASK}@", text)
-    for _, pattern in secrets.PATTERNS:
-        text = pattern.sub(_MASK, text)
-    return text
+    return secrets.redacted(_CREDENTIALS.sub(rf"\1{_MASK}@", text))
 
 
 def _fenced(title: str, text: str) -> str:

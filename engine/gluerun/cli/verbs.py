@@ -45,6 +45,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
     _verb("version",      "version", "Show the version of the engine and of its data."),

@@ -81,6 +81,17 @@ class Settle:
 
 
 @record
+class HoldBack:
+    """A run was broken off because its provider cannot be asked now: note the back-off, give the lease back."""
+
+    task_id: str | None
+    node: str | None
+    run_id: str
+    ending: Ending
+    reason: str
+
+
+@record
 class Unlease:
     """Remove a lease whose run was settled already, or whose task is gone."""
 
@@ -221,6 +232,7 @@ Action = (
     | Shelve
     | Close
     | Settle
+    | HoldBack
     | Unlease
     | MarkOrphan
     | Stop

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate, seats
@@ -39,6 +42,16 @@ class NodeLine:
 
 
 @record
+class BackoffLine:
+    """A provider that nobody asks now."""
+
+    provider: str
+    fault: str
+    until: datetime
+    reason: str
+
+
+@record
 class Board:
     """What `gluerun status` answers."""
 
@@ -57,6 +70,7 @@ class Board:
     stop: bool
     breaker: int
     backoff: str | None = None
+    backoffs: tuple[BackoffLine, ...] = ()
     dispatch_gate: str = ""
 
 
@@ -91,6 +105,7 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         stop=world.stop,
         breaker=world.circuit.consec_fails if world.circuit else 0,
         backoff=_backoff(world),
+        backoffs=tuple(_backoffs(world)),
         dispatch_gate=dispatch_gate(world),
     )
 
@@ -152,6 +167,9 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     if world.graph_error:
         found.append(world.graph_error)
     found += [f"the gate file of node {name} cannot be used, or blocks it" for name in sorted(world.node_blocked)]
+    for one in world.backoffs.values():
+        if one.needs_you and holds(world, one):
+            found.append(f"{one.provider}: {one.reason}; it is asked again at {one.until:%H:%M:%SZ}")
     if world.red_tree:
         found.append(f"the gate is red on {world.config.target_branch} itself")
     if (gate := dispatch_gate(world)) and not world.stop:
@@ -177,6 +195,14 @@ def _nodes(world: World) -> list[NodeLine]:
             state = "open"
         found.append(NodeLine(id=node.id, state=state))
     return found
+
+
+def _backoffs(world: World) -> list[BackoffLine]:
+    return [
+        BackoffLine(provider=one.provider, fault=one.fault.value, until=one.until, reason=one.reason)
+        for one in world.backoffs.values()
+        if holds(world, one)
+    ]
 
 
 def _backoff(world: World) -> str | None:

@@ -43,6 +43,7 @@ class Ask:
     resume: str = ""
     max_turns: int | None = None
     max_usd: float | None = None
+    max_tokens: int | None = None
     confined: bool = False
 
 
@@ -114,7 +115,7 @@ def session_of(dispatch_id: str) -> str:
 
 def _options(spec: RunnerSpec, ask: Ask, *, resumed: bool, begun: bool) -> frozenset[str]:
     """Return the names of the options that apply."""
-    # Two sandboxes do not nest: a program with one of its own leaves it to ours, whatever its role may do.
+    # What holds it already cannot be nested: a sandbox of its own would fail every command in ours.
     confined = ask.confined and "confined" in spec.options and (ask.writes or spec.own_sandbox)
     applies = {
         "model": bool(spec.model),
@@ -127,7 +128,8 @@ def _options(spec: RunnerSpec, ask: Ask, *, resumed: bool, begun: bool) -> froze
         "schema": ask.schema is not None,
         "maxTurns": ask.max_turns is not None,
         "maxUsd": ask.max_usd is not None,
-        "extra": True,
+        "meter": ask.max_usd is not None or ask.max_tokens is not None,
+        "args": True,
     }
     return frozenset(name for name, does in applies.items() if does)
 

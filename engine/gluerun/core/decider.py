@@ -28,6 +28,7 @@ NEVER_WAIVED = frozenset(
         Failure.COMMIT_FAILED,
         Failure.WORKER_INFRA,
         Failure.STALE_LEASE,
+        Failure.LIMIT_REACHED,
         Failure.INTEGRATION_CONFLICT,
         Failure.PROOF_SKIP_DETECTED,
     }
@@ -35,7 +36,13 @@ NEVER_WAIVED = frozenset(
 # A vanished worker and a moved target say nothing about the work: the same failure twice is no reason
 # to ask a model (docs/decisions/0006).
 _NOT_THE_WORK = frozenset(
-    {Failure.STALE_LEASE, Failure.INTEGRATION_CONFLICT, Failure.INTEGRATION_GATE_RED, Failure.SCOPE_VIOLATION}
+    {
+        Failure.STALE_LEASE,
+        Failure.LIMIT_REACHED,
+        Failure.INTEGRATION_CONFLICT,
+        Failure.INTEGRATION_GATE_RED,
+        Failure.SCOPE_VIOLATION,
+    }
 )
 
 
@@ -73,6 +80,7 @@ TABLE: tuple[Row, ...] = (
     _row(Failure.AUDIT_UNKNOWN,        _ASK,                _ASK,       "a judgement, not a rule"),
     _row(Failure.SECRET_DETECTED,      _ASK,                _ASK,       "a judgement, not a rule"),
     _row(Failure.PROOF_SKIP_DETECTED,  _ASK,                _ASK,       "a judgement, not a rule"),
+    _row(Failure.LIMIT_REACHED,        _RETRY,              _PARK,      "the next try starts at the base and knows why"),
     _row(Failure.STALE_LEASE,          _RETRY,              _PARK,      "the machine failed, not the agent"),
     _row(Failure.INTEGRATION_CONFLICT, _RETRY,              _PARK,      "the worker gets both sides on the new base"),
     _row(Failure.INTEGRATION_GATE_RED, _RETRY,              _PARK,      "the worker gets the log on the new base"),

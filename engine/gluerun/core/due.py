@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gluerun.core import backoff
 from gluerun.core.integration import prover_deadline
 from gluerun.core.recovery import START_GRACE
 
@@ -26,6 +27,7 @@ def next_due(world: World) -> datetime | None:
     begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
     begun += [(proof.run_id or "", proof.since) for proof in proofs]
     moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
+    moments += backoff.moments(world)
     if world.backoff is not None:
         moments.append(world.backoff.until)
     return min((moment for moment in moments if moment > world.now), default=None)

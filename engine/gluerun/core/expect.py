@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gluerun.core import lifecycle
-from gluerun.core.actions import Admit, Close, Notice, Promote, Readmit, Settle, Start, Unlease
+from gluerun.core import backoff, lifecycle
+from gluerun.core.actions import Admit, Close, HoldBack, Notice, Promote, Readmit, Settle, Start, Unlease
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -29,6 +29,11 @@ def expect(world: World, action: Action) -> World:
             seed = task.head_sha if action.seed else None
             after = lifecycle.settled(task, decision, note, tries=tries, seed=seed, now=world.now)
             return _without_lease(_with_task(world, after), task_id)
+        case HoldBack(task_id=str(task_id), ending=ending):
+            after = lifecycle.held(_known(world, task_id), ending, world.now)
+            return _without_lease(_with_task(_with_backoff(world, action), after), task_id)
+        case HoldBack():
+            return _with_backoff(world, action)
         case Unlease(task_id=task_id):
             return _without_lease(world, task_id)
         case Notice(task_id=task_id, commit=commit):
@@ -39,6 +44,14 @@ def expect(world: World, action: Action) -> World:
             return replace(world, passed=world.passed | {node})
         case _:
             return world
+
+
+def _with_backoff(world: World, action: HoldBack) -> World:
+    held = action.ending.held
+    if held is None:
+        return world
+    noted = backoff.begun(held, world.backoffs.get(held.provider), action.run_id, world.now, world.config)
+    return replace(world, backoffs={**world.backoffs, held.provider: noted})
 
 
 def _known(world: World, task_id: str) -> Task:

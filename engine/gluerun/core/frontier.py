@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import scope
+from gluerun.core.backoff import held_back, worker_roles
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
@@ -26,10 +27,11 @@ def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
     start: list[Task] = []
     waits: list[Waits] = []
     held = _held(world)
+    nobody = held_back(world, worker_roles(world.config))
     for task in sorted(world.tasks, key=lambda task: (len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
-        why = _obstacle(world, task, held)
+        why = Waits(task_id=task.task_id, reason=nobody) if nobody else _obstacle(world, task, held)
         if why is None and len(start) >= seats:
             why = Waits(task_id=task.task_id, reason="no free seat")
         if why is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import batches
-from gluerun.core.actions import Admit, EndPlanner, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.actions import Admit, EndPlanner, HoldBack, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
 from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure
@@ -64,6 +64,10 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="its run was never started")
         elif sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.started_at + START_GRACE):
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
+        return
+    if (held := sighting.ending.held) is not None:
+        reason = f"{held.provider}: {held.fault}"
+        yield HoldBack(task_id=None, node=lease.node, run_id=lease.run_id, ending=sighting.ending, reason=reason)
         return
     if sighting.ending.outcome is not Outcome.PLANNED or sighting.batch is None:
         reason = sighting.ending.reason or "the planner left no batch"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
+from gluerun.core.backoff import held_back
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible, finished_nodes
+from gluerun.records.dispatch import Role
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
     from gluerun.core.world import World
+    from gluerun.records.task import Task
 
 
 def dispatch_gate(world: World) -> str:
@@ -39,14 +42,21 @@ def plan_launch(world: World) -> list[Action]:
         return plan
     target = world.target_head or ""
     start, _ = frontier(world, seats(world))
-    plan += [Start(task_id=task.task_id, base=target, reason=_why_now(task.tries)) for task in start]
+    plan += [Start(task_id=task.task_id, base=_base(task, target), reason=_why_now(task)) for task in start]
     if not start and seats(world) and not _has_ready(world):
         plan += _plan_planning(world)
     return plan
 
 
-def _why_now(tries: int) -> str:
-    return "ready" if not tries else f"ready again after {tries} tries"
+def _base(task: Task, target: str) -> str:
+    """Return where a task begins: work that only waits for its audit stays on its own base."""
+    return task.base_sha if task.audit_sha and task.base_sha else target
+
+
+def _why_now(task: Task) -> str:
+    if task.audit_sha:
+        return "its work waits for an audit"
+    return "ready" if not task.tries else f"ready again after {task.tries} tries"
 
 
 def _has_ready(world: World) -> bool:
@@ -57,7 +67,7 @@ def _plan_planning(world: World) -> list[Action]:
     """Say which nodes are planned now: at most so many at once, and one of each area."""
     if world.graph is None or not world.config.generate or not world.config.runner_of("planner"):
         return []
-    if world.backoff is not None and world.now < world.backoff.until:
+    if (world.backoff is not None and world.now < world.backoff.until) or held_back(world, (Role.PLANNER,)):
         return []
     under_way = {task.spec.dag_node for task in world.tasks} | {lease.node for lease in world.node_leases}
     finished = {node.id for node in finished_nodes(world)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.core.limits import added
 from gluerun.errors import ImpossibleError
-from gluerun.records.failure import Answer
+from gluerun.records.failure import Answer, FailureNote
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
-    from gluerun.records.failure import Decision, FailureNote
+    from gluerun.records.failure import Decision
+    from gluerun.records.spent import Spent
     from gluerun.records.taskfile import TaskFile
 
 
@@ -110,6 +112,7 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         amended_files=(),
         last_failure=None,
         decision=None,
+        audit_sha=None,
     )
 
 
@@ -130,6 +133,7 @@ def accepted(task: Task, ending: Ending, now: datetime) -> Task:
         green_tree=ending.green_tree,
         green_gate=ending.green_gate,
         seed_sha=None,
+        audit_sha=None,
         proof=None,
         last_failure=None,
         decision=None,
@@ -155,6 +159,31 @@ def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, se
         proof=None,
         last_failure=note,
         decision=decision,
+        updated_at=now,
+        audit_sha=None,
+    )
+
+
+def charged(task: Task, spent: Spent) -> Task:
+    """Return a task to whose costs those of a run are added."""
+    return replace(task, spent=added(task.spent, spent))
+
+
+def held(task: Task, ending: Ending, now: datetime) -> Task:
+    """Return a task whose run was broken off because its provider cannot be asked: what it had done is kept.
+
+    Only the tries that ended by themselves count. Work with a green gate waits for its audit alone.
+    """
+    note = task.last_failure
+    if ending.failure is not None:
+        note = FailureNote(
+            failure_class=ending.failure, reason=ending.reason, at=now, run_id=ending.run_id, detail=ending.detail
+        )
+    return replace(
+        task,
+        tries=task.tries + ending.tries,
+        audit_sha=ending.head_sha,
+        last_failure=note,
         updated_at=now,
     )
 

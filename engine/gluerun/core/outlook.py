@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from gluerun.core.backoff import held_back, worker_roles
+from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_current
 from gluerun.core.launch import dispatch_gate, plan_launch
-from gluerun.records.record import record
+from gluerun.records.dispatch import Role
+from gluerun.records.record import record, replace
+from gluerun.records.spent import Spent
 from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
@@ -53,14 +57,22 @@ def outlook(world: World, longest: float) -> Outlook:
     runs = living_runs(world)
     if plan_launch(world):
         return Outlook(runs=runs, seconds=_AT_ONCE)
-    if runs or moving(world) or _will_plan(world):
+    if runs or moving(world) or _will_plan(world) or _is_held(world):
         return Outlook(runs=runs, seconds=longest)
     return Outlook(runs=(), seconds=longest, over=_why_over(world))
 
 
+def _is_held(world: World) -> bool:
+    """Tell whether ready tasks wait for nothing but a provider, or for another day."""
+    if dispatch_gate(world) or not held_back(world, worker_roles(world.config)):
+        return False
+    return bool(frontier(replace(world, backoffs={}, spent_today=Spent()), 1)[0])
+
+
 def _will_plan(world: World) -> bool:
     """Tell whether a planner will be tried once its back-off is over."""
-    if world.backoff is None or world.now >= world.backoff.until or world.graph is None or dispatch_gate(world):
+    held = world.backoff is not None and world.now < world.backoff.until
+    if not (held or held_back(world, (Role.PLANNER,))) or world.graph is None or dispatch_gate(world):
         return False
     return bool(eligible(world.graph, world.passed, world.node_blocked)) and bool(world.config.runner_of("planner"))
 

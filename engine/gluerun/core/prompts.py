@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from gluerun.core.continuity import open_findings
+from gluerun.records.dispatch import Role
 from gluerun.records.failure import Failure
 
 TYPE_CHECKING = False
@@ -52,6 +55,8 @@ supersede, split-task, release, accept-waiver (only where the work is right and 
 strict; never for red gates, secrets, scope or missing answers). No other keys but nextOwner, confidence.
 """
 
+_TEMPLATES = {Role.WORKER: _WORKER, Role.AUDITOR: _AUDITOR, Role.DECIDER: _DECIDER}
+
 
 def clipped(text: str, limit: int) -> str:
     """Return the end of *text*, at most *limit* characters, saying what was left out."""
@@ -81,11 +86,10 @@ def task_section(spec: TaskSpec, owned: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def worker(dispatch: Dispatch, attempt: int, trouble: str, ledger: Ledger | None, config: Config) -> str:
-    """Return a worker's prompt; from the second try on it says what was wrong with the last.
+def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> str:
+    """Return a worker's prompt; with *trouble* it says, as plain text, what was wrong with the last try.
 
-    The first line of *trouble* is its class and reason and is never cut. Without `fixPromptStructured` the
-    findings of earlier tries are left to that text.
+    The first line of *trouble* is its class and reason and is never cut.
     """
     limit = config.context_section_max_chars
     spec = _spec(dispatch)
@@ -97,10 +101,12 @@ def worker(dispatch: Dispatch, attempt: int, trouble: str, ledger: Ledger | None
         parts.append(
             f"## Try {attempt}: what was wrong with the last one\n{first[:limit]}\n{clipped(rest, limit)}".rstrip()
         )
-    if config.fix_prompt_structured and (standing := open_findings(ledger)):
-        lines = [f"({finding.id}) {finding.text[:500]}" for finding in standing]
-        parts.append(f"## Findings that still stand\n{clipped(bullets(lines), limit)}")
     return "\n\n".join(parts) + "\n"
+
+
+def template_sha256(role: Role) -> str:
+    """Return the hash of what every prompt of a role begins with; another one is another conversation."""
+    return hashlib.sha256(_TEMPLATES[role].encode()).hexdigest()
 
 
 def auditor(
@@ -112,8 +118,9 @@ def auditor(
     gate: GateCheck | None,
     patch: str,
     ledger: Ledger | None,
+    again: str = "",
 ) -> str:
-    """Return an auditor's prompt about one commit."""
+    """Return an auditor's prompt about one commit; *again* is what it is told of the audit before."""
     parts = [
         _AUDITOR,
         f"headSha: {head}\nnonce: {nonce}",
@@ -122,7 +129,9 @@ def auditor(
     parts.append(f"## Gate\n{_gate_words(gate)}")
     if claim and claim.summary:
         parts.append(f"## What the developer says (claims, not facts)\n{clipped(claim.summary, 2000)}")
-    if standing := open_findings(ledger):
+    if again:
+        parts.append(again)
+    elif standing := open_findings(ledger):
         lines = [f"({finding.id}) {finding.text[:500]}" for finding in standing]
         parts.append(f"## Earlier findings to check\n{bullets(lines)}")
     parts.append(f"## Difference {dispatch.base_sha}..{head}\n{patch}")
@@ -146,8 +155,11 @@ def decider(dispatch: Dispatch, failure: Failure, nonce: str, trouble: str, atte
 
 def carried_over(note: FailureNote | None) -> str:
     """Return what a new run is told about the failure that ended the last one."""
-    if note is None:
-        return ""
+    return f"{note.failure_class}: {note.reason}\n{lead(note)}\n{note.detail}".strip() if note else ""
+
+
+def lead(note: FailureNote) -> str:
+    """Return what the failure of the last run means for the next one, in one sentence that names the paths."""
     words = {
         Failure.INTEGRATION_CONFLICT: "Your branch conflicts with the target branch. The work tree holds both "
         "sides between conflict markers on the new base; resolve them in",
@@ -158,7 +170,7 @@ def carried_over(note: FailureNote | None) -> str:
     }
     first = words.get(note.failure_class, "The last run failed. Paths")
     places = f" {', '.join(note.places)}" if note.places else ": none named"
-    return f"{note.failure_class}: {note.reason}\n{first}{places}.\n{note.detail}".strip()
+    return f"{first}{places}."
 
 
 def _gate_words(gate: GateCheck | None) -> str:

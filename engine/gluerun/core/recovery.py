@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import decider, scope
-from gluerun.core.actions import Close, MarkOrphan, Settle, Stop, Unlease
+from gluerun.core.actions import Close, HoldBack, MarkOrphan, Settle, Stop, Unlease
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Answer, Authority, Decision, Failure, FailureNote
 from gluerun.records.task import Status
@@ -90,6 +90,11 @@ def _judge_ending(world: World, task: Task, lease: Lease, ending: Ending) -> Act
             return Close(task_id=task.task_id, run_id=lease.run_id, ending=ending, reason="the run was accepted")
         reason = f"{task.spec.worker_branch} is at {head or 'nothing'}, the packet says {ending.head_sha}"
         return _settle(world, task, lease, Failure.PACKET_INVALID, reason, ending)
+    if ending.held is not None:
+        held = ending.held
+        return HoldBack(
+            task_id=task.task_id, node=None, run_id=lease.run_id, ending=ending, reason=f"{held.provider}: {held.fault}"
+        )
     return _settle(world, task, lease, ending.failure or Failure.WORKER_INFRA, ending.reason, ending)
 
 

@@ -53,10 +53,11 @@ class RunSetup:
 
 @record
 class Clear:
-    """Rescue what stands at a place and remove it."""
+    """Rescue what stands at a place and remove it; `label` tells one rescue of a run from another."""
 
     place: Place
     reason: str
+    label: str = ""
 
 
 @record
@@ -76,10 +77,12 @@ class OpenDispatch:
 
 @record
 class Opened:
-    """The id and the secret of one agent run."""
+    """The id and the secret of one agent run; for a worker also where it stands, and at which commit."""
 
     dispatch_id: str
     nonce: str
+    cwd: str = ""
+    head: str = ""
 
 
 @record
@@ -184,26 +187,37 @@ class Restore:
 
 @record
 class Patch:
-    """Ask for the readable difference of two commits."""
+    """Ask for the readable difference of two commits; one that is not `needed` may name a commit that is gone."""
 
     old: str
     new: str
     limit: int
+    needed: bool = True
 
 
 @record
 class Patched:
-    """A readable difference."""
+    """A readable difference; not known if one of the commits is gone."""
 
     text: str
+    is_known: bool = True
 
 
 @record
 class Keep:
-    """Keep a document in the run's folder."""
+    """Keep a document in the run's folder; with `attempt` also in the folder of that try."""
 
     name: str
     document: object
+    attempt: int | None = None
+
+
+@record
+class KeepText:
+    """Keep a text in the run's folder."""
+
+    name: str
+    text: str
 
 
 @record
@@ -215,7 +229,7 @@ class KeepAttempts:
 
 @record
 class Recall:
-    """Read a document that an earlier run of the task kept."""
+    """Read a document that an earlier run of the task kept, or this one."""
 
     run_id: str
     name: str
@@ -223,7 +237,7 @@ class Recall:
 
 @record
 class Recalled:
-    """A document of an earlier run; None if there is none."""
+    """A document that was kept; None if there is none."""
 
     document: object = None
 
@@ -252,6 +266,7 @@ Step = (
     | Restore
     | Patch
     | Keep
+    | KeepText
     | KeepAttempts
     | Recall
     | Tell

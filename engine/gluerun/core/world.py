@@ -8,9 +8,10 @@ from gluerun.records.config import Config
 from gluerun.records.dispatch import Ending, Life
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
-from gluerun.records.origin import Circuit, PlannerBackoff
+from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
+from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
 from gluerun.records.taskfile import TaskFile
 
@@ -82,6 +83,8 @@ class World:
     stop: bool = False
     circuit: Circuit | None = None
     backoff: PlannerBackoff | None = None
+    backoffs: dict[str, ProviderBackoff] = {}  # noqa: RUF012
+    spent_today: Spent = Spent()
     free_bytes: int = 1 << 62
     next_task: int = 1
 

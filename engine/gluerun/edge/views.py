@@ -6,9 +6,11 @@ from gluerun.core.board import board as board_of
 from gluerun.core.expect import expect
 from gluerun.core.intake import plan_intake
 from gluerun.errors import SchemaError, UsageError
+from gluerun.loop.booking import COSTS
 from gluerun.loop.observe import observe
-from gluerun.records import names
+from gluerun.records import names, schema
 from gluerun.records.record import record
+from gluerun.records.spending import Spending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +67,13 @@ class TaskPage:
     decision: str | None = None
     run: str | None = None
     merge_commit: str | None = None
+
+
+def spendings(house: House) -> list[Spending]:
+    """Return what every run cost, oldest first; SchemaError naming the file that cannot be read."""
+    files = house.store.files
+    paths = [f"{COSTS}/{day}/{name}" for day in files.names(COSTS) for name in files.names(f"{COSTS}/{day}")]
+    return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
 
 
 def board(house: House) -> Board:

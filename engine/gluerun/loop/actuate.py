@@ -8,6 +8,7 @@ from gluerun.core.actions import (
     Advance,
     Close,
     EndPlanner,
+    HoldBack,
     ImportBatch,
     MarkOrphan,
     NodeProved,
@@ -47,6 +48,8 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return settling.close(house, world, action, notes)
         case Settle():
             return settling.settle(house, world, action, notes)
+        case HoldBack():
+            return settling.hold_back(house, world, action, notes)
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
         case Prove() | ProofDone() | Advance() | Notice():

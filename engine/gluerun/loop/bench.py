@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import answers, secrets
-from gluerun.core.environment import of_agent, of_program
+from gluerun.core import sandbox, secrets
+from gluerun.core.environment import of_program
 from gluerun.core.gates import gate_sha256
+from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -22,6 +23,7 @@ from gluerun.core.steps import (
     Inspected,
     Keep,
     KeepAttempts,
+    KeepText,
     OpenDispatch,
     Opened,
     Patch,
@@ -39,13 +41,14 @@ from gluerun.core.steps import (
     Told,
 )
 from gluerun.errors import GitError, SchemaError
+from gluerun.loop.agents import Agent, tail_of
 from gluerun.loop.rescue import remove_place, rescue_branch
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
-from gluerun.records.child import Child, How
+from gluerun.records.child import Child, How, scratch_of
 from gluerun.records.dispatch import Role
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
-from gluerun.records.runner import RunnerKind
+from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +56,8 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
-    from gluerun.records.runner import RunnerSpec
+    from gluerun.records.sandbox import Confinement
 
-PATCH_FOR_SECRETS = 50_000_000
-MESSAGE_TAIL = 262_144
-LOG_TAIL = 6_000
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
 INCONCLUSIVE = 20
@@ -79,10 +79,10 @@ class Bench:
                 return self._prepare(step)
             case RunSetup():
                 return self._setup(step)
-            case Clear(place=place):
-                return self._clear(place)
+            case Clear(place=place, label=label):
+                return self._clear(place, label)
             case OpenDispatch():
-                return Opened(dispatch_id=f"{self.dispatch.run_id}.{number}", nonce=self.house.doors.clock.token(16))
+                return self._open(step)
             case RunAgent():
                 return self._agent(step)
             case Inspect(base=base):
@@ -94,15 +94,29 @@ class Bench:
             case _:
                 return self._note(step)
 
+    def _open(self, step: OpenDispatch) -> Opened:
+        """Name a question; where the worker stands matters only to one that may go on with a session."""
+        nonce = self.house.doors.clock.token(16)
+        opened = Opened(dispatch_id=f"{self.dispatch.run_id}.{self.number}", nonce=nonce)
+        if step.role is not Role.WORKER:
+            return opened
+        place, again = self._path(Place.WORK), step.attempt > self.dispatch.tries_used + 1
+        return replace(opened, cwd=place, head=(self.house.doors.git.worktree_head(place) or "") if again else "")
+
     def _note(self, step: Step) -> Answered:
         store, run_id = self.house.store, self.dispatch.run_id
         match step:
             case Restore(commit=commit, paths=paths):
                 return self._restore(commit, paths)
-            case Patch(old=old, new=new, limit=limit):
-                return Patched(text=self.house.doors.git.patch(old, new, limit=limit))
-            case Keep(name=name, document=document):
+            case Patch():
+                return self._patch(step)
+            case Keep(name=name, document=document, attempt=attempt):
+                if attempt is not None:
+                    store.put_document(run_id, f"attempts/{attempt}/{name}", document)
                 store.put_document(run_id, name, document)
+                return Done()
+            case KeepText(name=name, text=text):
+                store.files.write(run_path(run_id, name), text.encode("utf-8", "replace"), durable=False)
                 return Done()
             case KeepAttempts(index=index):
                 store.files.write(run_path(run_id, "attempts/index.json"), schema.dump(index))
@@ -112,6 +126,12 @@ class Bench:
             case Tell():
                 return Told(now=codec.stamp(self.house.now()))
         raise TypeError(f"no hand knows {type(step).__name__}")
+
+    def _patch(self, step: Patch) -> Patched:
+        git = self.house.doors.git
+        if not step.needed and git.commit_of(step.old) is None:
+            return Patched(text="", is_known=False)
+        return Patched(text=secrets.redacted(git.patch(step.old, step.new, limit=step.limit)))
 
     def _recall(self, run_id: str, name: str) -> Recalled:
         try:
@@ -181,11 +201,12 @@ class Bench:
             return Done(trouble=f"set-up {step.command!r} left {dirt[0]}, which git does not ignore")
         return Done()
 
-    def _clear(self, place: Place) -> Done:
+    def _clear(self, place: Place, label: str) -> Done:
         path = self._path(place)
         with self.house.doors.locks.git():
             if place is Place.WORK:
-                remove_place(self.house, self.dispatch, self.dispatch.run_id, path)
+                run = f"{self.dispatch.run_id}-{label}" if label else self.dispatch.run_id
+                remove_place(self.house, self.dispatch, run, path)
             else:
                 self.house.doors.git.remove_worktree(path)
         return Done()
@@ -194,10 +215,11 @@ class Bench:
         files = self.house.doors.at(self._path(Place.WORK))
         for path in paths:
             data = self.house.doors.git.file_at(commit, path)
+            name = bytes_of(path).decode("utf-8", "surrogateescape")
             if data is None:
-                files.remove(path)
+                files.remove(name)
             else:
-                files.write(path, data, durable=False)
+                files.write(name, data, durable=False)
         return Done()
 
     # programs
@@ -223,85 +245,30 @@ class Bench:
             marker=f"{self.dispatch.run_id}.{self.number}",
             timeout=self.house.config.gate_timeout_sec,
             grace=int(self.house.config.kill_grace_sec),
+            confine=self._confinement(name, cwd),
+            scratch=True,
         )
+        if child.confine is not None:
+            scratch = f"{self.house.doors.state_root}/{scratch_of(self.dispatch.run_id, name)}"
+            child = replace(child, env=env | {"TMPDIR": scratch})
         return self._wait(child)
+
+    def _confinement(self, name: str, place: str) -> Confinement | None:
+        """Return what a gate or a set-up command may touch: everything, unless it was configured otherwise."""
+        doors = self.house.doors
+        places = sandbox.Places(
+            worktree=place,
+            tmp=f"{doors.state_root}/{scratch_of(self.dispatch.run_id, name)}",
+            home=doors.environ.get("HOME", ""),
+        )
+        return sandbox.confinement(sandbox.GATE, self.house.config, None, places)
 
     def _wait(self, child: Child) -> ChildDone:
         children = self.house.doors.children
         return children.finished(self.dispatch.run_id, child.name) or children.wait(self.dispatch.run_id, child)
 
     def _agent(self, step: RunAgent) -> AgentDone:
-        runner = self.house.config.runners.get(self.house.config.runner_of(step.role))
-        if runner is None:
-            return AgentDone(how=How.MISSING, exit_code=127, trouble=f"no runner plays the {step.role}")
-        output = run_path(self.dispatch.run_id, f"outputs/{step.dispatch_id}.json")
-        child = self._agent_child(step, runner, output)
-        done = self.house.doors.children.finished(self.dispatch.run_id, child.name)
-        if done is None:
-            self.house.store.files.write(child.stdin, step.prompt.encode(), durable=False)
-            # An agent opens its output file for writing: its folder is there, the file is not.
-            self.house.store.files.write(f"{output}.asked", b"", durable=False)
-            self.house.store.files.remove(output)
-            done = self.house.doors.children.wait(self.dispatch.run_id, child)
-        answer, error, count = self._answer(output, child.log, step.role)
-        trouble = "" if done.how is How.EXITED and done.exit_code == 0 else f"the {step.role} {_how(done)}"
-        if done.how is How.MISSING:
-            trouble = f"{trouble}: {child.argv[0]}"
-        return AgentDone(
-            how=done.how,
-            exit_code=done.exit_code,
-            trouble=trouble,
-            answer=answer,
-            answer_error=error,
-            answers=count,
-            tail=self._tail(child.log) if trouble else "",
-        )
-
-    def _agent_child(self, step: RunAgent, runner: RunnerSpec, output: str) -> Child:
-        place = self._path(step.place)
-        doors, config = self.house.doors, self.house.config
-        own = {
-            "GLUERUN_ROLE": step.role.value,
-            "GLUERUN_TASK": self.dispatch.task_id or self.dispatch.node or "",
-            "GLUERUN_RUN": self.dispatch.run_id,
-            "GLUERUN_DISPATCH": step.dispatch_id,
-            "GLUERUN_ATTEMPT": str(step.attempt),
-            "GLUERUN_WORKTREE": place,
-            "GLUERUN_OUTPUT": f"{doors.state_root}/{output}",
-            "GLUERUN_NONCE": step.nonce,
-        }
-        if runner.scenario:
-            own["GLUERUN_SCENARIO"] = _from_root(runner.scenario, doors.root)
-        argv = doors.programs[runner.kind.value] if runner.kind is not RunnerKind.COMMAND else runner.argv
-        return Child(
-            name=f"{self.number:03d}-{step.role}",
-            argv=tuple(_from_root(word, doors.root) if word.startswith(("./", "../")) else word for word in argv),
-            cwd=place,
-            env=of_agent(doors.environ, own, config, runner),
-            stdin=run_path(self.dispatch.run_id, f"attempts/{step.attempt}/{self.number:03d}-{step.role}-prompt.md"),
-            log=self._log(step.role, step.attempt),
-            marker=step.dispatch_id,
-            timeout=runner.timeout_seconds if step.role is not Role.DECIDER else config.decider_timeout_sec,
-            idle=runner.idle_seconds,
-            grace=int(config.kill_grace_sec),
-        )
-
-    def _answer(self, output: str, log: str, role: Role) -> tuple[object | None, str, int]:
-        """Return an agent's answer, why there is none, and how many it gave; its output file wins."""
-        data = self.house.store.files.read(output)
-        if data is not None and data.strip():
-            try:
-                return codec.decode(data, file="the agent's answer"), "", 1
-            except SchemaError as error:
-                return None, error.message, 0
-        text = self.house.store.files.tail(log, MESSAGE_TAIL).decode("utf-8", "replace")
-        answer, count = answers.last_answer(text, role)
-        return answer, "", count
-
-    def _tail(self, log: str) -> str:
-        """Return the end of a log, fit for a prompt and for a person: without what looks like a secret."""
-        text = self.house.store.files.tail(log, LOG_TAIL).decode("utf-8", "replace")
-        return secrets.redacted(text).strip()
+        return Agent(self.house, self.dispatch, step, self.number, self._path(step.place)).run()
 
     # the work
 
@@ -313,7 +280,7 @@ class Bench:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
-            patch = git.patch(base, now, limit=PATCH_FOR_SECRETS) if looks else ""
+            patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
@@ -351,7 +318,7 @@ class Bench:
         )
         self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
         trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
-        return Gated(check=check, tail=self._tail(log), trouble=trouble)
+        return Gated(check=check, tail=tail_of(self.house, log), trouble=trouble)
 
     def _outputs(self, path: str) -> tuple[DeclaredOutput, ...]:
         found = []
@@ -376,10 +343,8 @@ def _how(done: ChildDone) -> str:
         How.KILLED: "was ended from outside, or wrote too much",
         How.TIMED_OUT: "ran into its time limit",
         How.IDLE: "was silent for too long",
+        How.LIMIT: f"reached its limit of {done.limit}",
         How.MISSING: "is not installed",
+        How.REFUSED: f"was not started: {done.refusal}",
     }
     return words[done.how]
-
-
-def _from_root(path: str, root: str) -> str:
-    return path if path.startswith("/") else f"{root}/{path}"

@@ -45,8 +45,10 @@ class Journal:
 
     def tell(self, now: datetime, kind: str, message: str, **data: object) -> None:
         """Note one transition; values of None are left out."""
-        kept = {key: value for key, value in data.items() if value is not None}
-        self._pending.append((now, kind, message, kept))
+        from gluerun.core.secrets import cleaned, redacted  # a cycle that has nothing to tell needs no mask
+
+        kept = {key: cleaned(value) for key, value in data.items() if value is not None}
+        self._pending.append((now, kind, redacted(message), kept))
 
     def flush(self) -> None:
         """Append what was noted. A torn last line of a crash is cut off first, and that is noted too."""

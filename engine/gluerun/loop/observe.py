@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gluerun.core import graph as graphs
+from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph
@@ -81,6 +82,7 @@ def observe(house: House, origin_run: str) -> Look:
         stop=store.is_stopped(),
         circuit=store.circuit(),
         backoff=store.backoff(),
+        backoffs=store.backoffs(),
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
     )
@@ -134,8 +136,10 @@ def _input(house: House, path: str, known: dict[str, str], living: dict[str, Tas
     if task_id not in living and house.store.is_settled(task_id):
         return None
     try:
-        data = house.doors.work.read(path)
-        file = taskfile.parse((data or b"").decode("utf-8"), house.config, file=path)
+        data = house.doors.work.read(path) or b""
+        if house.config.look_for_secrets and found_in(data):
+            return _with_secret(path, mark_text(mark), data.decode("utf-8", "replace"))
+        file = taskfile.parse(data.decode("utf-8"), house.config, file=path)
     except UnicodeDecodeError:
         return Input(path=path, mark=mark_text(mark), error=f"{path}: not readable as UTF-8")
     except (ConfigError, SchemaError) as error:
@@ -143,6 +147,16 @@ def _input(house: House, path: str, known: dict[str, str], living: dict[str, Tas
     if file.spec.task_id != task_id:
         return Input(path=path, mark=mark_text(mark), error=f"{path}: its heading names {file.spec.task_id}")
     return Input(path=path, mark=mark_text(mark), task_id=task_id, file=file)
+
+
+def _with_secret(path: str, mark: str, text: str) -> Input:
+    from gluerun.core.secrets import in_text
+
+    hit = in_text(text)
+    place = f"{path}:{hit.line}" if hit else path
+    hint = "a task goes into prompts and published records; name where the agent finds it, not the secret itself"
+    kind = hit.kind if hit else "secret"
+    return Input(path=path, mark=mark, error=f"{place}: this looks like a secret ({kind})", hint=hint)
 
 
 def _id_of(path: str) -> str:

@@ -9,7 +9,7 @@ from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, P
 from gluerun.core.gates import gate_sha256
 from gluerun.loop.nodes import GATES, gate_path
 from gluerun.loop.observe import TASKS
-from gluerun.loop.rescue import tidy_run
+from gluerun.loop.settling import end_node_lease
 from gluerun.loop.starting import run_seconds
 from gluerun.loop.store import IMPORT
 from gluerun.records import schema
@@ -17,7 +17,6 @@ from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
 from gluerun.records.lease import NodeLease, NodeLeaseStatus
 from gluerun.records.origin import PlannerBackoff
-from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) ->
     elif action.is_red:
         notes.red_head = action.commit
         notes.trouble.append(f"the gate is red on {house.config.target_branch}: {action.reason}")
-    _release(house, world, action.node, NodeLeaseStatus.RELEASED if action.is_green else NodeLeaseStatus.FAILED)
+    end_node_lease(house, world, action.node, NodeLeaseStatus.RELEASED if action.is_green else NodeLeaseStatus.FAILED)
     house.tell("node.proved", f"{action.node}: {action.reason}", node=action.node, run=action.run_id)
     return True
 
@@ -145,7 +144,7 @@ def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bo
         if not house.doors.work.create(path, text.encode()) and house.doors.work.read(path) != text.encode():
             notes.trouble.append(f"{path} is there already; the proposal of {action.run_id} was not written over it")
     notes.next_task = 1 + max(int(task_id.removeprefix("TASK-")) for task_id in action.final_ids.values())
-    _release(house, world, action.node, NodeLeaseStatus.RELEASED)
+    end_node_lease(house, world, action.node, NodeLeaseStatus.RELEASED)
     told = ", ".join(action.final_ids.values())
     house.tell("planner.generated", f"{action.node}: {told}", node=action.node, run=action.run_id)
     return True
@@ -169,18 +168,10 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
     if action.is_empty and world.target_head is not None:
         notes.exhausted[action.node] = world.target_head
     status = NodeLeaseStatus.FAILED if action.failed else NodeLeaseStatus.RELEASED
-    _release(house, world, action.node, status)
+    end_node_lease(house, world, action.node, status)
     kind = "planner.failed" if action.failed else "planner.no_tasks"
     house.tell(kind, f"{action.node}: {action.reason}", node=action.node, run=action.run_id)
     return True
-
-
-def _release(house: House, world: World, node: str, status: NodeLeaseStatus) -> None:
-    lease = next((one for one in world.node_leases if one.node == node), None)
-    if lease is not None:
-        house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
-        tidy_run(house, lease.run_id)
-        house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
 
 
 def _promote(house: House, world: World, action: Promote) -> bool:

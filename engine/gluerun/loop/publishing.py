@@ -36,12 +36,12 @@ def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> Cycl
     for task in living:
         if known.get(task.task_id) != (digest := _digest(task)):
             known[task.task_id] = digest
-            files[_path(task.task_id)] = schema.dump(_lasting(task))
+            files[_path(task.task_id)] = _masked(task)
     for task_id in {*memory.published, *house.store.shelved} - {task.task_id for task in living}:
         settled = house.store.settled_task(task_id)
         known.pop(task_id, None)
         if settled is not None:
-            files[_path(task_id)] = schema.dump(_lasting(settled))
+            files[_path(task_id)] = _masked(settled)
     if not files:
         return memory
     changed = ", ".join(sorted(path.split("/")[-1].removesuffix(".json") for path in files)[:5])
@@ -98,6 +98,12 @@ def _path(task_id: str) -> str:
 
 def _lasting(task: Task) -> Task:
     return replace(task, proof=None, infra_tries=0)
+
+
+def _masked(task: Task) -> bytes:
+    from gluerun.core.secrets import redacted_json  # only what has changed is published
+
+    return redacted_json(schema.dump(_lasting(task)))
 
 
 def _digest(task: Task) -> str:

@@ -113,14 +113,35 @@ def _push(house: House, origin_run: str, notes: Notes) -> None:
 
     What could not be pushed, or not be recorded because another cycle is at work, stays due.
     """
-    why = house.doors.git.push(house.config.target_branch)
+    kind, why = "push.blocked", _secrets_in_push(house)
+    if not why:
+        why = house.doors.git.push(house.config.target_branch)
+        kind = "push.failed" if why else "push.ok"
     if why:
         notes.trouble.append(f"not pushed: {why}")
     with suppress(BusyError), house.doors.locks.origin(_holder(house, origin_run)):
-        house.tell("push.failed" if why else "push.ok", why or house.config.target_branch)
+        house.tell(kind, why or house.config.target_branch)
         house.journal.flush()
         if not why:
             house.store.put_memory(replace(house.store.memory(), push_due=False))
+
+
+def _secrets_in_push(house: House) -> str:
+    """Say where the commits that would leave hold something like a secret; empty if nowhere, or nobody asked."""
+    if not house.config.look_for_secrets:
+        return ""
+    from gluerun.core import secrets  # only a push needs it
+    from gluerun.errors import GitError
+
+    try:
+        patch = house.doors.git.outgoing(house.config.target_branch, limit=secrets.LOOKED_AT)
+    except GitError as error:
+        return f"what would leave cannot be looked through: {error.message}"
+    hits = tuple(dict.fromkeys(str(hit) for hit in secrets.in_patch(patch)))
+    if not hits:
+        return ""
+    more = f" and {len(hits) - 5} more" if len(hits) > 5 else ""
+    return f"something like a secret would leave with {', '.join(hits[:5])}{more}"
 
 
 def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:

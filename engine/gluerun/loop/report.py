@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.core.actions import subject
 from gluerun.core.launch import dispatch_gate
+from gluerun.core.masking import masked_text
 from gluerun.errors import SchemaError
 from gluerun.records import codec
 from gluerun.records.origin import OriginState
@@ -59,6 +60,7 @@ class CycleReport:
     refused_imports: tuple[str, ...] = ()
     failed_integrations: tuple[str, ...] = ()
     trouble: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     busy_holder: str | None = None
     timed_out: bool = False
 
@@ -73,6 +75,7 @@ class Notes:
         self.refused_imports: list[str] = []
         self.failed_integrations: list[str] = []
         self.trouble: list[str] = []
+        self.held: list[str] = []
         self.lines: list[Line] = []
         self.refused: dict[str, str] = {}
         self.refusals: dict[str, str] = {}
@@ -94,7 +97,7 @@ class Notes:
     def refuse(self, path: str, mark: str, reason: str, hint: str) -> None:
         """Note an input that cannot be used; the next cycle stays silent about it until it changes."""
         self.refused[path] = mark
-        self.refusals[path] = f"{reason} ({hint})" if hint else reason
+        self.refusals[path] = masked_text(f"{reason} ({hint})" if hint else reason)
         self.refused_imports.append(path)
 
     def settled(self, *, vanished: bool) -> None:
@@ -126,7 +129,7 @@ def line_of(action: Action) -> Line:
     """Return an action as a person reads it: kind, subject, reason."""
     name = type(action).__name__
     kind = "".join("-" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("-")
-    return Line(kind=kind, task=subject(action), reason=action.reason)
+    return Line(kind=kind, task=subject(action), reason=masked_text(action.reason))
 
 
 def report_of(world: World, mode: str, lines: Sequence[Line], notes: Notes) -> CycleReport:
@@ -146,7 +149,8 @@ def report_of(world: World, mode: str, lines: Sequence[Line], notes: Notes) -> C
         dispatch_gate=dispatch_gate(world),
         refused_imports=tuple(notes.refused_imports),
         failed_integrations=tuple(notes.failed_integrations),
-        trouble=tuple(notes.trouble),
+        trouble=tuple(masked_text(one) for one in notes.trouble),
+        held=tuple(masked_text(one) for one in notes.held),
     )
 
 
@@ -168,6 +172,7 @@ def merged(first: CycleReport, later: CycleReport) -> CycleReport:
         refused_imports=first.refused_imports + later.refused_imports,
         failed_integrations=first.failed_integrations + later.failed_integrations,
         trouble=tuple(dict.fromkeys(first.trouble + later.trouble)),
+        held=tuple(dict.fromkeys(first.held + later.held)),
     )
 
 
@@ -178,7 +183,7 @@ def write_snapshot(house: House, world: World) -> bool:
     before = house.doors.state.read("origin-state.json")
     if before is not None and _timeless(before) == codec.decode(timeless):
         return False
-    house.doors.state.write("STATUS.md", _words(world).encode(), durable=False)
+    house.doors.state.write("STATUS.md", masked_text(_words(world)).encode(), durable=False)
     house.doors.state.write("project-state.md", _counts(state).encode(), durable=False)
     house.doors.state.write("origin-state.json", codec.encode(state), durable=False)
     return True

@@ -21,8 +21,12 @@ from gluerun.records.failure import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gluerun.core.steps import Answered, Step
     from gluerun.records.dispatch import Dispatch
+
+    Hands = Callable[[House, Dispatch], Bench]
 
 _STEPS = "steps.ndjson"
 _PHASES: dict[type, str] = {
@@ -34,7 +38,7 @@ _PHASES: dict[type, str] = {
 _ROLE_PHASES = {Role.AUDITOR: "auditing", Role.DECIDER: "deciding", Role.PLANNER: "planning"}
 
 
-def perform(house: House, run_id: str) -> Ending:
+def perform(house: House, run_id: str, bench: Hands = Bench) -> Ending:
     """Do what a run was asked; return its ending, which is durable by then. Safe to call again."""
     house.doors.processes.sign_in(run_id)
     dispatch = house.store.dispatch(run_id)
@@ -45,7 +49,7 @@ def perform(house: House, run_id: str) -> Ending:
         return ending
     house = House(house.doors, kept_config(house.doors.state, dispatch.config_sha256))
     try:
-        ending = _drive(house, dispatch)
+        ending = _drive(house, dispatch, bench(house, dispatch))
     except GluerunError as error:
         ending = _broken_off(house, dispatch, error.message)
     except Exception as error:  # noqa: BLE001 the border of a run: its end must be told, whatever it was
@@ -56,9 +60,8 @@ def perform(house: House, run_id: str) -> Ending:
     return ending
 
 
-def _drive(house: House, dispatch: Dispatch) -> Ending:
+def _drive(house: House, dispatch: Dispatch, bench: Bench) -> Ending:
     kept = _kept(house, dispatch.run_id)
-    bench = Bench(house, dispatch)
     drive = DRIVES[dispatch.role](dispatch, house.config)
     number = 0
     step = next(drive)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from gluerun.core import lifecycle
-from gluerun.core.actions import Close, Settle
+from gluerun.core.actions import Close, HoldBack, Settle
+from gluerun.core.backoff import begun
 from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
+from gluerun.loop.booking import book
 from gluerun.loop.rescue import remove_place, tidy_run
 from gluerun.records import schema
 from gluerun.records.codec import canonical
 from gluerun.records.failure import Failure, FailureNote
-from gluerun.records.lease import LeaseStatus
+from gluerun.records.lease import LeaseStatus, NodeLeaseStatus
 from gluerun.records.packet import Packet
+from gluerun.records.record import replace
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
@@ -46,9 +49,16 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
         notes.refused_imports.append(task.task_id)
         return settle(house, world, refused, notes)
     house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
+    task = lifecycle.charged(task, book(house, action.run_id))
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
-    house.tell("packet.imported", f"{task.task_id} was accepted", task=task.task_id, run=action.run_id)
+    house.tell(
+        "packet.imported",
+        f"{task.task_id} was accepted",
+        task=task.task_id,
+        run=action.run_id,
+        **_sessions(house, action.run_id),
+    )
     notes.reaped_ok += 1
     return True
 
@@ -79,6 +89,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
             notes.trouble.append(f"some process of {action.run_id} could not be ended")
             return False
         _clear_places(house, task, action.run_id)
+        task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
         tidy_run(house, task.proof.run_id)
     seed = _seed(house, task, action)
@@ -93,11 +104,42 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         run=action.run_id,
         answer=action.decision.action.value,
         authority=action.decision.authority.value,
+        **_sessions(house, action.run_id),
     )
     notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
     if action.run_id is None:
         notes.failed_integrations.append(task.task_id)
     return True
+
+
+def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> bool:
+    """Take in a run that its provider's state broke off: the back-off first, then the record, then the lease."""
+    held = action.ending.held
+    if held is None:
+        raise ImpossibleError(f"{action.run_id} is held back by nobody")
+    noted = begun(held, world.backoffs.get(held.provider), action.run_id, house.now(), house.config)
+    house.store.put_provider_backoff(noted)
+    house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
+    spent = book(house, action.run_id)
+    until = f"{held.provider} is held back until {noted.until:%Y-%m-%d %H:%M:%SZ}"
+    if action.task_id is not None:
+        task = task_of(world, action.task_id)
+        _clear_places(house, task, action.run_id)
+        house.store.put_task(lifecycle.held(lifecycle.charged(task, spent), action.ending, house.now()))
+        end_lease(house, world, task.task_id, LeaseStatus.PLANNED)
+    if action.node is not None:
+        end_node_lease(house, world, action.node, NodeLeaseStatus.RELEASED)
+    about = action.task_id or action.node
+    house.tell("provider.held", f"{about}: {until}", task=action.task_id, node=action.node, run=action.run_id,
+               provider=held.provider, fault=held.fault.value)  # fmt: skip
+    notes.held.append(f"{until}: {held.reason}")
+    return True
+
+
+def _sessions(house: House, run_id: str | None) -> dict[str, object]:
+    """Return what the journal is told of a run's sessions: the run's own word, so only if there is one."""
+    found = house.store.sessions(run_id) if run_id else {}
+    return {"sessions": found} if found else {}
 
 
 _LEASE_WORDS = {
@@ -130,6 +172,16 @@ def _clear_places(house: House, task: Task, run_id: str) -> None:
     tidy_run(house, run_id)
     if kept:
         house.tell("work.rescued", f"{task.task_id}: kept {kept}", task=task.task_id, run=run_id, commit=kept)
+
+
+def end_node_lease(house: House, world: World, node: str, status: NodeLeaseStatus) -> None:
+    """Give a node back, ending whatever its run has left."""
+    lease = next((one for one in world.node_leases if one.node == node), None)
+    if lease is not None:
+        house.doors.processes.end(lease.run_id, grace=house.config.kill_grace_sec)
+        tidy_run(house, lease.run_id)
+        book(house, lease.run_id)
+        house.store.end_node_lease(replace(lease, status=status, updated_at=house.now()))
 
 
 def end_lease(house: House, world: World, task_id: str, status: LeaseStatus) -> None:

@@ -96,4 +96,6 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         previous_run=before.run_id,
         last_failure=task.last_failure,
         gate_command=task.spec.gate_command,
+        audit_sha=task.audit_sha,
+        spent=task.spent,
     )

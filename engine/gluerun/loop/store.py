@@ -12,7 +12,7 @@ from gluerun.records import codec, names, schema
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending
 from gluerun.records.lease import Lease, NodeLease
-from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff
+from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.record import replace
 from gluerun.records.task import Status, Task
 
@@ -33,6 +33,7 @@ NODE_LEASES = "l1-leases"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
+BACKOFFS = "backoffs"
 STOP = "STOP"
 ASIDE = "aside"
 IMPORT = "import.json"
@@ -47,6 +48,11 @@ def archive_path(task_id: str) -> str:
 def run_path(run_id: str, name: str) -> str:
     """Return the path of a file in a run's folder."""
     return f"runs/{names.check(run_id, names.RUN, 'run id')}/{name}"
+
+
+def backoff_name(provider: str) -> str:
+    """Return a provider's name as the name of a file."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in provider).lstrip(".") or "-"
 
 
 def memory_of(tasks: Collection[Task]) -> CycleMemory:
@@ -178,6 +184,14 @@ class Store:
             return 1
         return len(index.attempts) if index else 0
 
+    def sessions(self, run_id: str) -> dict[str, str]:
+        """Return what each try of a run did about the session of the try before, as far as that can be read."""
+        try:
+            index = self._one(AttemptsIndex, run_path(run_id, "attempts/index.json"))
+        except SchemaError:
+            return {}
+        return {str(one.n): one.session for one in index.attempts if one.session} if index else {}
+
     def was_asked(self, run_id: str) -> bool:
         """Tell whether a run's dispatch was written; without it the run cannot have been started."""
         return self.files.mark(run_path(run_id, "dispatch.json")) is not None
@@ -236,6 +250,15 @@ class Store:
         """Write until when no planner is started."""
         self.files.write(BACKOFF, schema.dump(backoff))
 
+    def backoffs(self) -> dict[str, ProviderBackoff]:
+        """Return the back-offs by provider; one that cannot be read holds nobody."""
+        found = [self._or_none(ProviderBackoff, f"{BACKOFFS}/{name}") for name in self.files.names(BACKOFFS)]
+        return {one.provider: one for one in found if one is not None}
+
+    def put_provider_backoff(self, backoff: ProviderBackoff) -> None:
+        """Write until when a provider is held back."""
+        self.files.write(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json", schema.dump(backoff))
+
     def is_stopped(self) -> bool:
         """Tell whether STOP is set."""
         return self.files.mark(STOP) is not None
@@ -248,14 +271,14 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, LEASES, NODE_LEASES):
+        for folder in ("", "configs", "tasks", LIVE, LEASES, NODE_LEASES, BACKOFFS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:
         """Remove what a run that is over left half-written."""
         attempts = run_path(run_id, "attempts")
         tries = [f"{attempts}/{name}" for name in self.files.names(attempts) if name.isdigit()]
-        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), attempts, *tries):
+        for folder in (f"runs/{run_id}", run_path(run_id, "outputs"), run_path(run_id, "usage"), attempts, *tries):
             self.files.sweep(folder)
 
     def _all(self, cls: type[T], folder: str) -> tuple[list[T], list[Broken]]:

@@ -10,7 +10,10 @@ from gluerun.records.record import record
 
 @record
 class Attempt:
-    """One try: from the prompt to the decision about its failure; no failure means accepted."""
+    """One try: from the prompt to the decision about its failure; no failure means accepted.
+
+    `session` says whether its agent went on with the session of the try before: `resume <id>` or `fresh <why>`.
+    """
 
     n: int
     started_at: datetime
@@ -23,6 +26,7 @@ class Attempt:
     diff_sha256: str | None = None
     decider_action: Answer | None = None
     decider_authority: Authority | None = None
+    session: str = ""
 
 
 @record

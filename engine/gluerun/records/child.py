@@ -10,6 +10,11 @@ from gluerun.records.runner import Dialect, Limits, Price
 from gluerun.records.sandbox import Confinement
 
 
+def scratch_of(run_id: str, name: str) -> str:
+    """Return the scratch folder of a child, relative to the state folder."""
+    return f"runs/{run_id}/scratch/{name}"
+
+
 @record
 class DayMeter:
     """The counter that all programs of one day share: `file` holds what they have used, and what they may."""
@@ -26,6 +31,10 @@ class Child:
     process that carries it is ended too. Seconds; zero means no limit. `stop` is the first signal of the
     ladder. `dialect`, `limits`, `price` and `day` let the waiter count while the program runs; what looks
     like a secret is masked before it reaches the log, unless `mask` is off.
+
+    `confined_argv` is started instead of `argv` where the engine's sandbox holds it. `folders` (absolute) are
+    made for its eyes only, and `seeds` (absolute, new → old) copied there if the old one is there; with
+    `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended.
     """
 
     name: str
@@ -45,7 +54,11 @@ class Child:
     price: Price | None = None
     day: DayMeter | None = None
     confine: Confinement | None = None
+    confined_argv: tuple[str, ...] = ()
     mask: bool = True
+    folders: tuple[str, ...] = ()
+    seeds: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    scratch: bool = False
 
 
 class How(StrEnum):

@@ -76,6 +76,7 @@ class Config:
     max_consec_fails: int = 5
     stale_minutes: int = 60
     session_affinity: bool = True
+    session_max_age_sec: int = 14_400
     fix_prompt_structured: bool = True
     decider_fast: bool = True
     worker_infra_max: int = 1

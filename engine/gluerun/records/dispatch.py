@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
+from gluerun.records.fault import Fault
 from gluerun.records.record import record
+from gluerun.records.spent import Spent
 from gluerun.records.task import TaskSpec
 
 
@@ -22,7 +24,10 @@ class Role(StrEnum):
 
 @record
 class Dispatch:
-    """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists."""
+    """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists.
+
+    `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked.
+    """
 
     SCHEMA = "dispatch.v0"
 
@@ -48,6 +53,8 @@ class Dispatch:
     branch_head: str | None = None
     gate_command: str = ""
     prompt: str = ""
+    audit_sha: str | None = None
+    spent: Spent = Spent()
 
 
 @record
@@ -77,6 +84,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     PROVED = "proved"
     PLANNED = "planned"
+    HELD = "held"
 
 
 @record
@@ -106,6 +114,17 @@ class Seat:
 
 
 @record
+class Held:
+    """Why a run was broken off without a judgement: its provider cannot be asked now."""
+
+    provider: str
+    fault: Fault
+    reason: str
+    role: Role
+    until: datetime | None = None
+
+
+@record
 class Ending:
     """How a run ended: `runs/<run>/ending.json`, durable before the run's process leaves."""
 
@@ -131,3 +150,4 @@ class Ending:
     green_tree: str | None = None
     green_gate: str | None = None
     usage: Usage | None = None
+    held: Held | None = None

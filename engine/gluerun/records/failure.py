@@ -25,6 +25,7 @@ class Failure(StrEnum):
     AUDIT_UNKNOWN = "audit-unknown"
     SECRET_DETECTED = "secret-detected"  # noqa: S105 a failure class, not a secret
     PROOF_SKIP_DETECTED = "proof-skip-detected"
+    LIMIT_REACHED = "limit-reached"
     STALE_LEASE = "stale-lease"
     INTEGRATION_CONFLICT = "integration-conflict"
     INTEGRATION_GATE_RED = "integration-gate-red"

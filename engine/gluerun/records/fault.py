@@ -38,3 +38,4 @@ class Limit(StrEnum):
     OUTPUT = "output"
     NO_WRITE = "no-write"
     DAY = "day"
+    TASK = "task"

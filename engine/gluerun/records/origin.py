@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gluerun.records.fault import Fault
 from gluerun.records.record import record
 
 
@@ -42,6 +43,23 @@ class PlannerBackoff:
     log_ref: str
     started_at: datetime
     until: datetime
+
+
+@record
+class ProviderBackoff:
+    """Until when nobody asks one provider, and why: `backoffs/<provider>.json`; `times` counts them in a row."""
+
+    SCHEMA = "provider-backoff.v0"
+
+    provider: str
+    fault: Fault
+    reason: str
+    run_id: str
+    started_at: datetime
+    until: datetime
+    times: int = 1
+    needs_you: bool = False
+    config_sha256: str = ""
 
 
 @record

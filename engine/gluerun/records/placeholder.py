@@ -38,7 +38,8 @@ OPTIONS: dict[str, str] = {
     "schema": "the answer has a schema",
     "maxTurns": "turns are limited",
     "maxUsd": "money is limited",
-    "extra": "always; for words of your own over a declaration",
+    "meter": "money or tokens are limited",
+    "args": "always: the place for words of your own",
 }
 # `${NAME}` is a shell's; a name in double braces stands for itself in single ones.
 _PLACE = re.compile(r"(?<!\$)\{\{([A-Za-z_]+)\}\}|(?<!\$)\{(\+?[A-Za-z_]+)\}")

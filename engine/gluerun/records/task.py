@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gluerun.records.failure import Decision, FailureNote
 from gluerun.records.record import record
+from gluerun.records.spent import Spent
 
 
 class Status(StrEnum):
@@ -101,6 +102,8 @@ class Task:
     green_tree: str | None = None
     green_gate: str | None = None
     seed_sha: str | None = None
+    audit_sha: str | None = None
+    spent: Spent = Spent()
     amended_files: tuple[str, ...] = ()
     proof: Proof | None = None
     last_failure: FailureNote | None = None

@@ -320,6 +320,20 @@ class SimGit:
             at = commit.parents[0] if commit.parents else None
         return found
 
+    def outgoing(self, branch: str, *, limit: int) -> str:
+        mine = self.head(branch)
+        if self.remote is None or mine is None:
+            return ""
+        there = {one for head in self.remote.values() if head in self.commits for one in self._ancestors(head)}
+        text = ""
+        for commit in self._ancestors(mine):
+            parents = self.commits[commit].parents
+            before = self._tree(parents[0]) if parents else {}
+            after = self._tree(commit)
+            changes = compare(before, after) if commit not in there else ()
+            text += "".join(hunk(one.path, before.get(one.path), after.get(one.path)) for one in changes)
+        return text[:limit]
+
     def push(self, branch: str) -> str:
         self.fault("push:before")
         if self.remote is None:

@@ -11,8 +11,9 @@ import os
 import sys
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import GitCommand, bytes_of, encode
+from gluerun.adapters.git_command import GitCommand, encode
 from gluerun.adapters.git_trees import differences, listed, put_entries
+from gluerun.core.spelling import bytes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -86,8 +86,8 @@ def validate(data, place=''):
             data__limit = data['limit']
             if not isinstance(data__limit, str):
                 raise Invalid(place + '.limit', 'must be a string', data__limit)
-            if not (isinstance(data__limit, str) and data__limit == 'money' or (isinstance(data__limit, str) and data__limit == 'tokens') or (isinstance(data__limit, str) and data__limit == 'turns') or (isinstance(data__limit, str) and data__limit == 'seconds') or (isinstance(data__limit, str) and data__limit == 'idle') or (isinstance(data__limit, str) and data__limit == 'output') or (isinstance(data__limit, str) and data__limit == 'no-write') or (isinstance(data__limit, str) and data__limit == 'day')):
-                raise Invalid(place + '.limit', 'must be one of money, tokens, turns, seconds, idle, output, no-write, day', data__limit)
+            if not (isinstance(data__limit, str) and data__limit == 'money' or (isinstance(data__limit, str) and data__limit == 'tokens') or (isinstance(data__limit, str) and data__limit == 'turns') or (isinstance(data__limit, str) and data__limit == 'seconds') or (isinstance(data__limit, str) and data__limit == 'idle') or (isinstance(data__limit, str) and data__limit == 'output') or (isinstance(data__limit, str) and data__limit == 'no-write') or (isinstance(data__limit, str) and data__limit == 'day') or (isinstance(data__limit, str) and data__limit == 'task')):
+                raise Invalid(place + '.limit', 'must be one of money, tokens, turns, seconds, idle, output, no-write, day, task', data__limit)
         if 'confined' in data_keys:
             data_keys.remove('confined')
             data__confined = data['confined']

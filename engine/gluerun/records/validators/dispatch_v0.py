@@ -195,6 +195,68 @@ def validate(data, place=''):
             data__prompt = data['prompt']
             if not isinstance(data__prompt, str):
                 raise Invalid(place + '.prompt', 'must be a string', data__prompt)
+        if 'auditSha' in data_keys:
+            data_keys.remove('auditSha')
+            data__auditSha = data['auditSha']
+            if not isinstance(data__auditSha, str):
+                raise Invalid(place + '.auditSha', 'must be a string', data__auditSha)
+            if isinstance(data__auditSha, str):
+                if not REGEX_PATTERNS['^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)'].search(data__auditSha):
+                    raise Invalid(place + '.auditSha', 'must match ^[0-9a-f]{40}([0-9a-f]{24})?$', data__auditSha)
+        if 'spent' in data_keys:
+            data_keys.remove('spent')
+            data__spent = data['spent']
+            _spent(data__spent, place + '.spent')
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _spent(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data_keys = set(data.keys())
+        if 'usd' in data_keys:
+            data_keys.remove('usd')
+            data__usd = data['usd']
+            if not isinstance(data__usd, (int, float)) or isinstance(data__usd, bool):
+                raise Invalid(place + '.usd', 'must be a number', data__usd)
+            if isinstance(data__usd, (int, float)) and (not isinstance(data__usd, bool)):
+                if data__usd < 0:
+                    raise Invalid(place + '.usd', 'must be at least 0', data__usd)
+                if data__usd > 1000000000:
+                    raise Invalid(place + '.usd', 'must be at most 1000000000', data__usd)
+        if 'tokens' in data_keys:
+            data_keys.remove('tokens')
+            data__tokens = data['tokens']
+            if not isinstance(data__tokens, int) and (not (isinstance(data__tokens, float) and data__tokens.is_integer())) or isinstance(data__tokens, bool):
+                raise Invalid(place + '.tokens', 'must be an integer', data__tokens)
+            if isinstance(data__tokens, (int, float)) and (not isinstance(data__tokens, bool)):
+                if data__tokens < 0:
+                    raise Invalid(place + '.tokens', 'must be at least 0', data__tokens)
+                if data__tokens > 9007199254740991:
+                    raise Invalid(place + '.tokens', 'must be at most 9007199254740991', data__tokens)
+        if 'turns' in data_keys:
+            data_keys.remove('turns')
+            data__turns = data['turns']
+            if not isinstance(data__turns, int) and (not (isinstance(data__turns, float) and data__turns.is_integer())) or isinstance(data__turns, bool):
+                raise Invalid(place + '.turns', 'must be an integer', data__turns)
+            if isinstance(data__turns, (int, float)) and (not isinstance(data__turns, bool)):
+                if data__turns < 0:
+                    raise Invalid(place + '.turns', 'must be at least 0', data__turns)
+                if data__turns > 9007199254740991:
+                    raise Invalid(place + '.turns', 'must be at most 9007199254740991', data__turns)
+        if 'seconds' in data_keys:
+            data_keys.remove('seconds')
+            data__seconds = data['seconds']
+            if not isinstance(data__seconds, int) and (not (isinstance(data__seconds, float) and data__seconds.is_integer())) or isinstance(data__seconds, bool):
+                raise Invalid(place + '.seconds', 'must be an integer', data__seconds)
+            if isinstance(data__seconds, (int, float)) and (not isinstance(data__seconds, bool)):
+                if data__seconds < 0:
+                    raise Invalid(place + '.seconds', 'must be at least 0', data__seconds)
+                if data__seconds > 9007199254740991:
+                    raise Invalid(place + '.seconds', 'must be at most 9007199254740991', data__seconds)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
@@ -213,8 +275,8 @@ def _failurenote(data, place=''):
             data__failureClass = data['failureClass']
             if not isinstance(data__failureClass, str):
                 raise Invalid(place + '.failureClass', 'must be a string', data__failureClass)
-            if not (isinstance(data__failureClass, str) and data__failureClass == 'gate-red' or (isinstance(data__failureClass, str) and data__failureClass == 'worker-no-packet') or (isinstance(data__failureClass, str) and data__failureClass == 'packet-invalid') or (isinstance(data__failureClass, str) and data__failureClass == 'no-changes') or (isinstance(data__failureClass, str) and data__failureClass == 'commit-failed') or (isinstance(data__failureClass, str) and data__failureClass == 'scope-violation') or (isinstance(data__failureClass, str) and data__failureClass == 'worker-infra') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-infra') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-needs-fix') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-blocked') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-needs-human') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-unknown') or (isinstance(data__failureClass, str) and data__failureClass == 'secret-detected') or (isinstance(data__failureClass, str) and data__failureClass == 'proof-skip-detected') or (isinstance(data__failureClass, str) and data__failureClass == 'stale-lease') or (isinstance(data__failureClass, str) and data__failureClass == 'integration-conflict') or (isinstance(data__failureClass, str) and data__failureClass == 'integration-gate-red')):
-                raise Invalid(place + '.failureClass', 'must be one of gate-red, worker-no-packet, packet-invalid, no-changes, commit-failed, scope-violation, worker-infra, audit-infra, audit-needs-fix, audit-blocked, audit-needs-human, audit-unknown, secret-detected, proof-skip-detected, stale-lease, integration-conflict, integration-gate-red', data__failureClass)
+            if not (isinstance(data__failureClass, str) and data__failureClass == 'gate-red' or (isinstance(data__failureClass, str) and data__failureClass == 'worker-no-packet') or (isinstance(data__failureClass, str) and data__failureClass == 'packet-invalid') or (isinstance(data__failureClass, str) and data__failureClass == 'no-changes') or (isinstance(data__failureClass, str) and data__failureClass == 'commit-failed') or (isinstance(data__failureClass, str) and data__failureClass == 'scope-violation') or (isinstance(data__failureClass, str) and data__failureClass == 'worker-infra') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-infra') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-needs-fix') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-blocked') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-needs-human') or (isinstance(data__failureClass, str) and data__failureClass == 'audit-unknown') or (isinstance(data__failureClass, str) and data__failureClass == 'secret-detected') or (isinstance(data__failureClass, str) and data__failureClass == 'proof-skip-detected') or (isinstance(data__failureClass, str) and data__failureClass == 'limit-reached') or (isinstance(data__failureClass, str) and data__failureClass == 'stale-lease') or (isinstance(data__failureClass, str) and data__failureClass == 'integration-conflict') or (isinstance(data__failureClass, str) and data__failureClass == 'integration-gate-red')):
+                raise Invalid(place + '.failureClass', 'must be one of gate-red, worker-no-packet, packet-invalid, no-changes, commit-failed, scope-violation, worker-infra, audit-infra, audit-needs-fix, audit-blocked, audit-needs-human, audit-unknown, secret-detected, proof-skip-detected, limit-reached, stale-lease, integration-conflict, integration-gate-red', data__failureClass)
         if 'reason' in data_keys:
             data_keys.remove('reason')
             data__reason = data['reason']

@@ -51,8 +51,8 @@ def validate(data, place=''):
             data__outcome = data['outcome']
             if not isinstance(data__outcome, str):
                 raise Invalid(place + '.outcome', 'must be a string', data__outcome)
-            if not (isinstance(data__outcome, str) and data__outcome == 'accepted' or (isinstance(data__outcome, str) and data__outcome == 'failed') or (isinstance(data__outcome, str) and data__outcome == 'proved') or (isinstance(data__outcome, str) and data__outcome == 'planned')):
-                raise Invalid(place + '.outcome', 'must be one of accepted, failed, proved, planned', data__outcome)
+            if not (isinstance(data__outcome, str) and data__outcome == 'accepted' or (isinstance(data__outcome, str) and data__outcome == 'failed') or (isinstance(data__outcome, str) and data__outcome == 'proved') or (isinstance(data__outcome, str) and data__outcome == 'planned') or (isinstance(data__outcome, str) and data__outcome == 'held')):
+                raise Invalid(place + '.outcome', 'must be one of accepted, failed, proved, planned, held', data__outcome)
         if 'finishedAt' in data_keys:
             data_keys.remove('finishedAt')
             data__finishedAt = data['finishedAt']
@@ -92,8 +92,8 @@ def validate(data, place=''):
             data__failure = data['failure']
             if not isinstance(data__failure, str):
                 raise Invalid(place + '.failure', 'must be a string', data__failure)
-            if not (isinstance(data__failure, str) and data__failure == 'gate-red' or (isinstance(data__failure, str) and data__failure == 'worker-no-packet') or (isinstance(data__failure, str) and data__failure == 'packet-invalid') or (isinstance(data__failure, str) and data__failure == 'no-changes') or (isinstance(data__failure, str) and data__failure == 'commit-failed') or (isinstance(data__failure, str) and data__failure == 'scope-violation') or (isinstance(data__failure, str) and data__failure == 'worker-infra') or (isinstance(data__failure, str) and data__failure == 'audit-infra') or (isinstance(data__failure, str) and data__failure == 'audit-needs-fix') or (isinstance(data__failure, str) and data__failure == 'audit-blocked') or (isinstance(data__failure, str) and data__failure == 'audit-needs-human') or (isinstance(data__failure, str) and data__failure == 'audit-unknown') or (isinstance(data__failure, str) and data__failure == 'secret-detected') or (isinstance(data__failure, str) and data__failure == 'proof-skip-detected') or (isinstance(data__failure, str) and data__failure == 'stale-lease') or (isinstance(data__failure, str) and data__failure == 'integration-conflict') or (isinstance(data__failure, str) and data__failure == 'integration-gate-red')):
-                raise Invalid(place + '.failure', 'must be one of gate-red, worker-no-packet, packet-invalid, no-changes, commit-failed, scope-violation, worker-infra, audit-infra, audit-needs-fix, audit-blocked, audit-needs-human, audit-unknown, secret-detected, proof-skip-detected, stale-lease, integration-conflict, integration-gate-red', data__failure)
+            if not (isinstance(data__failure, str) and data__failure == 'gate-red' or (isinstance(data__failure, str) and data__failure == 'worker-no-packet') or (isinstance(data__failure, str) and data__failure == 'packet-invalid') or (isinstance(data__failure, str) and data__failure == 'no-changes') or (isinstance(data__failure, str) and data__failure == 'commit-failed') or (isinstance(data__failure, str) and data__failure == 'scope-violation') or (isinstance(data__failure, str) and data__failure == 'worker-infra') or (isinstance(data__failure, str) and data__failure == 'audit-infra') or (isinstance(data__failure, str) and data__failure == 'audit-needs-fix') or (isinstance(data__failure, str) and data__failure == 'audit-blocked') or (isinstance(data__failure, str) and data__failure == 'audit-needs-human') or (isinstance(data__failure, str) and data__failure == 'audit-unknown') or (isinstance(data__failure, str) and data__failure == 'secret-detected') or (isinstance(data__failure, str) and data__failure == 'proof-skip-detected') or (isinstance(data__failure, str) and data__failure == 'limit-reached') or (isinstance(data__failure, str) and data__failure == 'stale-lease') or (isinstance(data__failure, str) and data__failure == 'integration-conflict') or (isinstance(data__failure, str) and data__failure == 'integration-gate-red')):
+                raise Invalid(place + '.failure', 'must be one of gate-red, worker-no-packet, packet-invalid, no-changes, commit-failed, scope-violation, worker-infra, audit-infra, audit-needs-fix, audit-blocked, audit-needs-human, audit-unknown, secret-detected, proof-skip-detected, limit-reached, stale-lease, integration-conflict, integration-gate-red', data__failure)
         if 'answer' in data_keys:
             data_keys.remove('answer')
             data__answer = data['answer']
@@ -177,6 +177,59 @@ def validate(data, place=''):
             data_keys.remove('usage')
             data__usage = data['usage']
             _usage(data__usage, place + '.usage')
+        if 'held' in data_keys:
+            data_keys.remove('held')
+            data__held = data['held']
+            _held(data__held, place + '.held')
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _held(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['provider', 'fault', 'reason', 'role']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'provider' in data_keys:
+            data_keys.remove('provider')
+            data__provider = data['provider']
+            if not isinstance(data__provider, str):
+                raise Invalid(place + '.provider', 'must be a string', data__provider)
+            if isinstance(data__provider, str):
+                data__provider_len = len(data__provider)
+                if data__provider_len < 1:
+                    raise Invalid(place + '.provider', 'must not be empty', data__provider)
+        if 'fault' in data_keys:
+            data_keys.remove('fault')
+            data__fault = data['fault']
+            if not isinstance(data__fault, str):
+                raise Invalid(place + '.fault', 'must be a string', data__fault)
+            if not (isinstance(data__fault, str) and data__fault == 'usage-limit' or (isinstance(data__fault, str) and data__fault == 'overload') or (isinstance(data__fault, str) and data__fault == 'entitlement') or (isinstance(data__fault, str) and data__fault == 'bad-key') or (isinstance(data__fault, str) and data__fault == 'context-too-long') or (isinstance(data__fault, str) and data__fault == 'unknown-model') or (isinstance(data__fault, str) and data__fault == 'timeout') or (isinstance(data__fault, str) and data__fault == 'idle') or (isinstance(data__fault, str) and data__fault == 'limit') or (isinstance(data__fault, str) and data__fault == 'killed') or (isinstance(data__fault, str) and data__fault == 'crashed') or (isinstance(data__fault, str) and data__fault == 'no-output') or (isinstance(data__fault, str) and data__fault == 'missing') or (isinstance(data__fault, str) and data__fault == 'too-old') or (isinstance(data__fault, str) and data__fault == 'not-confined') or (isinstance(data__fault, str) and data__fault == 'session-refused') or (isinstance(data__fault, str) and data__fault == 'broken-stream')):
+                raise Invalid(place + '.fault', 'must be one of usage-limit, overload, entitlement, bad-key, context-too-long, unknown-model, timeout, idle, limit, killed, crashed, no-output, missing, too-old, not-confined, session-refused, broken-stream', data__fault)
+        if 'reason' in data_keys:
+            data_keys.remove('reason')
+            data__reason = data['reason']
+            if not isinstance(data__reason, str):
+                raise Invalid(place + '.reason', 'must be a string', data__reason)
+        if 'role' in data_keys:
+            data_keys.remove('role')
+            data__role = data['role']
+            if not isinstance(data__role, str):
+                raise Invalid(place + '.role', 'must be a string', data__role)
+            if not (isinstance(data__role, str) and data__role == 'worker' or (isinstance(data__role, str) and data__role == 'prover') or (isinstance(data__role, str) and data__role == 'planner') or (isinstance(data__role, str) and data__role == 'auditor') or (isinstance(data__role, str) and data__role == 'decider')):
+                raise Invalid(place + '.role', 'must be one of worker, prover, planner, auditor, decider', data__role)
+        if 'until' in data_keys:
+            data_keys.remove('until')
+            data__until = data['until']
+            if not isinstance(data__until, str):
+                raise Invalid(place + '.until', 'must be a string', data__until)
+            if isinstance(data__until, str):
+                if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__until):
+                    raise Invalid(place + '.until', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__until)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

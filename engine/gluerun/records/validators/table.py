@@ -16,6 +16,7 @@ NAMES = (
     "backtest.v0",
     "child-done.v0",
     "circuit.v0",
+    "context-capsule.v0",
     "cycle.v0",
     "dag.v0",
     "decider-verdict.v0",
@@ -23,6 +24,7 @@ NAMES = (
     "dispatch.v0",
     "ending.v0",
     "event.v0",
+    "expense.v0",
     "findings-ledger.v0",
     "gate-check.v0",
     "gate-result.v0",
@@ -33,6 +35,10 @@ NAMES = (
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
+    "provider-backoff.v0",
+    "reviewer-capsule.v0",
+    "session-meta.v0",
+    "spending.v0",
     "state-packet.v0",
     "task-batch.v0",
     "task.v0",
@@ -58,6 +64,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.child_done_v0 import validate
         case "circuit.v0":
             from gluerun.records.validators.circuit_v0 import validate
+        case "context-capsule.v0":
+            from gluerun.records.validators.context_capsule_v0 import validate
         case "cycle.v0":
             from gluerun.records.validators.cycle_v0 import validate
         case "dag.v0":
@@ -72,6 +80,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.ending_v0 import validate
         case "event.v0":
             from gluerun.records.validators.event_v0 import validate
+        case "expense.v0":
+            from gluerun.records.validators.expense_v0 import validate
         case "findings-ledger.v0":
             from gluerun.records.validators.findings_ledger_v0 import validate
         case "gate-check.v0":
@@ -92,6 +102,14 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.packet_claim_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
+        case "provider-backoff.v0":
+            from gluerun.records.validators.provider_backoff_v0 import validate
+        case "reviewer-capsule.v0":
+            from gluerun.records.validators.reviewer_capsule_v0 import validate
+        case "session-meta.v0":
+            from gluerun.records.validators.session_meta_v0 import validate
+        case "spending.v0":
+            from gluerun.records.validators.spending_v0 import validate
         case "state-packet.v0":
             from gluerun.records.validators.state_packet_v0 import validate
         case "task-batch.v0":

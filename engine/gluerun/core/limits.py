@@ -1,0 +1,94 @@
+"""What a program may still use up: the smallest of what its runner, the try, and the task allow."""
+
+from __future__ import annotations
+
+from gluerun.records.dispatch import Role
+from gluerun.records.record import record
+from gluerun.records.runner import Limits
+from gluerun.records.spent import Spent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gluerun.records.config import Config
+    from gluerun.records.runner import RunnerSpec
+    from gluerun.records.spending import Expense
+
+READ_ONLY = frozenset({Role.AUDITOR, Role.DECIDER, Role.PLANNER})
+
+
+@record
+class Allowance:
+    """What one program may use, and in one sentence why it may not even be started (empty: it may)."""
+
+    limits: Limits
+    refusal: str = ""
+
+
+def allowance(runner: RunnerSpec, config: Config, role: Role, on_task: Spent) -> Allowance:
+    """Return what a program may use that plays *role*, after *on_task* was spent on the same task."""
+    own, one, task = runner.limits, config.limits_try, config.limits_task
+    left_usd = _left(task.usd, on_task.usd)
+    left_tokens = _left_whole(task.tokens, on_task.tokens)
+    left_turns = _left_whole(task.turns, on_task.turns)
+    left_seconds = _left_whole(task.seconds, on_task.seconds)
+    limits = Limits(
+        usd=_least(own.usd, one.usd, left_usd),
+        tokens=_least_whole(own.tokens, one.tokens, left_tokens),
+        turns=_least_whole(own.turns, one.turns, left_turns),
+        seconds=_least_whole(own.seconds, one.seconds, left_seconds),
+        idle_seconds=_least_whole(own.idle_seconds, one.idle_seconds),
+        output_bytes=_least_whole(own.output_bytes, one.output_bytes),
+        no_write=own.no_write or one.no_write or role in READ_ONLY,
+    )
+    spent = [
+        words
+        for left, words in (
+            (left_usd, f"${task.usd or 0:g}"),
+            (left_tokens, f"{task.tokens} tokens"),
+            (left_turns, f"{task.turns} turns"),
+            (left_seconds, f"{task.seconds} seconds"),
+        )
+        if left is not None and left <= 0
+    ]
+    refusal = f"the task's limit of {spent[0]} is used up" if spent else ""
+    return Allowance(limits=limits, refusal=refusal)
+
+
+def total(expenses: Iterable[Expense]) -> Spent:
+    """Return the sum of what is known of *expenses*."""
+    usd, tokens, turns, seconds = 0.0, 0, 0, 0
+    for one in expenses:
+        usage = one.usage
+        usd += usage.cost_usd or 0.0
+        tokens += sum(part or 0 for part in (usage.fresh_tokens, usage.cached_tokens, usage.output_tokens))
+        turns += usage.turns or 0
+        seconds += int((one.ended_at - one.started_at).total_seconds()) if one.ended_at else 0
+    return Spent(usd=usd, tokens=tokens, turns=turns, seconds=seconds)
+
+
+def added(one: Spent, two: Spent) -> Spent:
+    """Return the sum of two sums."""
+    return Spent(
+        usd=one.usd + two.usd,
+        tokens=one.tokens + two.tokens,
+        turns=one.turns + two.turns,
+        seconds=one.seconds + two.seconds,
+    )
+
+
+def _left(limit: float | None, spent: float) -> float | None:
+    return None if limit is None else max(limit - spent, 0.0)
+
+
+def _left_whole(limit: int | None, spent: int) -> int | None:
+    return None if limit is None else max(limit - spent, 0)
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _least_whole(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,95 @@
+"""Costs are booked when a run is taken in, also those of programs that were cut off in the middle of a word."""
+
+from __future__ import annotations
+
+from gluerun.core import reading
+from gluerun.core.limits import total
+from gluerun.errors import SchemaError, StateError
+from gluerun.loop.house import kept_config
+from gluerun.loop.store import run_path
+from gluerun.records import schema
+from gluerun.records.child import ChildDone, How
+from gluerun.records.record import replace
+from gluerun.records.spending import Expense, Spending
+from gluerun.records.spent import Spent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gluerun.loop.house import House
+    from gluerun.ports import Files
+    from gluerun.records.config import Config
+
+COSTS = "costs"
+# As much as any program may print, and the remark about what was cut.
+LONGEST_LOG = 67_108_864 + 65_536
+EXPENSES = "usage"
+
+
+def expense_path(run_id: str, number: int, role: str) -> str:
+    """Return where the expense of one program of a run is kept."""
+    return run_path(run_id, f"{EXPENSES}/{number:03d}-{role}.json")
+
+
+def costs_path(run_id: str) -> str:
+    """Return where the costs of a run are booked: a folder for each day, by the day on which the run began."""
+    day = run_id.removeprefix("RUN-")[:8]
+    return f"{COSTS}/{day[:4]}-{day[4:6]}-{day[6:]}/{run_id}.json"
+
+
+def meter_path(now: datetime) -> str:
+    """Return where the programs of one day count together what they use."""
+    return f"meters/{now:%Y-%m-%d}"
+
+
+def load_expense(files: Files, path: str) -> Expense | None:
+    """Return an expense; None if it is not there or cannot be used."""
+    data = files.read(path)
+    try:
+        return None if data is None else schema.load(Expense, data, file=path)
+    except SchemaError:
+        return None
+
+
+def book(house: House, run_id: str) -> Spent:
+    """Book what the programs of a run used, and return its sum; nothing is booked twice."""
+    names = house.store.files.names(run_path(run_id, EXPENSES))
+    dispatch = house.store.dispatch(run_id) if names else None
+    if dispatch is None:
+        return Spent()
+    config = _config(house, dispatch.config_sha256)
+    found = [one for name in names if (one := _expense(house, run_path(run_id, f"{EXPENSES}/{name}"), config))]
+    spending = Spending(
+        run_id=run_id,
+        booked_at=house.now(),
+        expenses=tuple(found),
+        task_id=dispatch.task_id,
+        node=dispatch.node,
+    )
+    path = costs_path(run_id)
+    house.store.files.sweep(path.rpartition("/")[0])
+    house.store.files.write(path, schema.dump(spending))
+    return total(found)
+
+
+def _config(house: House, digest: str) -> Config:
+    try:
+        return kept_config(house.doors.state, digest)
+    except StateError:
+        return house.config
+
+
+def _expense(house: House, path: str, config: Config) -> Expense | None:
+    expense = load_expense(house.store.files, path)
+    if expense is None:
+        house.tell("costs.unreadable", f"{path} cannot be used", path=path)
+        return None
+    spec = config.runners.get(expense.runner)
+    if expense.ended_at is not None or spec is None:
+        return expense
+    # The run was cut off before it could read what its program had used.
+    log = house.store.files.tail(expense.log, LONGEST_LOG)
+    cut_off = ChildDone(name=path, how=How.KILLED, exit_code=-9, duration_ms=0)
+    read = reading.read(spec, cut_off, log, house.now(), prices=config.prices, role=expense.role)
+    return replace(expense, usage=read.usage, provider=read.seat.provider, model=read.seat.model, fault=read.fault)

@@ -1,0 +1,106 @@
+"""The whole loop with real programs: claude writes, codex audits, a scripted model thinks for both."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.agents.by_hand import KEY
+from tests.agents.driving import program
+from tests.agents.model.server import FakeModel
+from tests.e2e.backlog import Backlog, git
+
+WORKS = {"tool": "write", "path": "src/1.txt", "content": "good\n"}
+SPOILS = {"tool": "write", "path": "src/1.txt", "content": "bad\n"}
+VERDICT = {"verdict": "accepted", "rationale": "It does what it should.", "headSha": "$headSha", "nonce": "$nonce"}
+AUDITOR = {
+    "when": "You audit one commit",
+    "bind": {"headSha": r"headSha: (\w+)", "nonce": r"nonce: (\S+)"},
+    "turns": [{"text": json.dumps(VERDICT)}],
+}
+LOOKS = {"tool": "read", "path": "src/1.txt"}  # claude does not replace what it has not read
+SECOND_TRY = {"when": "## Try 2", "turns": [LOOKS, WORKS, {"text": "mended"}]}
+
+
+@pytest.fixture
+def backlog(tmp_path, gluerun, monkeypatch) -> Backlog:
+    """A repository whose agents are the real programs; where they are is found as a person's shell finds it."""
+    folders = {program(name).rpartition("/")[0] for name in ("claude", "codex")}
+    monkeypatch.setenv("PATH", ":".join(sorted(folders)), prepend=":")
+    return Backlog(tmp_path / "repo", gluerun)
+
+
+def fake_provider(model: FakeModel) -> list[str]:
+    """Return the words that point codex at the model."""
+    settings = {
+        "model_provider": "fake",
+        "model_providers.fake.name": "fake",
+        "model_providers.fake.base_url": f"{model.url}/v1",
+        "model_providers.fake.env_key": "FAKE_KEY",
+        "model_providers.fake.wire_api": "responses",
+        "model_providers.fake.stream_max_retries": 2,
+    }
+    return [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]
+
+
+def declared(model: FakeModel) -> dict[str, object]:
+    """Return the runners as a person would name them, where the engine knows how these programs are called."""
+    claude = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY}
+    return {"claude": {"env": claude}, "codex": {"env": {"FAKE_KEY": KEY}, "options": {"args": fake_provider(model)}}}
+
+
+def commands(model: FakeModel) -> dict[str, object]:
+    """Return the same programs as plain commands, of which the engine knows nothing."""
+    quiet = ("DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "IS_SANDBOX")
+    claude = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY, **dict.fromkeys(quiet, "1")}
+    writes = ["claude", "-p", "--model", "claude-sonnet-4-5", "--dangerously-skip-permissions"]
+    reads = ["codex", "exec", "--skip-git-repo-check", "--sandbox", "read-only", "--model", "fake-model"]
+    reads += ["--disable", "plugins", *fake_provider(model), "-"]
+    return {
+        "claude": {"kind": "command", "argv": writes, "env": claude},
+        "codex": {"kind": "command", "argv": reads, "env": {"FAKE_KEY": KEY}},
+    }
+
+
+@pytest.fixture(params=[commands, declared], ids=["commands", "declared"])
+def play(request, backlog) -> Callable[[FakeModel], dict[str, object]]:
+    """Let the loop run to its end on one task, with its programs pointed at the model."""
+    if request.param is declared and not importlib.util.find_spec("gluerun.core.calling"):
+        pytest.skip("this engine has no declarations of agent programs")
+
+    def run(model: FakeModel) -> dict[str, object]:
+        roles = {"worker": {"runner": "claude"}, "auditor": {"runner": "codex"}}
+        backlog.configure(runners=request.param(model), runner="claude", roles=roles)
+        backlog.task(1)
+        backlog.commit("a task")
+        return backlog.ask("auto")
+
+    return run
+
+
+def test_a_task_becomes_a_merge_commit(backlog, play):
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}) as model:
+        ended = play(model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert git(backlog.root, "show", "main:src/1.txt") == "good"
+    assert {request.dialect for request in model.requests} == {"messages", "responses"}
+    assert model.strays == []
+
+
+def test_a_red_gate_is_mended_in_the_second_try(backlog, play):
+    with FakeModel({"cases": [AUDITOR, SECOND_TRY], "turns": [SPOILS, {"text": "done"}]}) as model:
+        ended = play(model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert git(backlog.root, "show", "main:src/1.txt") == "good"
+
+
+def test_a_model_that_refuses_for_a_while_costs_no_try(backlog, play):
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}, faults=["429:2"]) as model:
+        ended = play(model)
+
+    assert ended["integrated"] == ["TASK-0001"]
+    assert backlog.record("TASK-0001")["tries"] == 1

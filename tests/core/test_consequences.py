@@ -1,0 +1,234 @@
+"""What a fault of an agent program leads to, for how long its provider is held back, and what may still be spent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.core.worlds import CONFIG, NOW, after, run_id, task, world
+
+from gluerun.core import backoff, consequences, limits
+from gluerun.core.consequences import Consequence
+from gluerun.core.costs import CostLine, costs
+from gluerun.core.frontier import frontier
+from gluerun.core.launch import plan_launch
+from gluerun.core.outlook import outlook
+from gluerun.records.dispatch import Held, Role, Usage
+from gluerun.records.fault import Fault
+from gluerun.records.origin import ProviderBackoff
+from gluerun.records.record import replace
+from gluerun.records.runner import Limits, RunnerSpec
+from gluerun.records.spending import Expense, Spending
+from gluerun.records.spent import Spent
+
+AGENTS = replace(
+    CONFIG,
+    roles={"worker": "claude", "auditor": "codex", "planner": "codex"},
+    runners={
+        "claude": RunnerSpec(name="claude", provider="anthropic"),
+        "codex": RunnerSpec(name="codex", provider="openai"),
+    },
+    sha256="1" * 64,
+)
+
+
+def note(provider="anthropic", until=900.0, **changes):
+    plain = ProviderBackoff(
+        provider=provider,
+        fault=Fault.USAGE_LIMIT,
+        reason="the account's limit is reached",
+        run_id=run_id(1),
+        started_at=NOW,
+        until=after(until),
+        config_sha256="1" * 64,
+    )
+    return replace(plain, **changes)
+
+
+def held(fault=Fault.USAGE_LIMIT, until=None, provider="anthropic"):
+    return Held(provider=provider, fault=fault, reason="no", role=Role.WORKER, until=until)
+
+
+def test_every_fault_has_exactly_one_row():
+    assert sorted(row.fault for row in consequences.TABLE) == sorted(Fault)
+
+
+def test_a_row_holds_for_some_time_if_and_only_if_it_holds():
+    for row in consequences.TABLE:
+        assert (row.consequence is Consequence.HOLD) == (0 < row.first <= row.longest)
+
+
+def test_trouble_that_nobody_classed_is_tried_again():
+    assert consequences.consequence(None) is Consequence.AGAIN
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "times", "seconds"),
+    [
+        (Fault.USAGE_LIMIT, None, 1, 900),
+        (Fault.USAGE_LIMIT, None, 2, 1800),
+        (Fault.USAGE_LIMIT, None, 40, 7200),
+        (Fault.OVERLOAD, None, 1, 60),
+        (Fault.OVERLOAD, None, 3, 240),
+        (Fault.OVERLOAD, 7.0, 3, 7),
+        (Fault.USAGE_LIMIT, 18_000.0, 1, 18_000),
+        (Fault.USAGE_LIMIT, -50.0, 1, 1),
+        (Fault.USAGE_LIMIT, 1e8, 1, 7 * 86_400),
+    ],
+)
+def test_a_provider_is_held_back_as_long_as_it_says_or_longer_each_time(fault, told, times, seconds):
+    moment = after(told) if told is not None else None
+    assert consequences.back_until(fault, moment, times, NOW) == after(seconds)
+
+
+def test_one_back_off_after_another_is_longer_and_one_much_later_is_not():
+    first = backoff.begun(held(), None, run_id(1), NOW, AGENTS)
+    soon = backoff.begun(held(), first, run_id(2), first.until, AGENTS)
+    late = backoff.begun(held(), first, run_id(2), first.until + timedelta(hours=2), AGENTS)
+    assert (first.times, first.until) == (1, after(900))
+    assert (soon.times, soon.until) == (2, after(900 + 1800))
+    assert (late.times, late.until - late.started_at) == (1, timedelta(seconds=900))
+
+
+def test_five_workers_that_hit_the_same_wall_are_one_back_off():
+    first = backoff.begun(held(), None, run_id(1), NOW, AGENTS)
+    assert backoff.begun(held(), first, run_id(2), after(3), AGENTS) == first
+    told_later = backoff.begun(held(until=after(5000)), first, run_id(3), after(4), AGENTS)
+    assert told_later.until == after(5000)
+
+
+def test_a_back_off_of_another_kind_starts_counting_anew():
+    first = backoff.begun(held(), None, run_id(1), NOW, AGENTS)
+    other = backoff.begun(held(Fault.OVERLOAD), first, run_id(2), after(3), AGENTS)
+    assert (other.fault, other.times, other.until) == (Fault.OVERLOAD, 1, after(63))
+
+
+def test_a_held_provider_holds_back_its_own_roles_and_no_other():
+    seen = world(task(1), config=AGENTS, backoffs={"anthropic": note()})
+    assert "anthropic is held back until 2026-01-31 12:15:00Z" in backoff.held_back(seen, (Role.WORKER,))
+    assert backoff.held_back(seen, (Role.AUDITOR,)) == ""
+    assert backoff.held_back(replace(seen, now=after(900)), (Role.WORKER,)) == ""
+
+
+def test_no_worker_starts_while_its_own_or_its_auditors_provider_is_held():
+    for provider in ("anthropic", "openai"):
+        seen = world(task(1), config=AGENTS, backoffs={provider: note(provider)})
+        started, waits = frontier(seen, 5)
+        assert started == []
+        assert provider in waits[0].reason
+    unaudited = replace(AGENTS, require_audit=False)
+    assert frontier(world(task(1), config=unaudited, backoffs={"openai": note("openai")}), 5)[0] == [task(1)]
+
+
+def test_a_resident_loop_waits_for_a_held_provider_and_starts_when_it_is_free():
+    seen = world(task(1), config=AGENTS, backoffs={"anthropic": note()})
+    assert plan_launch(seen) == []
+    assert outlook(seen, 5.0).over == ""
+    assert plan_launch(replace(seen, now=after(901))) != []
+
+
+def test_what_only_a_person_can_end_is_over_when_the_configuration_is_another():
+    bad_key = note(fault=Fault.BAD_KEY, needs_you=True)
+    assert backoff.holds(world(config=AGENTS), bad_key)
+    assert not backoff.holds(world(config=replace(AGENTS, sha256="2" * 64)), bad_key)
+    assert backoff.holds(world(config=replace(AGENTS, sha256="2" * 64)), note())
+
+
+def test_a_day_whose_limit_is_used_up_starts_nobody_before_midnight():
+    config = replace(AGENTS, limits_day=Limits(usd=5.0))
+    seen = world(task(1), config=config, spent_today=Spent(usd=5.25))
+    assert frontier(seen, 5)[0] == []
+    assert "the day's limit of $5 is used up; it goes on at 2026-02-01 00:00Z" in frontier(seen, 5)[1][0].reason
+    assert backoff.moments(seen) == [after(43_200)]
+    assert outlook(seen, 5.0).over == ""
+    assert frontier(replace(seen, spent_today=Spent(usd=4.99)), 5)[0] == [task(1)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "spent", "word"),
+    [
+        (Limits(tokens=10), Spent(tokens=10), "10 tokens"),
+        (Limits(turns=3), Spent(turns=4), "3 turns"),
+        (Limits(usd=1.0), Spent(usd=0.99), ""),
+        (Limits(), Spent(usd=9.0, tokens=9, turns=9), ""),
+    ],
+)
+def test_the_first_limit_that_is_reached_is_named(limit, spent, word):
+    assert backoff.over(spent, limit) == word
+
+
+def test_the_smallest_allowance_counts():
+    runner = RunnerSpec(name="claude", limits=Limits(usd=3.0, turns=50, idle_seconds=9))
+    config = replace(
+        CONFIG,
+        limits_try=Limits(usd=2.0, tokens=1000, output_bytes=77),
+        limits_task=Limits(usd=4.0, turns=60, seconds=100),
+    )
+    allowed = limits.allowance(runner, config, Role.WORKER, Spent(usd=2.5, turns=20, seconds=40))
+    assert allowed.refusal == ""
+    assert allowed.limits == Limits(usd=1.5, tokens=1000, turns=40, seconds=60, idle_seconds=9, output_bytes=77)
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.DECIDER, Role.PLANNER])
+def test_roles_that_judge_may_not_write(role):
+    assert limits.allowance(RunnerSpec(name="x"), CONFIG, role, Spent()).limits == Limits(no_write=True)
+
+
+def test_a_task_whose_limit_is_used_up_starts_no_program():
+    config = replace(CONFIG, limits_task=Limits(tokens=1000))
+    allowed = limits.allowance(RunnerSpec(name="x"), config, Role.WORKER, Spent(tokens=1200))
+    assert allowed.refusal == "the task's limit of 1000 tokens is used up"
+
+
+def expense(role=Role.WORKER, at=NOW, **usage):
+    return Expense(
+        role=role, runner="claude", attempt=1, started_at=at, log="x.log", ended_at=at + timedelta(seconds=30),
+        model="claude-x", usage=Usage(**usage),
+    )  # fmt: skip
+
+
+def spending(number, *expenses, task_id="TASK-0001"):
+    return Spending(run_id=run_id(number), booked_at=NOW, expenses=expenses, task_id=task_id)
+
+
+def test_costs_are_added_up_and_what_is_unknown_is_never_zero():
+    known = expense(fresh_tokens=100, cached_tokens=20, output_tokens=10, cost_usd=0.5, turns=2)
+    unknown = expense(Role.AUDITOR, turns=None)
+    estimated = expense(Role.AUDITOR, fresh_tokens=7, cost_usd=0.25, estimated=True)
+    found = costs([spending(1, known, unknown), spending(2, estimated, task_id="TASK-0002")], "task")
+    assert found.lines == (
+        CostLine(
+            name="TASK-0001", programs=2, turns=2, fresh_tokens=100, cached_tokens=20, output_tokens=10,
+            cost_usd=0.5, estimated=False, unknown=1,
+        ),
+        CostLine(
+            name="TASK-0002", programs=1, turns=None, fresh_tokens=7, cached_tokens=None, output_tokens=None,
+            cost_usd=0.25, estimated=True, unknown=0,
+        ),
+    )  # fmt: skip
+    assert (found.total.cost_usd, found.total.programs, found.total.unknown) == (0.75, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        ("role", ["auditor", "worker"]),
+        ("runner", ["claude"]),
+        ("model", ["claude-x"]),
+        ("day", ["2026-01-31", "2026-02-01"]),
+        ("task", ["TASK-0001"]),
+    ],
+)
+def test_costs_are_known_by_task_role_runner_model_and_day(by, names):
+    found = costs([spending(1, expense(turns=1), expense(Role.AUDITOR, after(86_400), turns=1))], by)
+    assert [line.name for line in found.lines] == names
+
+
+def test_costs_can_begin_at_a_day():
+    booked = [spending(1, expense(turns=1), expense(at=after(86_400), turns=5))]
+    assert costs(booked, "day", "2026-02-01").total.turns == 5
+
+
+def test_the_sum_of_expenses_holds_what_is_known():
+    one = expense(fresh_tokens=100, output_tokens=10, cost_usd=0.5, turns=2)
+    assert limits.total([one, expense()]) == Spent(usd=0.5, tokens=110, turns=2, seconds=60)
