@@ -6,7 +6,6 @@ A declaration is a file of `declarations/` with exactly the keys that a person w
 from __future__ import annotations
 
 import os
-import re
 
 from gluerun.errors import ImpossibleError
 from gluerun.records.codec import wire_name
@@ -16,7 +15,7 @@ from gluerun.records.placeholder import OPTIONS, names_in, strange
 from gluerun.records.record import replace
 from gluerun.records.runner import Dialect, Limits, Price, PromptBy, RunnerKind, RunnerSpec, Sessions
 from gluerun.records.sandbox import Network, RoleSandbox, Sandbox, SandboxMode
-from gluerun.settings_walk import Walk, nearest, parsed
+from gluerun.settings_walk import VARIABLE, Walk, nearest, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,18 +211,21 @@ def _seeds(walk: Walk, place: Place, value: Any) -> dict[str, str]:
     return found
 
 
-_FOLDER_OF_A_VARIABLE = re.compile(r"^\$[A-Za-z_][A-Za-z0-9_]*(/|$)")
-
-
-def _outside(walk: Walk, place: Place, value: Any) -> str:
+def _outside(walk: Walk, place: Place, value: Any, starts: tuple[str, ...] = ("/", "~/")) -> str:
     path = walk.word(place, value)
-    if not (path.startswith(("/", "~/")) or _FOLDER_OF_A_VARIABLE.match(path)):
-        raise walk.fail(place, f"{path!r} is no absolute path", "begin it with / or ~/, or with $NAME of a variable")
+    if not path.startswith(starts):
+        raise walk.fail(place, f"{path!r} is no absolute path", f"begin it with {' or '.join(starts)}")
     return path
 
 
-def _outsides(walk: Walk, place: Place, value: Any) -> tuple[str, ...]:
-    return tuple(_outside(walk, (*place, at), item) for at, item in enumerate(walk.list(place, value)))
+def _state(walk: Walk, place: Place, value: Any) -> tuple[str, ...]:
+    found = []
+    for at, item in enumerate(walk.list(place, value)):
+        path = _outside(walk, (*place, at), item, ("/", "~/", "$"))
+        if path.startswith("$"):
+            walk.named((*place, at), path[1:].partition("/")[0], VARIABLE, "the name of a variable")
+        found.append(path)
+    return tuple(found)
 
 
 def _mode(walk: Walk, place: Place, value: Any) -> SandboxMode:
@@ -273,7 +275,7 @@ _TAKES: dict[str, tuple[str, Take]] = {
         ("sessions", _sessions),
         ("stop", _stop),
         ("exits", _exits),
-        ("state", _outsides),
+        ("state", _state),
         ("own_homes", _own_homes),
         ("seeds", _seeds),
         ("version", Walk.words),

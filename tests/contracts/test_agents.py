@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -177,6 +178,7 @@ def test_a_program_that_does_not_is_not(stubs, does, verdict):
     assert not found.is_good
     assert verdict in found.verdict
     assert (Path(found.folder) / "repository/README.md").is_file(), "it is kept for a look"
+    shutil.rmtree(found.folder)
     assert remembered(stubs / "home") == {}
     assert "\n" not in found.verdict
 

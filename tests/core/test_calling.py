@@ -36,6 +36,7 @@ def words(name: str, spec: dict[str, Any] | None = None, **ask: Any) -> str:
 
 
 CLAUDE = "claude -p --output-format stream-json --verbose"
+METERED = "--include-partial-messages"
 WRITES = "--permission-mode acceptEdits --allowedTools Bash"
 CODEX_END = (
     '-c approval_policy="never" -c sandbox_workspace_write.exclude_slash_tmp=true -c check_for_update_on_startup=false '
@@ -49,17 +50,28 @@ CALLS: tuple[tuple[str, str, dict[str, Any], dict[str, Any], str], ...] = (
     ("an old session", "claude", {}, {"session": "u-1", "resume": "u-0"}, f"{CLAUDE} --resume u-0 {WRITES}"),
     ("an auditor", "claude", {}, {"writes": False}, f"{CLAUDE} --tools Read,Grep,Glob"),
     ("a schema", "claude", {}, {"schema": SCHEMA}, f'{CLAUDE} {WRITES} --json-schema {{"type":"object"}}'),
-    ("limits", "claude", {}, {"max_turns": 9, "max_usd": 1.5}, f"{CLAUDE} {WRITES} --max-turns 9 --max-budget-usd 1.5"),
-    ("a small sum", "claude", {}, {"max_usd": 0.00012}, f"{CLAUDE} {WRITES} --max-budget-usd 0.0001"),
+    ("limits", "claude", {}, {"max_turns": 9, "max_usd": 1.5},
+     f"{CLAUDE} {WRITES} --max-turns 9 --max-budget-usd 1.5 {METERED}"),
+    ("a small sum", "claude", {}, {"max_usd": 0.00012}, f"{CLAUDE} {WRITES} --max-budget-usd 0.0001 {METERED}"),
+    ("a limit of tokens", "claude", {}, {"max_tokens": 9}, f"{CLAUDE} {WRITES} {METERED}"),
     ("our sandbox", "claude", {}, {"confined": True}, f"{CLAUDE} {WRITES}"),
     ("a worker", "codex", {}, {}, f'codex exec {CODEX} -c sandbox_mode="workspace-write" {CODEX_END} -'),
     ("no preset", "codex", {}, {"session": "u"}, f'codex exec {CODEX} -c sandbox_mode="workspace-write" {CODEX_END} -'),
     ("our sandbox", "codex", {}, {"confined": True},
      f'codex exec {CODEX} -c sandbox_mode="danger-full-access" {CODEX_END} -'),
     ("our sandbox, reading", "codex", {}, {"confined": True, "writes": False},
-     f'codex exec {CODEX} -c sandbox_mode="read-only" {CODEX_END} -'),
+     f'codex exec {CODEX} -c sandbox_mode="danger-full-access" {CODEX_END} -'),
+    ("reading", "codex", {}, {"writes": False}, f'codex exec {CODEX} -c sandbox_mode="read-only" {CODEX_END} -'),
+    ("our sandbox, reading", "claude", {"options": {"confined": ("--all",), "readOnly": ("--ro",)}},
+     {"confined": True, "writes": False}, f"{CLAUDE} --ro"),
+    ("our sandbox, writing", "claude", {"options": {"confined": ("--all",), "write": ("--w",)}},
+     {"confined": True}, f"{CLAUDE} --all"),
     ("an old session", "codex", {}, {"resume": "t-0"},
      f'codex exec resume {CODEX} -c sandbox_mode="workspace-write" {CODEX_END} t-0 -'),
+    ("words of one's own", "claude", {"options": {"args": ("--mcp-config", "{worktree}/m")}}, {},
+     f"{CLAUDE} --mcp-config /w/m"),
+    ("words of one's own", "codex", {"options": {"args": ("-c", "a=1"), "resumeId": ("{session}",),
+     "resume": ("resume",)}}, {"resume": "t-0"}, f"codex exec resume {CODEX} -c a=1 {CODEX_END} t-0 -"),
     ("by argument", "mini-swe-agent", {}, {},
      "mini -y --exit-immediately -o /s/tmp/trajectory.json -t do it {model}"),
 )  # fmt: skip
@@ -159,7 +171,7 @@ def test_names_in_braces() -> None:
 def test_every_option_of_a_declaration_has_its_place() -> None:
     for name in declared_names():
         spec = declaration(name)
-        assert {f"{{+{option}}}" for option in spec.options} <= set(spec.argv), name
+        assert {f"{{+{option}}}" for option in (*spec.options, "args")} <= set(spec.argv), name
         assert set(spec.options) <= set(OPTIONS)
         used = {word for text in (*spec.argv, *spec.env.values()) for word in names_in(text) if word[0] != "+"}
         assert used <= set(FILLED)

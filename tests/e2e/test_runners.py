@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def gluerun(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    own = {"PATH": f"{cwd / 'bin'}:{os.environ['PATH']}", "HOME": str(cwd)}
+    own = {"PATH": f"{cwd / 'bin'}:{os.environ['PATH']}", "HOME": str(cwd), "TMPDIR": str(cwd)}
     return subprocess.run(
         [*PROGRAM, *words],
         cwd=cwd,

@@ -31,7 +31,7 @@ OPTIONS: dict[str, str] = {
     "model": "a model is named",
     "write": "the role may write",
     "readOnly": "the role may not write",
-    "confined": "the role may write and the engine's own sandbox holds the program; goes before `write`",
+    "confined": "the engine's own sandbox holds the program: instead of `write`, with `ownSandbox` also of `readOnly`",
     "preset": "a session is begun under an id that the engine chose",
     "resume": "a session is resumed",
     "resumeId": "a session is resumed: the place of its id, where that is not beside `resume`",
