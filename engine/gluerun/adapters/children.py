@@ -166,7 +166,8 @@ class _Records:
     def _lay_out(self, run_id: str, child: Child) -> None:
         """Make the folders of a child, its own scratch folder among them, and copy what it is given of the user's."""
         scratch = (self._absolute(scratch_of(run_id, child.name)),) if child.scratch else ()
-        for folder in (*scratch, *child.folders):
+        meter = (os.path.dirname(self._absolute(child.day.file)),) if child.day else ()
+        for folder in (*scratch, *meter, *child.folders):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         for new, old in child.seeds.items():
             try:
