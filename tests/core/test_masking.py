@@ -27,13 +27,13 @@ def through(text: str) -> str:
     return b"".join(mask.line(line) for line in text.encode().splitlines(keepends=True)).decode()
 
 
-@pytest.mark.parametrize(("kind", "secret"), SECRETS)
-@pytest.mark.parametrize(
-    "form", ["{}", "a\n{}\nb", "\t{}\r\n", '"{}"', "\x1b[31m{}\x1b[0m", "ä{}ä", "x={}&y", "\\{}", "C:\\dir\\{}"]
-)  # fmt: skip
+FORMS = ["{}", "a\n{}\nb", "\t{}\r\n", '"{}"', "\x1b[31m{}\x1b[0m", "ä{}ä", "x={}&y", "\\{}", "C:\\dir\\{}"]
+# A backslash and one of these letters may be an escape.
+WRITTEN = [(*one, form) for one in SECRETS for form in FORMS if not (form.endswith("\\{}") and one[1][0] in "nr")]
+
+
+@pytest.mark.parametrize(("kind", "secret", "form"), WRITTEN)
 def test_a_document_stays_one_and_says_what_was_removed(kind, secret, form):
-    if form in ("\\{}", "C:\\dir\\{}") and secret[0] in "nr":
-        pytest.skip("the backslash and this letter may be an escape")
     said = form.format(secret)
     document = {"type": "text", "text": said, "again": [json.dumps({"inner": said})]}
 
