@@ -171,12 +171,12 @@ class TestEveryTier:
 
     def test_nobody_survives_a_success(self, stage):
         code, count = tree_for(stage.tier)
-        if stage.tier == Tier.PID_NAMESPACE:
-            pytest.skip("there the kernel has ended all of them before anybody can count")
         go = f"until [ $(ps -eo args | grep -cx 'sleep {stage.mark}') -ge {count} ]; do sleep 0.05; done; exit 0"
         done = stage.wait(stage.child(code + go))
         assert (done.how, done.exit_code, done.tier, done.survivors) == (How.EXITED, 0, stage.tier, 0)
-        assert (done.ended >= count, stage.sleepers()) == (True, [])
+        # In a pid namespace the kernel has ended all of them before anybody can count.
+        assert done.ended >= (0 if stage.tier == Tier.PID_NAMESPACE else count)
+        assert stage.sleepers() == []
 
     def test_nobody_survives_a_time_limit(self, stage):
         code, _ = tree_for(stage.tier)
