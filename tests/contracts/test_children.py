@@ -186,6 +186,11 @@ class TestWaiter:
         done = inline.wait("r1", child("for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done", idle=1))
         assert (done.how, done.exit_code) == (How.EXITED, 0)
 
+    def test_plain_text_keeps_the_order_in_which_it_was_written(self, inline, folder):
+        inline.wait("r1", child("for n in 1 2 3 4 5 6 7 8 9; do echo out $n; echo err $n >&2; done"))
+        said = (folder / "state/runs/r1/a1.log").read_text().splitlines()
+        assert said == [f"{stream} {number}" for number in range(1, 10) for stream in ("out", "err")]
+
     def test_a_child_that_writes_without_end_is_ended_and_its_log_cut(self, inline, folder):
         done = inline.wait("r1", child("while :; do echo 0123456789; done", max_log_bytes=10_000))
         assert (done.how, done.limit) == (How.KILLED, Limit.OUTPUT)
@@ -212,13 +217,13 @@ for number in range(200):
     os.write(1, b"1" + bytes(3000).replace(bytes(1), b".") + bytes([10]))
     os.write(2, b"2" + bytes([10]))
 """
-        inline.wait("r1", child([sys.executable, "-I", "-S", "-c", code]))
+        inline.wait("r1", child([sys.executable, "-I", "-S", "-c", code], dialect=Dialect.CLAUDE))
         lines = (folder / "state/runs/r1/a1.log").read_text().splitlines()
         assert sorted({line.rstrip(".") for line in lines}) == ["begin-middle-end1", "begin-middle-end2"]
         assert len(lines) == 400
 
     def test_lines_that_nobody_ended_stand_apart(self, inline, folder):
-        inline.wait("r1", child("printf out; printf err >&2"))
+        inline.wait("r1", child("printf out; printf err >&2", dialect=Dialect.CLAUDE))
         assert (folder / "state/runs/r1/a1.log").read_text() == "out\nerr"
 
     def test_output_after_the_end_of_a_stream_s_reader_is_no_trouble(self, inline, folder):

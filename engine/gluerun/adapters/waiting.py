@@ -386,7 +386,8 @@ def _be_the_child(spec: dict[str, Any], out: int, err: int, tell: int, entrance:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.dup2(os.open(spec["stdin"] or os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
-        os.dup2(err, 2)
+        # Plain text is read by people, in the order in which it was written; a stream must stay whole lines.
+        os.dup2(out if spec["dialect"] == "text" else err, 2)
         os.chdir(spec["cwd"])
         os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
     except BaseException as error:  # noqa: BLE001  # nothing may unwind into a second waiter
