@@ -84,6 +84,13 @@ def test_a_claim_of_another_shape_is_none(answer):
     assert (claim, why.startswith("packet-claim.v0: ")) == (None, True)
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "~/.ssh/id", "../other/file", "a/../../b"])
+def test_a_claim_about_files_outside_the_repository_is_none(path):
+    assert claim_of(done({"changedFiles": ["src/a.py", path]}), DISPATCH) == (
+        None, f"changedFiles names {path!r}, which is not in the repository"
+    )  # fmt: skip
+
+
 VERDICT = {"verdict": "accepted", "rationale": "all there", "headSha": HEAD, "nonce": NONCE}
 NOT_THIS = "the verdict is not about this commit and this question"
 

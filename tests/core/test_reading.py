@@ -321,6 +321,34 @@ def test_exit_86_refuses_a_session_by_convention(which, resumed, fault):
     assert of_log(b"", which, 86, resumed=resumed).fault is fault
 
 
+@pytest.mark.parametrize(
+    ("which", "line"),
+    [
+        (Dialect.CLAUDE, b"error: unknown option '--include-partial-messages'\n"),
+        (Dialect.CODEX, b"error: unexpected argument '--disable' found\n\n  tip: ...\n"),
+        (Dialect.GEMINI, b"Unknown arguments: session-id, sessionId\n"),
+    ],
+)
+def test_a_program_that_does_not_know_a_word_of_its_call_is_too_old(which, line):
+    reading = of_log(line, which, 1)
+
+    assert reading.fault is Fault.TOO_OLD
+    assert "bring it up to date" in reading.trouble
+
+
+def test_an_agent_that_speaks_of_unknown_options_is_not_too_old():
+    begun = b'{"type":"thread.started","thread_id":"s-1"}\n'
+    assert of_log(begun + b"error: unexpected argument in my plan\n", Dialect.CODEX, 1).fault is Fault.CRASHED
+
+
+@pytest.mark.parametrize("limit", [Limit.TOKENS, Limit.MONEY, Limit.TURNS, Limit.DAY])
+def test_a_limit_that_shows_only_with_the_last_word_fails_the_try_too(limit):
+    reading = judged("codex/success", done=ended(0, How.EXITED, limit=limit))
+
+    assert (reading.fault, reading.limit) == (Fault.LIMIT, limit)
+    assert reading.usage.output_tokens
+
+
 # --- our own stops, and the user's table of exits ----------------------------------------------------------
 
 

@@ -30,7 +30,14 @@ def claim_of(done: AgentDone, dispatch: Dispatch) -> tuple[PacketClaim | None, s
         claim = schema.admit(PacketClaim, done.answer)
     except SchemaError as error:
         return None, error.message
+    if outside := [path for path in claim.changed_files if _leads_out(path)]:
+        return None, f"changedFiles names {outside[0]!r}, which is not in the repository"
     return (None, wrong) if (wrong := _names_somebody_else(claim, dispatch)) else (claim, "")
+
+
+def _leads_out(path: str) -> bool:
+    """Tell whether a path that an agent names cannot lie in the repository."""
+    return path.startswith(("/", "~")) or ".." in path.split("/") or not path
 
 
 def verdict_of(done: AgentDone, opened: Opened, head: str, dispatch: Dispatch) -> tuple[Verdict | None, str]:

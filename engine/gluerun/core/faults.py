@@ -98,6 +98,10 @@ NO_SESSION = re.compile(
     r"|no session, task, or name matched",
     re.IGNORECASE,
 )
+# How a command line that a program does not understand is refused, before it has begun anything.
+STRANGE_OPTION = re.compile(
+    r"^error: (?:unknown option|unexpected argument|unrecognized)|^Unknown arguments?: ", re.IGNORECASE
+)
 SESSION_IN_USE = re.compile(r"session id \S+ is already in use", re.IGNORECASE)
 
 # Who serves a model, by the beginning of its name as the program reported it.

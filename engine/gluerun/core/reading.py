@@ -21,6 +21,7 @@ from gluerun.core.faults import (
     SESSION_IN_USE,
     STATUSES,
     STOPPED,
+    STRANGE_OPTION,
 )
 from gluerun.core.prices import estimate, price_of
 from gluerun.core.secrets import redacted
@@ -204,6 +205,9 @@ def _judged(
     if done.how is not How.EXITED:
         return (STOPPED[done.how], done.limit if done.how is How.LIMIT else None), done.refusal
     words = _words(spec, stream, plain, text)
+    if done.limit is not None:
+        # It told its figures with its last word: nobody was left to stop, and a limit fails the try all the same.
+        return (Fault.LIMIT, done.limit), ""
     if done.exit_code and (told := spec.exits.get(str(done.exit_code))) in set(Fault):
         cause = _caused(spec, done, stream, words)
         return (Fault(told), cause[1] if cause and cause[0] == told else None), words
@@ -211,6 +215,8 @@ def _judged(
         return _quiet(spec, stream, role=role, text=text), words if stream.code else ""
     if refusal := _refused_session(done, [words, *plain], resumed=resumed):
         return (Fault.SESSION_REFUSED, None), refusal
+    if not stream.session and (strange := next((line for line in plain if STRANGE_OPTION.search(line)), "")):
+        return (Fault.TOO_OLD, None), strange
     return _caused(spec, done, stream, words) or (Fault.CRASHED, None), words
 
 

@@ -221,7 +221,7 @@ class Agent:
             text_file=self._last_message(),
             rollout=self._rollout(runner, log),
         )
-        read = self._checked(read)
+        read = self._checked(self._limited(runner, done, read))
         self._book(runner, read)
         answer, error, count = self._answer(runner, read)
         return AgentDone(
@@ -253,6 +253,18 @@ class Agent:
         days = [f"sessions/{day:%Y/%m/%d}" for day in _last_days(self.house.now())]
         paths = [f"{day}/{name}" for day in days for name in files.names(day) if name.endswith(f"-{session}.jsonl")]
         return files.tail(paths[0], LONGEST_LOG).splitlines() if paths else []
+
+    def _limited(self, runner: RunnerSpec, done: ChildDone, read: Reading) -> Reading:
+        """Tell a time or a silence that was limited from one that only says that something hangs."""
+        allowed = allowance(runner, self.house.config, self.step.role, self._spent()).limits
+        ours = {
+            How.TIMED_OUT: (allowed.seconds, runner.timeout_seconds, Limit.SECONDS),
+            How.IDLE: (allowed.idle_seconds, runner.idle_seconds, Limit.IDLE),
+        }
+        limit, other, word = ours.get(done.how, (None, 0, None))
+        if limit is None or (other and other <= limit):
+            return read
+        return replace(read, fault=Fault.LIMIT, limit=word)
 
     def _checked(self, read: Reading) -> Reading:
         """Hold a role that may only read to it: what it changed, git tells, whatever it says."""
