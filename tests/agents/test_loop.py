@@ -72,7 +72,9 @@ def play(request, backlog) -> Callable[[FakeModel], dict[str, object]]:
 
     def run(model: FakeModel) -> dict[str, object]:
         roles = {"worker": {"runner": "claude"}, "auditor": {"runner": "codex"}}
-        backlog.configure(runners=request.param(model), runner="claude", roles=roles)
+        # What the engine knows nothing of brings a sandbox of its own, or folders that nobody has named.
+        more = {"sandbox": "off"} if request.param is commands else {}
+        backlog.configure(runners=request.param(model), runner="claude", roles=roles, **more)
         backlog.task(1)
         backlog.commit("a task")
         return backlog.ask("auto")
