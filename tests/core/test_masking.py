@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.test_secrets import DASHES, HARMLESS, LOOKALIKES, NAMED, WORD
 from tests.records.documents import examples
@@ -91,6 +91,7 @@ WORDS = st.sampled_from(
 
 
 @examples(300)
+@example(f"AIza{'Ab1Cd' * 7}-----BEGIN " + "PRIVATE KEY-----")
 @given(st.lists(WORDS | st.text(max_size=5), max_size=8).map("".join))
 def test_a_masked_text_is_masked_once(text):
     once = masked_text(text)

@@ -95,9 +95,10 @@ def found_in(line: bytes) -> list[tuple[int, int, str]]:
 
 def masked(line: bytes) -> bytes:
     """Return one line of a log, or a whole JSON document on a line, with each secret replaced by its kind."""
-    spans = found_in(line)
-    for start, end, kind in reversed(spans):
-        line = line[:start] + b"[" + kind.encode() + b" removed]" + line[end:]
+    # Once more after a hit: what one secret stood too close to is known only now.
+    while spans := found_in(line):
+        for start, end, kind in reversed(spans):
+            line = line[:start] + b"[" + kind.encode() + b" removed]" + line[end:]
     return line
 
 
