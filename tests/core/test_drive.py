@@ -737,6 +737,7 @@ def test_a_worker_whose_provider_cannot_be_asked_breaks_off_and_spends_no_try():
     )  # fmt: skip
     assert len(host.prompts(Role.WORKER)) == 1
     assert host.of(Clear)[-1].place is Place.WORK
+    assert [(one.reason, one.ended_at) for one in host.attempts()] == [("held back: usage-limit", NOW)]
 
 
 def test_what_failed_before_the_provider_was_held_counts_and_is_told_to_the_next_run():

@@ -205,7 +205,7 @@ def _board(board: Board) -> None:
     if board.backoff:
         say(f"planning is held back: {board.backoff}")
     for held in board.backoffs:
-        say(f"{held.provider} is held back until {held.until:%Y-%m-%d %H:%M:%SZ}: {held.fault}")
+        say(f"{held.provider} is held back until {held.until:%Y-%m-%d %H:%M:%SZ}: {held.reason}")
     if board.needs_you:
         say()
         say("needs you:")

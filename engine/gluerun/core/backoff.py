@@ -41,7 +41,7 @@ def held_back(world: World, roles: Iterable[Role]) -> str:
         runner = world.config.runners.get(world.config.runner_of(role))
         backoff = world.backoffs.get(runner.held_as) if runner else None
         if backoff is not None and holds(world, backoff):
-            return f"{backoff.provider} is held back until {backoff.until:%Y-%m-%d %H:%M:%SZ}: {backoff.reason}"
+            return f"{backoff.provider} is held back until {backoff.until:%Y-%m-%d %H:%M:%SZ}: {backoff.fault}"
     if why := day_is_spent(world):
         return why
     return ""

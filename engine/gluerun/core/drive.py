@@ -592,6 +592,10 @@ def _hold(me: _Worker, now_not: NotNow, after: Wrong | None = None) -> Drive:
         known = {"claim": green.claim, "seat": me.seat}
         yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from _now()
+    if after is None:
+        told = f"held back: {now_not.done.fault}"
+        me.attempts[-1] = replace(me.attempts[-1], ended_at=now, reason=told)
+        yield KeepAttempts(index=_index(me, now))
     tries = len(me.attempts) - (0 if after else 1)
     wrong = after or me.last
     reason = wrong.reason if wrong else now_not.done.trouble
