@@ -77,7 +77,8 @@ def _say_task(page: TaskPage) -> None:
     for criterion in page.acceptance_criteria:
         say(f"  criterion     {criterion}")
     for one in page.attempts:
-        words = f"{one.failure_class}: {one.reason}" if one.failure_class else one.reason or "accepted"
+        words = one.reason or ("accepted" if one.is_over else "under way, or cut off")
+        words = f"{one.failure_class}: {words}" if one.failure_class else words
         say(f"  try {one.n:<9} {words}{f' → {one.decider_action}' if one.decider_action else ''}")
 
 

@@ -42,6 +42,7 @@ class AttemptLine:
     reason: str
     audit_verdict: str | None
     decider_action: str | None
+    is_over: bool = True
 
 
 @record
@@ -145,6 +146,7 @@ def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:
             reason=one.get("reason", ""),
             audit_verdict=one.get("auditVerdict"),
             decider_action=one.get("deciderAction"),
+            is_over=one.get("endedAt") is not None,
         )
         for one in (document or {}).get("attempts", ())
     )
