@@ -66,6 +66,8 @@ def over(spent: Spent, limits: Limits) -> str:
         return f"{limits.tokens} tokens"
     if limits.turns is not None and spent.turns >= limits.turns:
         return f"{limits.turns} turns"
+    if limits.seconds is not None and spent.seconds >= limits.seconds:
+        return f"{limits.seconds} seconds"
     return ""
 
 

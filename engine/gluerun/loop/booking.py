@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gluerun.core import reading
 from gluerun.core.limits import total
 from gluerun.errors import SchemaError, StateError
@@ -50,6 +52,16 @@ def load_expense(files: Files, path: str) -> Expense | None:
         return None if data is None else schema.load(Expense, data, file=path)
     except SchemaError:
         return None
+
+
+def booked(files: Files, now: datetime) -> Spent:
+    """Return the sum of what was booked for the day of *now*; a booking that cannot be read is in none."""
+    folder = f"{COSTS}/{now:%Y-%m-%d}"
+    found: list[Expense] = []
+    for name in files.names(folder):
+        with suppress(SchemaError):
+            found += schema.load(Spending, files.read(f"{folder}/{name}") or b"", file=f"{folder}/{name}").expenses
+    return total(found)
 
 
 def book(house: House, run_id: str) -> Spent:
