@@ -83,7 +83,7 @@ def ended(usd: float | None = 0.0, *, tokens: int = 0, turns: int = 1, **more: o
 
 def under_way(*, tokens: int, model: str, message: str = "m1") -> str:
     """Return what a speaker prints of one message in the middle of its work."""
-    usage = {"input_tokens": tokens - 1, "output_tokens": 1}
+    usage = {"input_tokens": tokens - 1, "cache_read_input_tokens": 0, "output_tokens": 1}
     said = {"id": message, "role": "assistant", "model": model, "content": [], "usage": usage}
     return printed({"type": "assistant", "session_id": "s", "message": said})
 
