@@ -21,6 +21,7 @@ from rich.table import Table
 
 from gluerun import demo_sample as sample
 from gluerun.adapters.probe import probe_at
+from gluerun.core.money import tells_cost
 from gluerun.edge.agents import found_at, is_too_old, spec_of, version_of
 from gluerun.edge.views import board as board_of
 from gluerun.errors import ToolMissingError, UsageError
@@ -156,7 +157,7 @@ def _real_config(runner: str) -> dict[str, object]:
         "generate": False,
         "maxRetries": 1,
         "maxConcurrent": 2,
-        "limits": {"try": {"turns": 40, "usd": 1}},
+        "limits": {"try": {"turns": 40, **({"usd": 1} if tells_cost(spec_of(runner, None)) else {})}},
     }
 
 

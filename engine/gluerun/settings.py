@@ -175,6 +175,8 @@ class _Layers:
         self._check_control()
         self._play_roles(found)
         config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
+        _check_money(config, found.text)
+        _check_container(config, found.text)
         return Settings(
             config=replace(config, sha256=_digest(config)),
             sources=self.sources,
@@ -225,6 +227,31 @@ class _Layers:
         return {"environment": f"{knob.env} in the environment", "flag": f"--{field.replace('_', '-')}"}.get(
             source, ".gluerun-state/config.local.sh" if source == "local file" else FILE
         )
+
+
+def _check_money(config: Config, text: str) -> None:
+    spans = (config.limits_try, config.limits_task, config.limits_day)
+    if all(one.usd is None for one in (*spans, *(runner.limits for runner in config.runners.values()))):
+        return
+    from gluerun.core.money import unkept
+    from gluerun.settings_place import line_of
+
+    if wrong := unkept(config):
+        where = f"{FILE}:{line_of(text, wrong.place)}: `{'.'.join(wrong.place)}`"
+        raise ConfigError(f"{where} {wrong.message}", wrong.hint, file=FILE)
+
+
+def _check_container(config: Config, text: str) -> None:
+    if not config.sandbox.container:
+        return
+    from gluerun.core.sandbox import container_trouble
+    from gluerun.settings_place import line_of
+
+    if said := container_trouble(config.sandbox.container):
+        example = '["podman", "run", "--rm", "{network}", "{mounts}", "{env}", "--workdir", "{worktree}", "<image>", '
+        where = f"{FILE}:{line_of(text, ('sandbox', 'container'))}: `sandbox.container`"
+        hint = f'for example {example}"{{argv}}"]'
+        raise ConfigError(f"{where} {said.removeprefix('sandbox.container ')}", hint, file=FILE)
 
 
 def _secret_in_file(data: bytes) -> ConfigError:

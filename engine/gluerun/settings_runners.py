@@ -76,20 +76,23 @@ def sandbox(walk: Walk, place: Place, value: Any) -> Sandbox:
 def all_limits(walk: Walk, place: Place, value: Any) -> dict[str, Limits]:
     """Read the limits of a try, a task and a day, by field of the configuration."""
     entry = walk.members(place, value, ("try", "task", "day"))
-    return {f"limits_{of}": limits(walk, (*place, of), inner, no_write=of == "try") for of, inner in entry.items()}
+    return {f"limits_{of}": limits(walk, (*place, of), inner, of_try=of == "try") for of, inner in entry.items()}
 
 
-def limits(walk: Walk, place: Place, value: Any, *, no_write: bool = True) -> Limits:
-    """Read one set of limits; only a try can be held to write something."""
+def limits(walk: Walk, place: Place, value: Any, *, of_try: bool = True) -> Limits:
+    """Read one set of limits; what one program alone can be held to is no limit of a task or a day."""
     takes: dict[str, tuple[str, Take]] = {
         "usd": ("usd", Walk.amount),
         "tokens": ("tokens", Walk.count),
         "turns": ("turns", Walk.count),
         "seconds": ("seconds", Walk.count),
-        "idleSeconds": ("idle_seconds", Walk.count),
-        "outputBytes": ("output_bytes", Walk.count),
     }
-    takes |= {"noWrite": ("no_write", Walk.flag)} if no_write else {}
+    if of_try:
+        takes |= {
+            "idleSeconds": ("idle_seconds", Walk.count),
+            "outputBytes": ("output_bytes", Walk.count),
+            "noWrite": ("no_write", Walk.flag),
+        }
     entry = walk.members(place, value, takes)
     return Limits(**{takes[key][0]: takes[key][1](walk, (*place, key), item) for key, item in entry.items()})
 

@@ -66,6 +66,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("require_audit", "let an auditor judge each change before it is accepted"),
     _knob("require_packet", "refuse a worker's change that comes without its report"),
     _knob("protect_orchestration", "refuse changes of a worker under docs/orchestration"),
+    _knob("look_for_secrets", "refuse commits, pushes and task files with what looks like a secret"),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
@@ -117,7 +118,8 @@ SHAPES: tuple[Shape, ...] = (
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
     Shape(key="limits", form='{"try" | "task" | "day": {"usd", "tokens", "turns", "seconds", "idleSeconds", '
-          '"outputBytes", "noWrite"}}', doc="what agents may use up; `noWrite` belongs to a try"),
+          '"outputBytes", "noWrite"}}', doc="what agents may use up; the last three belong to "
+          "a try, and `usd` is refused where a runner could not be held to it"),
     Shape(key="prices", form='{"model": {"fresh", "cached", "output"}}',
           doc="US dollars for a million tokens, by the beginning of a model's name; for programs that tell no cost"),
     Shape(key="review", form='{"independence": "none" | "session" | "model" | "provider"}',

@@ -25,7 +25,7 @@ from gluerun.records.dispatch import Life, Role, Seat
 from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
 from gluerun.records.record import record, replace
-from gluerun.records.runner import RunnerSpec, Sessions
+from gluerun.records.runner import Dialect, RunnerSpec, Sessions
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
 from gluerun.sim.clock import SimClock
@@ -40,6 +40,7 @@ from gluerun.sim.watch import SimWatch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     from gluerun.core.steps import AgentDone, RunAgent
@@ -63,8 +64,39 @@ _AGENT = "agent"
 _REFUSAL = 86
 
 
+def speaker(name: str = _AGENT, **more: Any) -> RunnerSpec:
+    """Return a runner that speaks as claude does, so that what it prints is read: its fault, its costs, its seat."""
+    return RunnerSpec(name=name, argv=("agent",), dialect=Dialect.CLAUDE, **more)
+
+
+def printed(*documents: Mapping[str, object]) -> str:
+    """Return documents as a speaker prints them."""
+    return "".join(json.dumps(one) + "\n" for one in documents)
+
+
+def ended(usd: float | None = 0.0, *, tokens: int = 0, turns: int = 1, **more: object) -> str:
+    """Return a speaker's last word: what it used, all of it as fresh tokens but one of its answer."""
+    usage = {"input_tokens": max(tokens - 1, 0), "cache_read_input_tokens": 0, "output_tokens": 1}
+    said = {"type": "result", "subtype": "success", "is_error": False, "result": "done", "session_id": "s"}
+    return printed({**said, "num_turns": turns, "total_cost_usd": usd, "usage": usage, **more})
+
+
+def under_way(*, tokens: int, model: str, message: str = "m1") -> str:
+    """Return what a speaker prints of one message in the middle of its work."""
+    usage = {"input_tokens": tokens - 1, "cache_read_input_tokens": 0, "output_tokens": 1}
+    said = {"id": message, "role": "assistant", "model": model, "content": [], "usage": usage}
+    return printed({"type": "assistant", "session_id": "s", "message": said})
+
+
+def refused(status: int, words: str, *, resets_at: datetime | None = None, usd: float = 0.0) -> Move:
+    """Return the move of a speaker whose provider refuses it with an HTTP status, as 429, 529 or 401."""
+    window = {"status": "rejected", "resetsAt": resets_at.timestamp()} if resets_at else None
+    events = [{"type": "rate_limit_event", "rate_limit_info": window}] if window else []
+    return Move(says=printed(*events) + ended(usd, is_error=True, api_error_status=status, result=words), exit_code=1)
+
+
 class SimBench(Bench):
-    """The bench of a run in memory: scripted agents say by their moves who they are, not by what they print."""
+    """The bench of a run in memory: scripted agents that print plain text say by their moves who they are."""
 
     def __init__(self, sim: SimHouse, house: House, dispatch: Dispatch) -> None:
         super().__init__(house, dispatch)
@@ -73,6 +105,9 @@ class SimBench(Bench):
     def _agent(self, step: RunAgent) -> AgentDone:
         self.sim.resumed[step.dispatch_id] = step.resume
         done = super()._agent(step)
+        runner = self.house.config.runners.get(self.house.config.runner_of(step.role))
+        if runner is not None and runner.dialect is not Dialect.TEXT:
+            return done  # it said itself who it is and what went wrong
         seat, fault = self.sim.reports.get(step.dispatch_id, (None, None))
         return replace(done, seat=seat, fault=fault)
 
@@ -471,7 +506,7 @@ class SimHouse:
     def _script(self, role: Role, subject: str, moves: Sequence[Move]) -> SimHouse:
         self._scripts[role.value, subject] = list(moves)
         self._played[role.value, subject] = 0
-        return self.configure(roles=self.config.roles | {role.value: _AGENT})
+        return self.configure(roles={role.value: _AGENT} | self.config.roles)
 
     def _at(self, path: str) -> Files:
         return self.work_files if path == ROOT else SimPlaceFiles(self.git, path, self.fuse.of("place"))
@@ -566,8 +601,8 @@ class SimHouse:
             scene.write(path, text)
         for path in move.deletes:
             scene.delete(path)
-        if move.says:
-            scene.say(move.says)
+        if move.says or scene.child.dialect is Dialect.CLAUDE:
+            scene.say(move.says or ended())
         if move.answer is not None:
             scene.answer(move.answer)
         if move.act is not None:

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gluerun.adapters import metering
 from gluerun.adapters.children import InlineChildren
+from gluerun.core.metering import counted
 from gluerun.records.child import Child, DayMeter, How
 from gluerun.records.fault import Limit
 from gluerun.records.record import replace
@@ -139,11 +139,21 @@ class TestDay:
     def test_the_programs_of_a_day_count_together(self, run, day):
         meter = DayMeter(file="day", limits=Limits(turns=4))
         first, _ = run(*TURNS, last="end", day=meter, price=PRICE)
-        assert (first.how, metering.counted(day.read_bytes())) == (How.EXITED, (3 * MICROS, 15_600, 3))
+        assert (first.how, counted(day.read_bytes())) == (How.EXITED, (3 * MICROS, 15_600, 3))
         second, log = run(*TURNS[:2], day=meter, price=PRICE)
         assert (second.how, second.limit) == (How.LIMIT, Limit.DAY)
-        assert metering.counted(day.read_bytes())[2] == 5
+        assert counted(day.read_bytes())[2] == 5
         assert "error_during_execution" in log
+
+    def test_the_first_program_of_all_makes_the_folder_of_the_counters(self, run, day):
+        meter = DayMeter(file="meters/2026-01-31", limits=Limits(turns=4))
+        run(*TURNS, last="end", day=meter, price=PRICE)
+        assert counted((day.parent / "meters/2026-01-31").read_bytes()) == (3 * MICROS, 15_600, 3)
+
+    def test_a_counter_that_cannot_be_opened_lets_nobody_go_on(self, run, day):
+        day.mkdir()
+        done, _ = run(turn(1), day=DayMeter(file="day", limits=Limits(turns=1000)))
+        assert (done.how, done.limit) == (How.LIMIT, Limit.DAY)
 
     def test_the_counter_is_for_the_eyes_of_its_owner(self, run, day):
         run(turn(1), last="end", day=DayMeter(file=str(day), limits=Limits()))
@@ -151,7 +161,7 @@ class TestDay:
 
     def test_what_was_estimated_too_high_is_given_back(self, run, day):
         run(turn(1), result(total_cost_usd=0.001), last="end", day=DayMeter(file="day", limits=Limits()), price=PRICE)
-        assert metering.counted(day.read_bytes())[0] == 1000
+        assert counted(day.read_bytes())[0] == 1000
 
     def test_a_counter_that_says_nothing_clear_lets_nobody_go_on(self, run, day):
         day.write_text("all is well\n")
@@ -165,11 +175,11 @@ class TestDay:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         adders = [subprocess.Popen([sys.executable, "-c", code, str(day)], env=env) for _ in range(4)]
         assert [adder.wait(60) for adder in adders] == [0, 0, 0, 0]
-        assert metering.counted(day.read_bytes()) == (5600, 4000, 800)
+        assert counted(day.read_bytes()) == (5600, 4000, 800)
 
     @pytest.mark.parametrize("data", [b"1 2", b"1 2 x", b"-1 2 3", b"1 2 3 4", b"\xff"])
     def test_nonsense_is_no_count(self, data):
-        assert metering.counted(data) is None
+        assert counted(data) is None
 
     def test_a_new_counter_starts_at_nothing(self):
-        assert metering.counted(b"") == (0, 0, 0)
+        assert counted(b"") == (0, 0, 0)

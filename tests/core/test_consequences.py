@@ -97,10 +97,64 @@ def test_five_workers_that_hit_the_same_wall_are_one_back_off():
     assert told_later.until == after(5000)
 
 
-def test_a_back_off_of_another_kind_starts_counting_anew():
-    first = backoff.begun(held(), None, run_id(1), NOW, AGENTS)
-    other = backoff.begun(held(Fault.OVERLOAD), first, run_id(2), after(3), AGENTS)
-    assert (other.fault, other.times, other.until) == (Fault.OVERLOAD, 1, after(63))
+def test_a_back_off_of_another_kind_starts_counting_anew_and_never_shortens_one():
+    first = backoff.begun(held(Fault.OVERLOAD), None, run_id(1), NOW, AGENTS)
+    longer = backoff.begun(held(), first, run_id(2), after(3), AGENTS)
+    assert (longer.fault, longer.times, longer.until) == (Fault.USAGE_LIMIT, 1, after(903))
+    assert backoff.begun(held(Fault.OVERLOAD), longer, run_id(3), after(4), AGENTS) == longer
+
+
+def test_many_who_are_told_different_moments_are_one_back_off_until_the_last_of_them():
+    first = backoff.begun(held(until=after(100)), None, run_id(1), NOW, AGENTS)
+    later = backoff.begun(held(until=after(130)), first, run_id(2), after(5), AGENTS)
+    assert (later.times, later.until) == (1, after(130))
+    assert backoff.begun(held(until=after(120)), later, run_id(3), after(6), AGENTS) == later
+
+
+def test_a_run_that_is_taken_in_once_more_after_a_crash_begins_no_second_back_off():
+    first = backoff.begun(held(until=after(30 * 86_400)), None, run_id(1), NOW, AGENTS)
+    for moment in (NOW, first.until + timedelta(seconds=1)):
+        assert backoff.begun(held(until=after(30 * 86_400)), first, run_id(1), moment, AGENTS) == first
+
+
+def test_a_bad_key_that_is_still_bad_under_another_configuration_is_held_back_again():
+    first = backoff.begun(held(Fault.BAD_KEY), None, run_id(1), NOW, AGENTS)
+    edited = replace(AGENTS, sha256="2" * 64)
+    again = backoff.begun(held(Fault.BAD_KEY), first, run_id(2), after(60), edited)
+    assert backoff.holds(world(config=edited, now=after(61)), again)
+    assert again.times == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_over"),
+    [
+        ({"started_at": after(900)}, True),
+        ({"started_at": after(899)}, False),
+        ({"ended_at": None}, False),
+        ({"fault": Fault.OVERLOAD}, False),
+    ],
+)
+def test_a_provider_that_has_answered_after_its_back_off_starts_counting_anew(changes, is_over):
+    plain = replace(expense(), started_at=after(1000), ended_at=after(1030))
+    assert backoff.ended_by(replace(plain, **changes), note()) is is_over
+
+
+@pytest.mark.parametrize(
+    ("data", "spent"),
+    [
+        (None, Spent()),
+        (b"", Spent()),
+        (b"00000000000001500000 00000000000000000700 00000000000000000009\n", Spent(usd=1.5, tokens=700, turns=9)),
+        (b"all is well", Spent(usd=(10**20 - 1) / 1e6, tokens=10**20 - 1, turns=10**20 - 1)),
+    ],
+)
+def test_what_the_counter_of_a_day_shows(data, spent):
+    assert limits.metered(data) == spent
+
+
+def test_what_two_counters_know_of_one_day_is_the_larger_of_each():
+    one, two = Spent(usd=1.0, tokens=9, turns=2), Spent(usd=2.0, tokens=3, seconds=4)
+    assert limits.larger(one, two) == Spent(usd=2.0, tokens=9, turns=2, seconds=4)
 
 
 def test_a_held_provider_holds_back_its_own_roles_and_no_other():
@@ -149,6 +203,7 @@ def test_a_day_whose_limit_is_used_up_starts_nobody_before_midnight():
     [
         (Limits(tokens=10), Spent(tokens=10), "10 tokens"),
         (Limits(turns=3), Spent(turns=4), "3 turns"),
+        (Limits(seconds=60), Spent(seconds=60), "60 seconds"),
         (Limits(usd=1.0), Spent(usd=0.99), ""),
         (Limits(), Spent(usd=9.0, tokens=9, turns=9), ""),
     ],

@@ -18,7 +18,7 @@ from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
-    "identity_email", "sha256", "look_for_secrets", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
+    "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
     "independence",
 }  # fmt: skip
 

@@ -171,7 +171,7 @@ def test_the_sandbox() -> None:
                 "network": "loopback",
                 "writable": ["~/.cache", "/opt/x"],
                 "roles": {"gate": {"mode": "off", "network": "none", "writable": ["/srv"]}, "auditor": {}},
-                "container": ["podman", "run"],
+                "container": ["podman", "run", "{mounts}", "{argv}"],
             }
         }
     ).sandbox
@@ -182,7 +182,7 @@ def test_the_sandbox() -> None:
             "gate": RoleSandbox(mode=SandboxMode.OFF, network=Network.NONE, writable=("/srv",)),
             "auditor": RoleSandbox(),
         },
-        container=("podman", "run"),
+        container=("podman", "run", "{mounts}", "{argv}"),
     )
 
 
@@ -247,6 +247,10 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a sandbox's shape", {"sandbox": True}, "must be an object, not true or false", ""),
     ("a sandbox's network", {"sandbox": {"network": "closed"}}, "no kind of network", ""),
     ("a sandbox's role", {"sandbox": {"roles": {"gates": {}}}}, "`sandbox.roles.gates`", "did you mean `gate`"),
+    ("a container without a program", {"sandbox": {"container": ["podman", "run", "{mounts}"]}},
+     "`sandbox.container` has no word {argv}", "for example"),
+    ("a container without a place", {"sandbox": {"container": ["podman", "{argv}"]}}, "neither {mounts} nor", ""),
+    ("a silent task", {"limits": {"task": {"idleSeconds": 5}}}, "`limits.task.idleSeconds` is no known key", ""),
     ("a role's container", {"sandbox": {"roles": {"gate": {"container": []}}}}, "is no known key", ""),
 )  # fmt: skip
 
@@ -259,3 +263,61 @@ def test_a_slip_gets_one_sentence_with_its_place(document: object, message: str,
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert "\n" not in caught.value.message + caught.value.hint
+
+
+def money(runner: object, **more: object) -> dict[str, object]:
+    return {"runner": "a", "runners": {"a": runner}, "limits": {"task": {"usd": 5}}, **more}
+
+
+TEXT = {"argv": ["x"]}
+CODEX = {"kind": "codex"}
+PRICED = {"prices": {"mine": {"fresh": 1, "cached": 1, "output": 1}}}
+UNKEPT: tuple[tuple[str, dict[str, object], str, str], ...] = (
+    ("text", money(TEXT), "`limits.task.usd` nobody could keep to it: the runner 'a', which plays the worker",
+     "take `limits.task.usd` out"),
+    ("text with a priced model", money({**TEXT, "model": "mine"}, **PRICED), "the runner 'a'", "take"),
+    ("codex without a model", money(CODEX), "does not tell what it costs", "name its `model`"),
+    ("codex with a strange model", money({**CODEX, "model": "mine"}), "does not tell", "the price of 'mine'"),
+    ("copilot", money({"kind": "copilot"}), "does not tell", ""),
+    ("gemini", money({"kind": "gemini"}), "does not tell", ""),
+    ("qwen, which speaks like claude", money({"kind": "qwen"}), "does not tell", ""),
+    ("vibe, over a sum", money({"kind": "vibe"}), "`limits.task.usd` nobody", "take"),
+    ("one try", money(TEXT, limits={"try": {"usd": 1}}), "`limits.try.usd` nobody", ""),
+    ("a day", money(TEXT, limits={"day": {"usd": 1}}), "`limits.day.usd` nobody", ""),
+    ("a runner's own", money({**TEXT, "limits": {"usd": 1}}, limits={}), "`runners.a.limits.usd` nobody", ""),
+    ("the auditor", {**money({"kind": "claude"}), "roles": {"auditor": {"runner": "codex"}}},
+     "the runner 'codex', which plays the auditor", ""),
+    ("a model of a role's own", {**money({**CODEX, "model": "gpt-5"}), "roles": {"worker": {"model": "mine"}}},
+     "the runner 'a@worker'", "the price of 'mine'"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "message", "hint"), [row[1:] for row in UNKEPT], ids=[row[0] for row in UNKEPT])
+def test_a_limit_of_money_that_nobody_could_keep_is_refused(
+    document: dict[str, object], message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(document)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+KEPT: tuple[tuple[str, dict[str, object]], ...] = (
+    ("claude", money({"kind": "claude"})),
+    ("opencode", money({"kind": "opencode"})),
+    ("a claude of one's own", money({**TEXT, "dialect": "claude-jsonl"})),
+    ("codex with a known model", money({**CODEX, "model": "gpt-5"})),
+    ("codex with a priced model", money({**CODEX, "model": "mine"}, **PRICED)),
+    ("qwen with a priced model", money({"kind": "qwen", "model": "mine"}, **PRICED)),
+    ("vibe, which keeps to one try's itself", money({"kind": "vibe"}, limits={"try": {"usd": 1}})),
+    ("no money", money(TEXT, limits={"task": {"seconds": 60}})),
+    ("nobody plays it", {"runners": {"a": {**TEXT, "limits": {"usd": 1}}}, "limits": {"day": {"usd": 1}}}),
+    ("an auditor who is not asked",
+     {**money({"kind": "claude"}), "roles": {"auditor": {"runner": "codex"}}, "requireAudit": False}),
+    ("a planner, who works on no task", {**money({"kind": "claude"}), "roles": {"planner": {"runner": "codex"}}}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("document", [row[1] for row in KEPT], ids=[row[0] for row in KEPT])
+def test_a_limit_of_money_that_can_be_kept_is_taken(document: dict[str, object]) -> None:
+    assert load(document)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import time
 
+from gluerun.core.metering import BROKEN, counted, told
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_WIDTH = 20
 _MILLION = 1_000_000
 # Somebody else holds the counter for microseconds; who was stopped with it in his hand holds nobody up.
 _PATIENCE = 1.0
@@ -79,16 +80,17 @@ class _Day:
 
 
 def add(path: str, more: tuple[int, int, int]) -> tuple[int, int, int] | None:
-    """Add to the counter at *path* and return what it shows then; None if nobody could get at it.
+    """Add to the counter at *path* and return what it shows then; None if somebody else would not let go of it.
 
     A counter that cannot be read stays as it is and shows more than any limit: a limit is not lifted by chance.
     """
     import fcntl
 
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
-        return None
+        return BROKEN
     try:
         deadline = time.monotonic() + _PATIENCE
         while True:
@@ -101,28 +103,15 @@ def add(path: str, more: tuple[int, int, int]) -> tuple[int, int, int] | None:
                 time.sleep(0.005)
         shown = counted(os.pread(handle, 256, 0))
         if shown is None:
-            return _BROKEN
+            return BROKEN
         total = (max(shown[0] + more[0], 0), max(shown[1] + more[1], 0), max(shown[2] + more[2], 0))
         # Always of one width, in one write: who reads it without the lock sees the old or the new.
-        os.pwrite(handle, " ".join(str(count).zfill(_WIDTH) for count in total).encode() + b"\n", 0)
+        os.pwrite(handle, told(total), 0)
         return total
     except OSError:
         return None
     finally:
         os.close(handle)
-
-
-def counted(data: bytes) -> tuple[int, int, int] | None:
-    """Return what a counter's file says: millionths of a dollar, tokens, turns; None if it says nothing clear."""
-    if not data:
-        return (0, 0, 0)
-    words = data.split()
-    if len(words) != 3 or not all(word.isdigit() for word in words):
-        return None
-    return (int(words[0]), int(words[1]), int(words[2]))
-
-
-_BROKEN = (10**_WIDTH - 1, 10**_WIDTH - 1, 10**_WIDTH - 1)
 
 
 def _passed(limits: dict[str, Any], used: tuple[int, int, int]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Held
     from gluerun.records.runner import Limits
+    from gluerun.records.spending import Expense
 
 
 def worker_roles(config: Config) -> tuple[Role, ...]:
@@ -26,13 +27,23 @@ def worker_roles(config: Config) -> tuple[Role, ...]:
 
 
 def holds(world: World, backoff: ProviderBackoff) -> bool:
-    """Tell whether a back-off is still in force.
+    """Tell whether a back-off is still in force."""
+    return in_force(backoff, world.now, world.config)
+
+
+def in_force(backoff: ProviderBackoff, now: datetime, config: Config) -> bool:
+    """Tell whether a back-off still holds its provider back.
 
     One that only a person can end is over as soon as the configuration is another.
     """
-    if world.now >= backoff.until:
+    if now >= backoff.until:
         return False
-    return not (backoff.needs_you and backoff.config_sha256 != world.config.sha256)
+    return not (backoff.needs_you and backoff.config_sha256 != config.sha256)
+
+
+def ended_by(expense: Expense, backoff: ProviderBackoff) -> bool:
+    """Tell whether a program that was asked after a back-off has got its answer: the next one starts counting anew."""
+    return expense.ended_at is not None and expense.fault is None and expense.started_at >= backoff.until
 
 
 def held_back(world: World, roles: Iterable[Role]) -> str:
@@ -66,6 +77,8 @@ def over(spent: Spent, limits: Limits) -> str:
         return f"{limits.tokens} tokens"
     if limits.turns is not None and spent.turns >= limits.turns:
         return f"{limits.turns} turns"
+    if limits.seconds is not None and spent.seconds >= limits.seconds:
+        return f"{limits.seconds} seconds"
     return ""
 
 
@@ -78,22 +91,31 @@ def moments(world: World) -> list[datetime]:
 def begun(held: Held, earlier: ProviderBackoff | None, run_id: str, now: datetime, config: Config) -> ProviderBackoff:
     """Return the back-off that a held run calls for; one that follows another closely is longer.
 
-    A run that was started before the back-off of an earlier one began only confirms it.
+    While one is in force it may only become longer: many who hit one wall are one back-off. A run that is taken in
+    once more after a crash changes nothing.
     """
     row = consequences.row_of(held.fault)
+    is_open = earlier is not None and in_force(earlier, now, config)
     times = 1
-    if earlier is not None and earlier.fault is held.fault:
-        if now < earlier.until and (held.until is None or held.until <= earlier.until):
-            return earlier
-        times = earlier.times + 1 if now < earlier.until + consequences.IN_A_ROW else 1
+    if earlier is not None and earlier.fault is held.fault and (is_open or now >= earlier.until):
+        is_soon = now < earlier.until + consequences.IN_A_ROW
+        times = earlier.times if is_open else earlier.times + 1 if is_soon else 1
+    until = consequences.back_until(held.fault, held.until, times, now)
+    if earlier is not None and (earlier.run_id == run_id or (is_open and _adds_nothing(held, earlier, until))):
+        return earlier
     return ProviderBackoff(
         provider=held.provider,
         fault=held.fault,
         reason=held.reason,
         run_id=run_id,
         started_at=now,
-        until=consequences.back_until(held.fault, held.until, times, now),
+        until=until,
         times=times,
         needs_you=row.needs_you,
         config_sha256=config.sha256,
     )
+
+
+def _adds_nothing(held: Held, earlier: ProviderBackoff, until: datetime) -> bool:
+    """Tell whether a held run says no more than is known: a shorter wait, or the same without a time of its own."""
+    return until <= earlier.until or (earlier.fault is held.fault and held.until is None)

@@ -165,8 +165,8 @@ def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, se
 
 
 def charged(task: Task, spent: Spent) -> Task:
-    """Return a task to whose costs those of a run are added."""
-    return replace(task, spent=added(task.spent, spent))
+    """Return a task to whose costs those of its run are added, which is thereby taken in, once and for all."""
+    return replace(task, spent=added(task.spent, spent), settled_run=task.run_id)
 
 
 def held(task: Task, ending: Ending, now: datetime) -> Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluerun.core.metering import BROKEN, counted
 from gluerun.records.dispatch import Role
 from gluerun.records.record import record
 from gluerun.records.runner import Limits
@@ -76,6 +77,22 @@ def added(one: Spent, two: Spent) -> Spent:
         turns=one.turns + two.turns,
         seconds=one.seconds + two.seconds,
     )
+
+
+def larger(one: Spent, two: Spent) -> Spent:
+    """Return of each figure the larger one: two counts of the same, of which either may have missed something."""
+    return Spent(
+        usd=max(one.usd, two.usd),
+        tokens=max(one.tokens, two.tokens),
+        turns=max(one.turns, two.turns),
+        seconds=max(one.seconds, two.seconds),
+    )
+
+
+def metered(data: bytes | None) -> Spent:
+    """Return what the counter of a day shows; one that cannot be read shows more than any limit."""
+    money, tokens, turns = counted(data or b"") or BROKEN
+    return Spent(usd=money / 1e6, tokens=tokens, turns=turns)
 
 
 def _left(limit: float | None, spent: float) -> float | None:

@@ -153,7 +153,7 @@ def read(
     cause, words = _judged(spec, done, stream, plain, role=role, text=text, resumed=resumed)
     fault, limit = cause or (None, None)
     seat = _seat(spec, stream, own)
-    usage = _priced(_usage(spec, stream, own, resumed=resumed), seat, stream, prices)
+    usage = _priced(_usage(spec, stream, own, resumed=resumed), (seat.model, spec.model), stream, prices)
     return Reading(
         fault=fault,
         trouble=_trouble(spec, done, fault, words),
@@ -357,12 +357,12 @@ def _usage(spec: RunnerSpec, stream: Stream, own: Rollout, *, resumed: bool) -> 
     return Usage(fresh_tokens=told.fresh, cached_tokens=told.cached, output_tokens=told.output, turns=stream.turns)
 
 
-def _priced(usage: Usage, seat: Seat, stream: Stream, prices: Mapping[str, Price]) -> Usage:
+def _priced(usage: Usage, models: tuple[str, str], stream: Stream, prices: Mapping[str, Price]) -> Usage:
+    """Price what a program used: by its own word, else by the model it named, else by the one it was asked for."""
     if stream.cost is not None:
         return replace(usage, cost_usd=stream.cost)
-    if seat.model == UNKNOWN:
-        return usage
-    cost = estimate(usage, price_of(seat.model, prices))
+    known = (price_of(model, prices) for model in models if model != UNKNOWN)
+    cost = estimate(usage, next((price for price in known if price is not None), None))
     return usage if cost is None else replace(usage, cost_usd=cost, estimated=True)
 
 

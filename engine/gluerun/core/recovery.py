@@ -33,7 +33,7 @@ def _judge(world: World, lease: Lease) -> Action | None:
     task = world.task(lease.task_id)
     if task is None or task.run_id != lease.run_id or task.epoch != lease.epoch:
         return Unlease(task_id=lease.task_id, run_id=lease.run_id, reason="the lease is not of the task's epoch")
-    if task.status is not Status.READY:
+    if task.status is not Status.READY or task.settled_run == lease.run_id:
         return Unlease(task_id=lease.task_id, run_id=lease.run_id, reason="its run was settled already")
     sighting = world.sightings.get(lease.run_id)
     if sighting is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gluerun.core import reading
+from gluerun.core.backoff import ended_by
 from gluerun.core.limits import total
 from gluerun.errors import SchemaError, StateError
 from gluerun.loop.house import kept_config
@@ -52,8 +55,21 @@ def load_expense(files: Files, path: str) -> Expense | None:
         return None
 
 
+def booked(files: Files, now: datetime) -> Spent:
+    """Return the sum of what was booked for the day of *now*; a booking that cannot be read is in none."""
+    folder = f"{COSTS}/{now:%Y-%m-%d}"
+    found: list[Expense] = []
+    for name in files.names(folder):
+        with suppress(SchemaError):
+            found += schema.load(Spending, files.read(f"{folder}/{name}") or b"", file=f"{folder}/{name}").expenses
+    return total(found)
+
+
 def book(house: House, run_id: str) -> Spent:
-    """Book what the programs of a run used, and return its sum; nothing is booked twice."""
+    """Book what the programs of a run used, and return its sum; nothing is booked twice.
+
+    A provider that has answered one of them is no longer on its way into a longer back-off.
+    """
     names = house.store.files.names(run_path(run_id, EXPENSES))
     dispatch = house.store.dispatch(run_id) if names else None
     if dispatch is None:
@@ -70,7 +86,15 @@ def book(house: House, run_id: str) -> Spent:
     path = costs_path(run_id)
     house.store.files.sweep(path.rpartition("/")[0])
     house.store.files.write(path, schema.dump(spending))
+    for backoff in house.store.backoffs().values():
+        if any(ended_by(one, backoff) for one in found if _provider(config, one) == backoff.provider):
+            house.store.end_provider_backoff(backoff)
     return total(found)
+
+
+def _provider(config: Config, expense: Expense) -> str:
+    runner = config.runners.get(expense.runner)
+    return runner.held_as if runner else ""
 
 
 def _config(house: House, digest: str) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gluerun.core import graph as graphs
+from gluerun.core.limits import larger, metered
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
@@ -16,6 +17,8 @@ from gluerun.records.origin import CycleMemory
 from gluerun.records.paths import ORCHESTRATION
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record, replace
+from gluerun.records.runner import Limits
+from gluerun.records.spent import Spent
 from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
@@ -32,6 +35,9 @@ TASKS = f"{ORCHESTRATION}/tasks"
 TASK_FILE = re.compile(r"^(TASK-[0-9]{4,12})(?:[.-].*)?\.md$")
 # A folder that changed this recently may change again without its time stamp showing it.
 _SETTLED_NS = 2_000_000_000
+
+
+NO_LIMITS, NOTHING = Limits(), Spent()
 
 
 @record
@@ -83,10 +89,21 @@ def observe(house: House, origin_run: str) -> Look:
         circuit=store.circuit(),
         backoff=store.backoff(),
         backoffs=store.backoffs(),
+        spent_today=_spent_today(house),
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
     )
     return Look(world=world, memory=_with_folder(memory, folder_mark))
+
+
+def _spent_today(house: House) -> Spent:
+    """Return what was used today, by the counter of the programs or by the bookings, whichever knows more."""
+    if house.config.limits_day == NO_LIMITS:
+        return NOTHING
+    from gluerun.loop.booking import booked, meter_path  # only a limit for the day needs it
+
+    now = house.now()
+    return larger(metered(house.store.files.read(meter_path(now))), booked(house.store.files, now))
 
 
 def mark_text(mark: FileMark) -> str:

@@ -113,14 +113,16 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
 
 
 def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> bool:
-    """Take in a run that its provider's state broke off: the back-off first, then the record, then the lease."""
+    """Take in a run that its provider's state broke off: costs, back-off, record, and last the lease."""
     held = action.ending.held
     if held is None:
         raise ImpossibleError(f"{action.run_id} is held back by nobody")
-    noted = begun(held, world.backoffs.get(held.provider), action.run_id, house.now(), house.config)
-    house.store.put_provider_backoff(noted)
     house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
     spent = book(house, action.run_id)
+    # Looked at again: an answer within this very run may have ended the one before, and others may have begun one.
+    earlier = house.store.backoffs().get(held.provider)
+    noted = begun(held, earlier, action.run_id, house.now(), house.config)
+    house.store.put_provider_backoff(noted)
     until = f"{held.provider} is held back until {noted.until:%Y-%m-%d %H:%M:%SZ}"
     if action.task_id is not None:
         task = task_of(world, action.task_id)

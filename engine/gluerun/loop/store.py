@@ -259,6 +259,10 @@ class Store:
         """Write until when a provider is held back."""
         self.files.write(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json", schema.dump(backoff))
 
+    def end_provider_backoff(self, backoff: ProviderBackoff) -> None:
+        """Forget a back-off: its provider has answered since."""
+        self.files.remove(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json")
+
     def is_stopped(self) -> bool:
         """Tell whether STOP is set."""
         return self.files.mark(STOP) is not None

@@ -80,7 +80,10 @@ class Proof:
 
 @record
 class Task:
-    """The running truth of one task: `tasks/live/<ID>.json`, under `tasks/archive/` once terminal."""
+    """The running truth of one task: `tasks/live/<ID>.json`, under `tasks/archive/` once terminal.
+
+    `settled_run` is the last run that was taken in: its tries and costs are counted, whatever lease is left of it.
+    """
 
     SCHEMA = "task.v0"
 
@@ -96,6 +99,7 @@ class Task:
     tries: int = 0
     infra_tries: int = 0
     run_id: str | None = None
+    settled_run: str | None = None
     base_sha: str | None = None
     head_sha: str | None = None
     packet_sha256: str | None = None

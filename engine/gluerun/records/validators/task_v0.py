@@ -112,6 +112,14 @@ def validate(data, place=''):
             if isinstance(data__runId, str):
                 if not REGEX_PATTERNS['^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__runId):
                     raise Invalid(place + '.runId', 'must match ^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__runId)
+        if 'settledRun' in data_keys:
+            data_keys.remove('settledRun')
+            data__settledRun = data['settledRun']
+            if not isinstance(data__settledRun, str):
+                raise Invalid(place + '.settledRun', 'must be a string', data__settledRun)
+            if isinstance(data__settledRun, str):
+                if not REGEX_PATTERNS['^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__settledRun):
+                    raise Invalid(place + '.settledRun', 'must match ^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__settledRun)
         if 'baseSha' in data_keys:
             data_keys.remove('baseSha')
             data__baseSha = data['baseSha']
