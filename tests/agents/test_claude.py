@@ -5,28 +5,23 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
-from tests.agents.by_hand import Ask
-from tests.agents.driving import git
+from tests.agents.driving import FREE, Question
 from tests.agents.model.server import FakeModel
-from tests.agents.promises import Promises, is_untouched, new_session, run_reader, shell
+from tests.agents.pointed import CLAUDE_MODEL
+from tests.agents.promises import DONE, Promises, is_untouched, run_reader, shell
+
+from gluerun.records.fault import Fault, Limit
+from gluerun.records.runner import Limits
 
 
 class TestClaude(Promises):
     program = "claude"
-    unknown_id = new_session()
-    unknown_session = "No conversation found with session ID"
+    provider = "anthropic"
+    model = CLAUDE_MODEL
+    tells_cost = True
     tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 3, "credit": 1, "context": 1, "404": 2}
-    says: ClassVar = {
-        "401": "Invalid API key",
-        "429": "rate limit",
-        "529": "Overloaded",
-        "quota": "quota",
-        "credit": "Credit balance is too low",
-        "context": "Prompt is too long",
-        "404": "model",
-    }
-    after_term = 143
-    after_int = 1
+    after_term = (143,)
+    after_int = (1,)
 
     @pytest.mark.parametrize(
         "turn",
@@ -43,9 +38,17 @@ class TestClaude(Promises):
         assert f"No such tool available: {turn['call']}" in outcome.told
         assert is_untouched(stage)
 
-    def test_a_commit_from_the_linked_work_tree_is_possible(self, stage):
-        with FakeModel(shell("echo x > x.txt && git add x.txt && git commit --quiet --message=mine")) as model:
-            outcome = stage.run(model, Ask())
+    def test_where_nobody_holds_it_its_daemon_is_ended_by_us(self, stage):
+        with FakeModel(shell("nohup setsid sleep 96 > /dev/null 2>&1 & echo $! > daemon")) as model:
+            outcome = stage.run(model, Question(sandbox=FREE))
 
-        assert outcome.reading.is_ended
-        assert git(stage.tree, "log", "-1", "--format=%s") == "mine"
+        assert outcome.done.ended >= 1
+        assert outcome.survivors == []
+
+    def test_a_limit_of_money_stops_it_after_one_answer_too_many(self, stage):
+        calls = [{"tool": "shell", "command": f"echo {number} >> count"} for number in range(8)]
+        with FakeModel({"turns": [*calls, DONE]}) as model:
+            outcome = stage.run(model, Question(limits=Limits(usd=0.008)))
+
+        assert (outcome.reading.fault, outcome.reading.limit) == (Fault.LIMIT, Limit.MONEY)
+        assert len(outcome.faults) <= 4

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
-from tests.agents.by_hand import Ask
-from tests.agents.driving import git
+from tests.agents.driving import FREE, Question, git
 from tests.agents.model.server import FakeModel
-from tests.agents.promises import Promises, is_untouched, new_session, run_reader, shell
-
-COMMIT = shell("echo x > x.txt && git add x.txt && git commit --quiet --message=mine")
-TRAPPED = "codex-linux-sandbox: No such file or directory"
+from tests.agents.pointed import CODEX_MODEL
+from tests.agents.promises import COMMIT, Promises, is_untouched, run_reader, shell
 
 PATCH = "*** Begin Patch\n*** Add File: hello.txt\n+x\n*** End Patch\n"
 ESCALATED = {
@@ -22,20 +19,12 @@ ESCALATED = {
 
 class TestCodex(Promises):
     program = "codex"
-    unknown_id = new_session()
-    unknown_session = "no rollout found for thread id"
+    provider = "fake"
+    model = CODEX_MODEL
+    tells_cost = False
     tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 1, "credit": 1, "context": 1, "404": 1}
-    says: ClassVar = {
-        "401": "unexpected status 401",
-        "429": "429",
-        "529": "529",
-        "quota": "Quota exceeded",
-        "credit": "credit balance",
-        "context": "ran out of room",
-        "404": "no such model",
-    }
-    after_term = -15
-    after_int = 1
+    after_term = (-15, 143)
+    after_int = (1,)
 
     @pytest.mark.parametrize(
         ("turn", "told"),
@@ -54,48 +43,20 @@ class TestCodex(Promises):
         assert told in outcome.told
         assert is_untouched(stage)
 
-    def test_a_worker_is_confined_to_its_work_tree_where_temporary_folders_are_taken_away(self, stage):
-        away = ("exclude_slash_tmp", "exclude_tmpdir_env_var")
-        words = tuple(word for name in away for word in ("-c", f"sandbox_workspace_write.{name}=true"))
-        with FakeModel(shell("echo x > ../outside; echo x > inside")) as model:
-            free = stage.run(model, Ask())
-            (stage.root / "outside").unlink()
-            confined = stage.run(model, Ask(extra=words))
+    def test_where_nobody_else_holds_it_a_worker_is_confined_by_its_own_sandbox(self, stage):
+        with FakeModel(shell("echo x > ../outside; echo x > /tmp/gluerun-outside; echo x > inside")) as model:
+            outcome = stage.run(model, Question(sandbox=FREE))
 
-        assert free.reading.is_ended
-        assert confined.reading.is_ended
+        assert outcome.reading.fault is None
         assert not (stage.root / "outside").exists()
+        assert "/tmp/gluerun-outside: Read-only file system" in outcome.told
         assert (stage.tree / "inside").exists()
 
-    def test_a_commit_from_the_linked_work_tree_is_refused(self, stage):
+    def test_its_own_sandbox_lets_nobody_commit_from_the_linked_work_tree(self, stage):
         with FakeModel(COMMIT) as model:
-            outcome = stage.run(model, Ask())
+            outcome = stage.run(model, Question(sandbox=FREE))
 
-        assert outcome.reading.is_ended
+        assert outcome.reading.fault is None
         assert (stage.tree / "x.txt").exists()
         assert "index.lock': Read-only file system" in outcome.told
         assert git(stage.tree, "rev-list", "--count", "HEAD") == "1"
-
-    def test_a_commit_is_possible_where_both_git_folders_are_named(self, stage):
-        folders = [stage.repo / ".git", stage.repo / ".git/worktrees/tree"]
-        words = tuple(word for folder in folders for word in ("--add-dir", str(folder)))
-        with FakeModel(COMMIT) as model:
-            outcome = stage.run(model, Ask(extra=words))
-
-        assert outcome.reading.is_ended
-        assert git(stage.tree, "log", "-1", "--format=%s") == "mine"
-
-    def test_a_home_below_the_temporary_folder_breaks_every_command_and_nothing_is_said(self, stage):
-        with FakeModel() as model:
-            outcome = stage.run(model, Ask(), TMPDIR=str(stage.root))
-
-        assert outcome.reading.is_ended
-        assert TRAPPED in outcome.told
-        assert not (stage.tree / "hello.txt").exists()
-
-    def test_a_home_beside_the_temporary_folder_is_well(self, stage):
-        with FakeModel() as model:
-            outcome = stage.run(model, Ask(), TMPDIR=str(stage.temp))
-
-        assert TRAPPED not in outcome.told
-        assert (stage.tree / "hello.txt").exists()

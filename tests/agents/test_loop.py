@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 
 import pytest
-from tests.agents.by_hand import KEY
 from tests.agents.driving import program
 from tests.agents.model.server import FakeModel
+from tests.agents.pointed import KEY, claude, codex, codex_words
 from tests.e2e.backlog import Backlog, git
 
 WORKS = {"tool": "write", "path": "src/1.txt", "content": "good\n"}
@@ -32,23 +31,9 @@ def backlog(tmp_path, gluerun, monkeypatch) -> Backlog:
     return Backlog(tmp_path / "repo", gluerun)
 
 
-def fake_provider(model: FakeModel) -> list[str]:
-    """Return the words that point codex at the model."""
-    settings = {
-        "model_provider": "fake",
-        "model_providers.fake.name": "fake",
-        "model_providers.fake.base_url": f"{model.url}/v1",
-        "model_providers.fake.env_key": "FAKE_KEY",
-        "model_providers.fake.wire_api": "responses",
-        "model_providers.fake.stream_max_retries": 2,
-    }
-    return [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]
-
-
 def declared(model: FakeModel) -> dict[str, object]:
     """Return the runners as a person would name them, where the engine knows how these programs are called."""
-    claude = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY}
-    return {"claude": {"env": claude}, "codex": {"env": {"FAKE_KEY": KEY}, "options": {"args": fake_provider(model)}}}
+    return {"claude": claude(model), "codex": codex(model)}
 
 
 def commands(model: FakeModel) -> dict[str, object]:
@@ -57,18 +42,16 @@ def commands(model: FakeModel) -> dict[str, object]:
     claude = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY, **dict.fromkeys(quiet, "1")}
     writes = ["claude", "-p", "--model", "claude-sonnet-4-5", "--dangerously-skip-permissions"]
     reads = ["codex", "exec", "--skip-git-repo-check", "--sandbox", "read-only", "--model", "fake-model"]
-    reads += ["--disable", "plugins", *fake_provider(model), "-"]
+    reads += ["--disable", "plugins", *codex_words(model), "-"]
     return {
-        "claude": {"kind": "command", "argv": writes, "env": claude},
-        "codex": {"kind": "command", "argv": reads, "env": {"FAKE_KEY": KEY}},
+        "claude": {"kind": "command", "argv": writes, "env": claude, "state": ["~/.claude/", "~/.claude.json"]},
+        "codex": {"kind": "command", "argv": reads, "env": {"FAKE_KEY": KEY}, "state": ["~/.codex/"]},
     }
 
 
 @pytest.fixture(params=[commands, declared], ids=["commands", "declared"])
 def play(request, backlog) -> Callable[[FakeModel], dict[str, object]]:
     """Let the loop run to its end on one task, with its programs pointed at the model."""
-    if request.param is declared and not importlib.util.find_spec("gluerun.core.calling"):
-        pytest.skip("this engine has no declarations of agent programs")
 
     def run(model: FakeModel) -> dict[str, object]:
         roles = {"worker": {"runner": "claude"}, "auditor": {"runner": "codex"}}

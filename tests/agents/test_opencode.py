@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 
 import pytest
-from tests.agents.by_hand import Ask
-from tests.agents.driving import git, program, until
+from tests.agents.driving import PROMPT, READER, Question, git, program, until
 from tests.agents.model.server import FakeModel
 from tests.agents.promises import DONE, SLEEP, shell
 
 from gluerun.records.child import How
+from gluerun.records.fault import Fault
 
 program("opencode")
 
@@ -22,51 +22,51 @@ def stage(stage_of):
 
 def test_a_task_is_done_in_the_work_tree_and_its_session_goes_on(stage):
     with FakeModel() as model:
-        first = stage.run(model, Ask())
-        second = stage.run(model, Ask("Say it again.", session=first.reading.session))
+        first = stage.run(model)
+        second = stage.run(model, Question("Say it again.", resume=first.reading.seat.session))
 
     assert (first.done.how, first.done.exit_code) == (How.EXITED, 0)
-    assert first.reading.is_ended
+    assert first.reading.fault is None
     assert first.reading.text == "done"
-    assert (first.reading.fresh, first.reading.cached, first.reading.output) == (1600, 400, 100)
+    usage = first.reading.usage
+    assert (usage.fresh_tokens, usage.cached_tokens, usage.output_tokens) == (1600, 400, 100)
     assert (stage.tree / "hello.txt").exists()
-    assert second.reading.is_ended
-    assert Ask().prompt in second.told
+    assert second.reading.fault is None
+    assert PROMPT in second.told
 
 
 def test_a_bad_key_ends_it_at_once_and_is_told_as_a_status(stage):
     with FakeModel(faults=["401"]) as model:
-        outcome = stage.run(model, Ask())
+        outcome = stage.run(model)
 
     assert outcome.done.exit_code == 1
-    assert outcome.reading.status == 401
-    assert not outcome.reading.is_ended
+    assert outcome.reading.fault is Fault.BAD_KEY
     assert outcome.faults == ["401"]
 
 
 def test_two_refusals_are_sat_out(stage):
     with FakeModel(faults=["429:2!"]) as model:
-        outcome = stage.run(model, Ask())
+        outcome = stage.run(model)
 
-    assert outcome.reading.is_ended
+    assert outcome.reading.fault is None
     assert outcome.faults == ["429", "429", "", ""]
 
 
 def test_a_reader_has_neither_pen_nor_shell(stage):
     with FakeModel({"turns": [{"call": "write", "args": {"filePath": "hello.txt", "content": "x\n"}}, DONE]}) as model:
-        outcome = stage.run(model, Ask(read_only=True))
+        outcome = stage.run(model, READER)
 
     assert not {"write", "edit", "bash"} & outcome.requests[-1].asked.tools.keys()
     assert git(stage.tree, "status", "--porcelain") == ""
 
 
 def test_a_signal_in_the_middle_of_a_tool_leaves_nobody(stage):
-    with FakeModel(shell(SLEEP)) as model, stage.running(model, Ask()) as started:
+    with FakeModel(shell(SLEEP)) as model, stage.running(model) as started:
         until((stage.tree / "started").exists, "the tool ran")
         started.signal(signal.SIGTERM)
         outcome = started.outcome()
 
     assert outcome.done.exit_code == -signal.SIGTERM
-    assert not outcome.reading.is_ended
+    assert outcome.reading.fault is not None
     assert outcome.survivors == []
     assert not (stage.tree / "ended").exists()
