@@ -1,4 +1,4 @@
-"""Stories about the whole engine with real programs: limits, back-offs, confinement, sessions, independence, secrets."""
+"""Stories about the whole engine with real programs: limits, back-offs, confinement, sessions, seats, secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.agents.model.script import USAGE
 from tests.agents.model.server import FakeModel
 from tests.agents.plays import AUDITOR, DONE, LOOKS, SPOILS, VERDICT, WORKS, shells
 from tests.agents.pointed import claude, codex
@@ -30,11 +31,6 @@ def children(backlog: Backlog, role: str) -> list[dict[str, object]]:
     return [
         json.loads(file.read_text()) for file in sorted(state_of(backlog).glob(f"runs/*/children/*-{role}.done.json"))
     ]
-
-
-def gone(backlog: Backlog) -> bool:
-    """Tell whether no run lives any more: the next cycle takes in how it ended."""
-    return not any(state_of(backlog).glob("leases/*.json"))
 
 
 # --- limits ---
@@ -64,11 +60,10 @@ def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog
     assert git(backlog.root, "show", f"{rescued}:src/1.txt").splitlines()[:2] == ["0", "1"]
     assert ended["integrated"] == ["TASK-0001"]
     assert backlog.record("TASK-0001")["tries"] == 2
-    booked = backlog.ask("costs", "--by", "runner")
-    (line,) = [one for one in booked["lines"] if one["name"] == worker]
-    assert line["outputTokens"] == 50 * (len(tried) + 2)
-    if worker == "claude":
-        assert line["costUsd"] == pytest.approx(0.00321 * (len(tried) + 2))
+    (line,) = [one for one in backlog.ask("costs", "--by", "role")["lines"] if one["name"] == "worker"]
+    calls_booked = len(tried) + 2
+    assert (line["programs"], line["outputTokens"]) == (2, USAGE["output"] * calls_booked)
+    assert line.get("costUsd") == (pytest.approx(0.00321 * calls_booked) if worker == "claude" else None)
 
 
 # --- back-off ---
@@ -81,7 +76,7 @@ def test_a_usage_limit_costs_no_try_and_nobody_is_started_until_it_is_lifted(bac
         backlog.ask("reconcile", "--drain", "--timeout", "30")
         held = backlog.ask("status")
         asked = len(model.requests)
-        again = backlog.ask("reconcile", "--actuate")
+        backlog.ask("reconcile", "--actuate")
         tries = backlog.record("TASK-0001")["tries"]
         count = len(model.requests)
         (file,) = state_of(backlog).glob("backoffs/*.json")
@@ -90,7 +85,6 @@ def test_a_usage_limit_costs_no_try_and_nobody_is_started_until_it_is_lifted(bac
         file.write_text(json.dumps(backoff | {"until": backoff["startedAt"]}))
         ended = backlog.ask("auto")
 
-    print(again, held)
     (line,) = held["backoffs"]
     assert (line["provider"], line["fault"]) == ("anthropic", "usage-limit")
     assert line["until"] > backoff["startedAt"]
@@ -171,8 +165,9 @@ def test_who_shares_the_workers_provider_is_no_independent_auditor(backlog, prov
         )
         ended = backlog.ask("auto")
 
-    print(ended, backlog.record("TASK-0001"))
     assert ended["integrated"] == (["TASK-0001"] if counts else [])
+    why = backlog.record("TASK-0001").get("lastFailure", {}).get("reason", "")
+    assert ("the auditor has the worker's own: anthropic" in why) is not counts
 
 
 # --- secrets ---
