@@ -240,7 +240,12 @@ class Agent:
         )
 
     def _last_message(self) -> str:
-        return (self.house.store.files.read(f"{self.output}.last") or b"").decode("utf-8", "replace")
+        """Return what the program left as its last message; no secret stays in that file either."""
+        files, path = self.house.store.files, f"{self.output}.last"
+        said = (files.read(path) or b"").decode("utf-8", "replace")
+        if (fit := secrets.redacted(said)) != said:
+            files.write(path, fit.encode(), durable=False)
+        return fit
 
     def _rollout(self, runner: RunnerSpec, log: bytes) -> list[bytes]:
         """Return what codex wrote down about the session beside what it printed: it names its model only there."""
