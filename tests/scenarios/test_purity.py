@@ -31,7 +31,7 @@ def look(house):
 
 def essence(world, *, leases):
     """Return what of a world an expectation can know: not fresh ids, where rescued work lies, what a run cost."""
-    tasks = [replace(task, run_id=None, seed_sha=None, spent=Spent()) for task in world.tasks]
+    tasks = [replace(task, run_id=None, seed_sha=None, spent=Spent(), settled_run=None) for task in world.tasks]
     return tasks, sorted(lease.task_id for lease in world.leases) if leases else ()
 
 
