@@ -130,6 +130,8 @@ class Agent:
             branch=self.dispatch.spec.worker_branch if self.dispatch.spec else "",
         )
         state = tuple(path for entry in runner.state if (path := self._from_variable(runner, entry)))
+        if runner.own_homes:
+            state += (f"{doors.state_root}/{run_path(self.dispatch.run_id, 'home')}/",)
         return sandbox.confinement(self.step.role, self.house.config, replace(runner, state=state), places)
 
     def _from_variable(self, runner: RunnerSpec, entry: str) -> str:
