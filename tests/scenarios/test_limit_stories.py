@@ -15,6 +15,7 @@ from gluerun.records.fault import Fault, Limit
 from gluerun.records.record import replace
 from gluerun.records.runner import Limits, Price
 from gluerun.records.spent import Spent
+from gluerun.sim.crash import SimCrash
 from gluerun.testing import Move, SimHouse, batch, decision, ended, markdown, refused, speaker, under_way, verdict
 
 ONE, TWO = "TASK-0001", "TASK-0002"
@@ -220,6 +221,22 @@ def test_an_auditor_that_is_held_twice_still_judges_the_same_work():
     assert (first, kept_text(house)) == ("good", "good")
     assert sleep_until(house, backoff_of(house, "openai").until).until_quiet().state(ONE) == "integrated"
     assert (len(house.prompts(ONE)), house.record(ONE).tries) == (1, 1)
+
+
+def test_what_waits_for_its_auditor_is_found_even_if_the_run_that_was_to_ask_him_never_started():
+    house = one_task([writes("good", answer={"summary": "did it"})])
+    house.auditor(ONE, [WALL, verdict("accepted")]).until_quiet()
+    sleep_until(house, backoff_of(house, "openai").until)
+    house.fuse.chooses = lambda count, name: name.startswith("state before write runs/") and "dispatch.json" in name
+    with pytest.raises(SimCrash):
+        house.cycle(work=False)
+    house.fuse.chooses = None
+    house.locks.crash()
+
+    house.until_quiet()
+
+    packet = house.open().store.document(house.record(ONE).run_id, "packet.json")
+    assert (house.state(ONE), packet["summary"], len(house.prompts(ONE))) == ("integrated", "did it", 1)
 
 
 def test_a_task_that_is_edited_while_its_work_waits_is_done_anew():

@@ -93,7 +93,7 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         tries_used=task.tries,
         max_tries=max_tries(house.config),
         seed_sha=task.seed_sha,
-        previous_run=before.run_id,
+        previous_run=before.settled_run or before.run_id,
         last_failure=task.last_failure,
         gate_command=task.spec.gate_command,
         audit_sha=task.audit_sha,
