@@ -33,7 +33,6 @@ from gluerun.core.reading import Reading, read, session_in
 from gluerun.records.child import Child, ChildDone, scratch_of
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
-from gluerun.records.record import replace
 from gluerun.records.runner import Limits
 from gluerun.records.sandbox import Sandbox, SandboxMode
 
@@ -226,7 +225,6 @@ class Started:
             home=str(self.stage.home),
             branch="agent/one",
         )
-        plain = replace(self.spec, state=tuple(path for path in self.spec.state if not path.startswith("$")))
         return Child(
             name="agent",
             argv=call.argv,
@@ -241,7 +239,9 @@ class Started:
             stop=self.spec.stop,
             dialect=self.spec.dialect,
             limits=self.asked.limits,
-            confine=sandbox.confinement(self.asked.role, self.config, plain, places),
+            confine=sandbox.confinement(
+                self.asked.role, self.config, sandbox.with_state(self.spec, self._environment()), places
+            ),
             confined_argv=call_of(self.spec, self._ask(confined=True)).argv,
             folders=call.folders,
             seeds=call.seeds,

@@ -8,12 +8,12 @@ program's own state. The engine commits by itself, so what is granted in `.git` 
 from __future__ import annotations
 
 from gluerun.records.dispatch import Role
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 from gluerun.records.sandbox import Confinement, Network, RoleSandbox, SandboxMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gluerun.records.config import Config
     from gluerun.records.runner import RunnerSpec
@@ -80,6 +80,19 @@ def confinement(role: Role | str, config: Config, runner: RunnerSpec | None, pla
         protected=tuple(f"{places.git_dir}/{name}" for name in _PROTECTED if places.git_dir),
         container=sandbox.container,
     )
+
+
+def with_state(runner: RunnerSpec, environ: Mapping[str, str]) -> RunnerSpec:
+    """Return *runner* with the folders of its state by path; one that a variable names is there only if that is set."""
+    found = []
+    for entry in runner.state:
+        name, slash, rest = entry.removeprefix("$").partition("/")
+        value = runner.env.get(name) or environ.get(name, "")
+        if not entry.startswith("$"):
+            found.append(entry)
+        elif value:
+            found.append(f"{value.rstrip('/')}{slash}{rest}")
+    return replace(runner, state=tuple(found))
 
 
 def own_sandbox_applies(tier: str, runner: RunnerSpec, role: Role | str) -> bool:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluerun.adapters.children import InlineChildren
+from gluerun.core import sandbox
 from gluerun.core.calling import Ask, call_of, session_of
 from gluerun.core.environment import of_agent
-from gluerun.core.reading import read
+from gluerun.core.reading import read, session_in
 from gluerun.edge.agents import found_at, is_too_old, remember, version_of
 from gluerun.errors import ToolMissingError, UsageError
 from gluerun.records.child import Child
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
-from gluerun.records.record import record
-from gluerun.records.runner import RunnerKind
+from gluerun.records.record import record, replace
+from gluerun.records.runner import Dialect, RunnerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gluerun.core.calling import Call
     from gluerun.records.child import ChildDone
     from gluerun.records.runner import RunnerSpec
+    from gluerun.records.sandbox import Confinement
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
 
@@ -36,7 +38,6 @@ Create a file named {FILE} in the current folder. It holds one line: gluerun was
 Change nothing else and do not run git. Then say done.
 """
 SECONDS = 300
-_RUN = "RUN-probe"
 _NO_CONFIG = Config(target_branch="", gate_command="")
 
 
@@ -83,9 +84,18 @@ def try_out(
     folder = Path(tempfile.mkdtemp(prefix="gluerun-probe-")).resolve()
     config = config or _NO_CONFIG
     ask = _question(folder)
-    done, log = _asked(spec, ask, _environment(ask, environ, config, spec), root, home or Path.home())
+    done, log = _asked(spec, ask, environ, config, root, home or Path.home())
     said = _bytes(Path(ask.last_message)).decode("utf-8", "replace")
-    found = read(spec, done, log, datetime.now(UTC), text_file=said, prices=config.prices, role=Role.WORKER)
+    found = read(
+        spec,
+        done,
+        log,
+        datetime.now(UTC),
+        text_file=said,
+        prices=config.prices,
+        role=Role.WORKER,
+        rollout=_rollout(spec, log, environ),
+    )
     changed = _changed(Path(ask.worktree))
     is_good = found.fault is None and changed == (FILE,)
     if is_good:
@@ -130,11 +140,16 @@ def _question(folder: Path) -> Ask:
     )
 
 
+def _run_of(ask: Ask) -> str:
+    """Return the id of this question: whoever ends a run ends all that carry its id, and two may be asked at once."""
+    return f"RUN-probe-{ask.session}"
+
+
 def _environment(ask: Ask, environ: Mapping[str, str], config: Config, spec: RunnerSpec) -> dict[str, str]:
     own = {
         "GLUERUN_ROLE": ask.role.value,
-        "GLUERUN_RUN": _RUN,
-        "GLUERUN_DISPATCH": f"{_RUN}.1",
+        "GLUERUN_RUN": _run_of(ask),
+        "GLUERUN_DISPATCH": f"{_run_of(ask)}.1",
         "GLUERUN_ATTEMPT": "1",
         "GLUERUN_WORKTREE": ask.worktree,
         "GLUERUN_OUTPUT": ask.output,
@@ -142,8 +157,11 @@ def _environment(ask: Ask, environ: Mapping[str, str], config: Config, spec: Run
     return of_agent(environ, own, config, spec)
 
 
-def _asked(spec: RunnerSpec, ask: Ask, env: dict[str, str], root: str, home: Path) -> tuple[ChildDone, bytes]:
-    """Put the question the way a run does; return how the program ended and what it printed."""
+def _asked(
+    spec: RunnerSpec, ask: Ask, environ: Mapping[str, str], config: Config, root: str, home: Path
+) -> tuple[ChildDone, bytes]:
+    """Put the question the way a run does, also as to what holds it; return how it ended and what it printed."""
+    env = _environment(ask, environ, config, spec)
     call = call_of(spec, ask)
     lay_out(call, home)
     Path(ask.prompt_file).write_text(ask.prompt, encoding="utf-8")
@@ -155,13 +173,34 @@ def _asked(spec: RunnerSpec, ask: Ask, env: dict[str, str], root: str, home: Pat
         env=env | call.env,
         stdin=ask.prompt_file if call.stdin else "",
         log="probe.log",
-        marker=f"{_RUN}.1",
+        marker=f"{_run_of(ask)}.1",
         timeout=SECONDS,
         stop=spec.stop,
         dialect=spec.dialect,
+        confine=_confinement(spec, ask, environ, config),
+        confined_argv=call_of(spec, replace(ask, confined=True)).argv,
     )
-    done = InlineChildren(str(state)).wait(_RUN, child)
+    done = InlineChildren(str(state)).wait(_run_of(ask), child)
     return done, _bytes(state / child.log)
+
+
+def _confinement(spec: RunnerSpec, ask: Ask, environ: Mapping[str, str], config: Config) -> Confinement | None:
+    places = sandbox.Places(
+        worktree=ask.worktree,
+        worktree_git_dir=f"{ask.worktree}/.git",
+        run_folder=str(Path(ask.output).parent),
+        tmp=ask.tmp,
+        home=environ.get("HOME", ""),
+    )
+    return sandbox.confinement(Role.WORKER, config, sandbox.with_state(spec, environ), places)
+
+
+def _rollout(spec: RunnerSpec, log: bytes, environ: Mapping[str, str]) -> list[bytes]:
+    """Return what codex wrote down about the session: it names its model only there."""
+    session = session_in(log, spec.dialect) if spec.dialect is Dialect.CODEX else ""
+    home = spec.env.get("CODEX_HOME") or environ.get("CODEX_HOME") or f"{environ.get('HOME', '')}/.codex"
+    files = Path(home).glob(f"sessions/*/*/*/*-{session}.jsonl") if session else ()
+    return [line for file in files for line in file.read_bytes().splitlines()]
 
 
 def lay_out(call: Call, home: Path) -> None:
