@@ -189,6 +189,11 @@ class Started:
         """Return the program's temporary folder."""
         return str(self.stage.root / "state" / scratch_of(self.run_id, "agent"))
 
+    @property
+    def own_home(self) -> str:
+        """Return the folder of what a program has instead of the user's home; the tries of a run share it."""
+        return str(self.stage.root / "state/home")
+
     def _ask(self, *, confined: bool) -> Ask:
         asked = self.asked
         return Ask(
@@ -197,7 +202,7 @@ class Started:
             prompt=asked.prompt,
             prompt_file=str(self.folder / "prompt"),
             worktree=str(self.cwd),
-            home=str(self.folder / "home"),
+            home=self.own_home,
             tmp=self.scratch,
             output=str(self.folder / "outputs/answer.json"),
             last_message=str(self.folder / "outputs/last"),
@@ -223,6 +228,7 @@ class Started:
             run_folder=str(self.folder / "outputs"),
             tmp=self.scratch,
             home=str(self.stage.home),
+            own_home=self.own_home,
             branch="agent/one",
         )
         return Child(

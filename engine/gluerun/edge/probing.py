@@ -191,6 +191,7 @@ def _confinement(spec: RunnerSpec, ask: Ask, environ: Mapping[str, str], config:
         run_folder=str(Path(ask.output).parent),
         tmp=ask.tmp,
         home=environ.get("HOME", ""),
+        own_home=ask.home,
     )
     return sandbox.confinement(Role.WORKER, config, sandbox.with_state(spec, environ), places)
 

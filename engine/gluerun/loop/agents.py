@@ -127,6 +127,7 @@ class Agent:
             run_folder=f"{doors.state_root}/{run_path(self.dispatch.run_id, 'outputs')}",
             tmp=self._scratch(),
             home=doors.environ.get("HOME", ""),
+            own_home=f"{doors.state_root}/{run_path(self.dispatch.run_id, 'home')}",
             branch=self.dispatch.spec.worker_branch if self.dispatch.spec else "",
         )
         spec = sandbox.with_state(runner, doors.environ)
