@@ -33,7 +33,6 @@ from gluerun.core.reading import Reading, read, session_in
 from gluerun.records.child import Child, ChildDone, scratch_of
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
-from gluerun.records.record import replace
 from gluerun.records.runner import Limits
 from gluerun.records.sandbox import Sandbox, SandboxMode
 
@@ -190,6 +189,11 @@ class Started:
         """Return the program's temporary folder."""
         return str(self.stage.root / "state" / scratch_of(self.run_id, "agent"))
 
+    @property
+    def own_home(self) -> str:
+        """Return the folder of what a program has instead of the user's home; the tries of a run share it."""
+        return str(self.stage.root / "state/home")
+
     def _ask(self, *, confined: bool) -> Ask:
         asked = self.asked
         return Ask(
@@ -198,7 +202,7 @@ class Started:
             prompt=asked.prompt,
             prompt_file=str(self.folder / "prompt"),
             worktree=str(self.cwd),
-            home=str(self.folder / "home"),
+            home=self.own_home,
             tmp=self.scratch,
             output=str(self.folder / "outputs/answer.json"),
             last_message=str(self.folder / "outputs/last"),
@@ -224,9 +228,9 @@ class Started:
             run_folder=str(self.folder / "outputs"),
             tmp=self.scratch,
             home=str(self.stage.home),
+            own_home=self.own_home,
             branch="agent/one",
         )
-        plain = replace(self.spec, state=tuple(path for path in self.spec.state if not path.startswith("$")))
         return Child(
             name="agent",
             argv=call.argv,
@@ -241,7 +245,9 @@ class Started:
             stop=self.spec.stop,
             dialect=self.spec.dialect,
             limits=self.asked.limits,
-            confine=sandbox.confinement(self.asked.role, self.config, plain, places),
+            confine=sandbox.confinement(
+                self.asked.role, self.config, sandbox.with_state(self.spec, self._environment()), places
+            ),
             confined_argv=call_of(self.spec, self._ask(confined=True)).argv,
             folders=call.folders,
             seeds=call.seeds,

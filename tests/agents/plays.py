@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 DONE = {"text": "done"}
 WORKS = {"tool": "write", "path": "src/1.txt", "content": "good\n"}
 SPOILS = {"tool": "write", "path": "src/1.txt", "content": "bad\n"}
@@ -12,7 +10,7 @@ VERDICT = {"verdict": "accepted", "rationale": "It does what it should.", "headS
 AUDITOR = {
     "when": "You audit one commit",
     "bind": {"headSha": r"headSha: (\w+)", "nonce": r"nonce: (\S+)"},
-    "turns": [{"text": json.dumps(VERDICT)}],
+    "turns": [{"json": VERDICT}, DONE],
 }
 SECOND_TRY = {"when": "## Try 2", "turns": [LOOKS, WORKS, {"text": "mended"}]}
 

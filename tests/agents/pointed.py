@@ -37,6 +37,15 @@ def codex(model: FakeModel, model_name: str = CODEX_MODEL, provider: str = "fake
     return {"model": model_name, "env": {"FAKE_KEY": KEY}, "options": {"args": codex_words(model, provider)}}
 
 
+def codex_settings(model: FakeModel, home: Path) -> None:
+    """Point codex at the model for whoever has this home, as its own settings do."""
+    (home / ".codex").mkdir(exist_ok=True)
+    (home / ".codex/config.toml").write_text(
+        f'model = "{CODEX_MODEL}"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\n'
+        f'base_url = "{model.url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
+    )
+
+
 def codex_words(model: FakeModel, provider: str = "fake") -> list[str]:
     """Return the words that point codex at the model."""
     settings = {

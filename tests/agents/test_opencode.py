@@ -7,7 +7,7 @@ import signal
 import pytest
 from tests.agents.driving import PROMPT, READER, Question, git, program, until
 from tests.agents.model.server import FakeModel
-from tests.agents.promises import DONE, SLEEP, shell
+from tests.agents.promises import DONE, SLEEP, needs_tier, shell
 
 from gluerun.records.child import How
 from gluerun.records.fault import Fault
@@ -52,11 +52,11 @@ def test_two_refusals_are_sat_out(stage):
     assert outcome.faults == ["429", "429", "", ""]
 
 
-def test_a_reader_has_neither_pen_nor_shell(stage):
+def test_a_reader_that_has_pen_and_shell_is_held_by_the_sandbox(stage):
     with FakeModel({"turns": [{"call": "write", "args": {"filePath": "hello.txt", "content": "x\n"}}, DONE]}) as model:
         outcome = stage.run(model, READER)
 
-    assert not {"write", "edit", "bash"} & outcome.requests[-1].asked.tools.keys()
+    needs_tier(outcome)
     assert git(stage.tree, "status", "--porcelain") == ""
 
 
@@ -66,7 +66,7 @@ def test_a_signal_in_the_middle_of_a_tool_leaves_nobody(stage):
         started.signal(signal.SIGTERM)
         outcome = started.outcome()
 
-    assert outcome.done.exit_code == -signal.SIGTERM
+    assert outcome.done.exit_code in (-signal.SIGTERM, 128 + signal.SIGTERM)
     assert outcome.reading.fault is not None
     assert outcome.survivors == []
     assert not (stage.tree / "ended").exists()

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_the_program_is_called_by_its_declaration_and_sees_little(stubs):
     look = "json.dump([sys.argv[1:], dict(os.environ), prompt], open(os.environ['STUB_SAYS'], 'w'));"
     config = configured(
         runners={"claude": {"credentials": ["STUB_DOES", "STUB_SAYS"], "env": {"MINE": "{worktree}"}, "model": "m"}},
-        sandbox="off",
+        sandbox={"writable": [str(stubs)]},
     )
     said = stubs / "said.json"
 
@@ -209,6 +210,25 @@ def test_the_program_is_called_by_its_declaration_and_sees_little(stubs):
     assert variables["TMPDIR"].endswith("/scratch/001-worker")
     assert variables["MINE"] == variables["GLUERUN_WORKTREE"]
     assert "SECRET_OF_ANOTHER" not in variables
+
+
+def test_two_that_are_asked_at_once_do_not_end_each_other(stubs):
+    waits = "import time; open('began', 'w'); time.sleep(1); os.remove('began');"
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(tried, stubs, waits + WORKS + SAYS)
+        fast = [pool.submit(tried, stubs, WORKS + SAYS) for _ in range(2)]
+
+    assert [one.result().verdict for one in (*fast, slow)] == [f"it created {FILE}, as asked"] * 3
+
+
+def test_the_program_is_held_as_in_a_run_and_not_asked_where_that_cannot_be(stubs):
+    box = {"mode": "required", "container": ["no-such-program", "{mounts}", "{argv}"]}
+    config = configured(runners={"claude": {"credentials": ["STUB_DOES", "STUB_VERSION"]}}, sandbox=box)
+
+    found = tried(stubs, WORKS + SAYS, config)
+
+    assert (found.is_good, found.fault) == (False, "not-confined")
+    assert "no-such-program is not on PATH" in found.verdict
 
 
 def test_a_program_that_is_not_there_or_too_old_is_not_asked(stubs):

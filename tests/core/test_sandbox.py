@@ -3,7 +3,7 @@
 import pytest
 
 from gluerun.core import sandbox
-from gluerun.core.sandbox import Places, confinement
+from gluerun.core.sandbox import Places, confinement, with_state
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
 from gluerun.records.record import replace
@@ -237,3 +237,20 @@ class TestCommandLines:
     def test_a_container_that_cannot_work_is_told(self, template, word):
         trouble = sandbox.container_trouble(template)
         assert (word in trouble) if word else not trouble
+
+
+@pytest.mark.parametrize("role", [Role.WORKER, Role.AUDITOR])
+def test_what_a_program_has_instead_of_the_users_home_is_its_own(role):
+    agent = RunnerSpec(name="agent", own_homes={"AGENT_DATA": "data"})
+    places = replace(PLACES, own_home="/r/.gluerun-state/runs/R1/home")
+
+    assert "/r/.gluerun-state/runs/R1/home/data" in confinement(role, config(), agent, places).writable
+    assert not [path for path in confinement(role, config(), AGENT, places).writable if "/R1/home" in path]
+
+
+def test_a_folder_of_a_programs_state_may_be_named_by_a_variable():
+    agent = RunnerSpec(name="agent", state=("~/.agent/", "$HERE/", "$THERE/in/", "$NOWHERE/"), env={"THERE": "/own/"})
+
+    found = with_state(agent, {"HERE": "/here", "THERE": "/there"})
+
+    assert found.state == ("~/.agent/", "/here/", "/own/in/")

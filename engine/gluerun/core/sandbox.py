@@ -8,12 +8,12 @@ program's own state. The engine commits by itself, so what is granted in `.git` 
 from __future__ import annotations
 
 from gluerun.records.dispatch import Role
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 from gluerun.records.sandbox import Confinement, Network, RoleSandbox, SandboxMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gluerun.records.config import Config
     from gluerun.records.runner import RunnerSpec
@@ -47,7 +47,8 @@ class Places:
     """The folders of one run that a confinement speaks of, absolute; an empty one is not there.
 
     `git_dir` is the folder that all work trees share, `worktree_git_dir` this work tree's own; `run_folder` is
-    where the program may leave its answer, `tmp` its own temporary folder.
+    where the program may leave its answer, `tmp` its own temporary folder, `own_home` what lies below it instead of
+    in the user's home.
     """
 
     worktree: str
@@ -57,6 +58,7 @@ class Places:
     run_folder: str = ""
     tmp: str = ""
     home: str = ""
+    own_home: str = ""
 
 
 def confinement(role: Role | str, config: Config, runner: RunnerSpec | None, places: Places) -> Confinement | None:
@@ -71,8 +73,9 @@ def confinement(role: Role | str, config: Config, runner: RunnerSpec | None, pla
         return None
     own = own or RoleSandbox()
     state = runner.state if runner is not None else ()
+    homes = [f"{places.own_home}/{name}" for name in runner.own_homes.values()] if runner and places.own_home else []
     named = (_expanded(path, places) for path in (*state, *sandbox.writable, *own.writable))
-    folders = (*_of_role(name, places), places.run_folder, places.tmp, *named)
+    folders = (*_of_role(name, places), places.run_folder, places.tmp, *homes, *named)
     return Confinement(
         mode=mode,
         network=own.network or sandbox.network,
@@ -80,6 +83,19 @@ def confinement(role: Role | str, config: Config, runner: RunnerSpec | None, pla
         protected=tuple(f"{places.git_dir}/{name}" for name in _PROTECTED if places.git_dir),
         container=sandbox.container,
     )
+
+
+def with_state(runner: RunnerSpec, environ: Mapping[str, str]) -> RunnerSpec:
+    """Return *runner* with the folders of its state by path; one that a variable names is there only if that is set."""
+    found = []
+    for entry in runner.state:
+        name, slash, rest = entry.removeprefix("$").partition("/")
+        value = runner.env.get(name) or environ.get(name, "")
+        if not entry.startswith("$"):
+            found.append(entry)
+        elif value:
+            found.append(f"{value.rstrip('/')}{slash}{rest}")
+    return replace(runner, state=tuple(found))
 
 
 def own_sandbox_applies(tier: str, runner: RunnerSpec, role: Role | str) -> bool:

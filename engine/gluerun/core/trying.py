@@ -234,7 +234,8 @@ def _audit(me: Notebook, attempt: int, green: Green) -> Generator[Step, Answered
     why = ""
     for _ in range(me.config.audit_infra_max + 1):
         verdict, why, done = yield from _ask_auditor(me, attempt, green, patched.text)
-        if done is not None and must_wait(done):
+        if done is not None and (must_wait(done) or done.limit is Limit.DAY):
+            # Finished work is not lost to a full provider or a full day: only its audit waits.
             return NotNow(role=Role.AUDITOR, done=done)
         if verdict is not None:
             if why := independence.why_not(me.config.independence, me.seat, me.auditor):
@@ -323,7 +324,7 @@ def decide(
     text = prompts.decider(me.dispatch, wrong.failure, opened.nonce, words, me.attempts)
     done = yield from ask(agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="decided")
-    if must_wait(done) and left > 0:
+    if (must_wait(done) or done.limit is Limit.DAY) and left > 0:
         return NotNow(role=Role.DECIDER, done=done)
     claimed, why = answers.decision_of(done, opened, wrong.failure, me.dispatch)
     if claimed is None:

@@ -35,7 +35,6 @@ Create a file named {FILE} in the current folder. It holds one line: gluerun was
 Change nothing else and do not run git. Then say done.
 """
 SECONDS = 300
-_RUN = "RUN-20000101T000000Z-00000000"
 _NAME = "001-worker"
 _TASK = "TASK-0001"
 _NO_CONFIG = Config(target_branch="", gate_command="")
@@ -90,8 +89,9 @@ def try_out(
     repository = folder / "repository"
     _build(repository)
     house = _house(open_house, repository, config or _NO_CONFIG, replace(spec, argv=_from(root, spec.argv)), environ)
-    done, changed = _asked(house)
-    child = house.doors.children.finished(_RUN, _NAME)
+    run_id = house.new_run()
+    done, changed = _asked(house, run_id)
+    child = house.doors.children.finished(run_id, _NAME)
     is_good = not done.trouble and changed == (FILE,)
     if is_good:
         shutil.rmtree(folder, ignore_errors=True)
@@ -137,7 +137,7 @@ def _house(
     return House(replace(house.doors, environ=dict(environ), children=children), asked)
 
 
-def _asked(house: House) -> tuple[AgentDone, tuple[str, ...]]:
+def _asked(house: House, run_id: str) -> tuple[AgentDone, tuple[str, ...]]:
     """Put the question the way a run does; return how the program ended, and what git sees of its work."""
     git, place = house.doors.git, house.place(_TASK)
     base = git.head("main") or ""
@@ -152,7 +152,7 @@ def _asked(house: House) -> tuple[AgentDone, tuple[str, ...]]:
     )
     now = house.now()
     dispatch = Dispatch(
-        run_id=_RUN,
+        run_id=run_id,
         role=Role.WORKER,
         batch_id="",
         target_branch="main",
@@ -165,7 +165,7 @@ def _asked(house: House) -> tuple[AgentDone, tuple[str, ...]]:
     )
     git.add_worktree(place, base, branch=spec.worker_branch)
     step = RunAgent(
-        role=Role.WORKER, attempt=1, place=Place.WORK, dispatch_id=f"{_RUN}.1", nonce="0" * 32, prompt=PROMPT
+        role=Role.WORKER, attempt=1, place=Place.WORK, dispatch_id=f"{run_id}.1", nonce="0" * 32, prompt=PROMPT
     )
     done = Agent(house, dispatch, step, 1, place).run()
     return done, tuple(change.path for change in git.dirt(place))

@@ -127,20 +127,11 @@ class Agent:
             run_folder=f"{doors.state_root}/{run_path(self.dispatch.run_id, 'outputs')}",
             tmp=self._scratch(),
             home=doors.environ.get("HOME", ""),
+            own_home=f"{doors.state_root}/{run_path(self.dispatch.run_id, 'home')}",
             branch=self.dispatch.spec.worker_branch if self.dispatch.spec else "",
         )
-        state = tuple(path for entry in runner.state if (path := self._from_variable(runner, entry)))
-        if runner.own_homes:
-            state += (f"{doors.state_root}/{run_path(self.dispatch.run_id, 'home')}/",)
-        return sandbox.confinement(self.step.role, self.house.config, replace(runner, state=state), places)
-
-    def _from_variable(self, runner: RunnerSpec, entry: str) -> str:
-        """Return a folder of a program's state; one that a variable names is only there if that is set."""
-        if not entry.startswith("$"):
-            return entry
-        name, slash, rest = entry[1:].partition("/")
-        value = runner.env.get(name) or self.house.doors.environ.get(name, "")
-        return f"{value.rstrip('/')}{slash}{rest}" if value else ""
+        spec = sandbox.with_state(runner, doors.environ)
+        return sandbox.confinement(self.step.role, self.house.config, spec, places)
 
     def _child(self, runner: RunnerSpec, call: Call, allowed: Limits) -> Child:
         doors, config, step = self.house.doors, self.house.config, self.step
