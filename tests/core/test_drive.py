@@ -822,3 +822,11 @@ def test_a_planner_whose_provider_cannot_be_asked_is_held():
     ending = host.run(drive.planner(dispatch, replace(CONFIG, **AGENTS)))
     assert (ending.outcome, ending.held.provider) == (Outcome.HELD, "openai")
     assert host.of(Clear) != []
+
+
+def test_a_day_that_is_used_up_at_the_audit_leaves_the_work_for_another_day():
+    host = Host(auditor=limited(Limit.DAY))
+    ending = work(host, AGENTS)
+
+    assert (ending.outcome, ending.tries, ending.head_sha) == (Outcome.HELD, 0, head_of(1))
+    assert (ending.held.provider, ending.held.fault) == ("openai", Fault.LIMIT)
