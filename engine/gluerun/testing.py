@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from gluerun.errors import ImpossibleError
+from gluerun.errors import GluerunError, ImpossibleError
 from gluerun.loop.bench import Bench
 from gluerun.loop.house import House
 from gluerun.loop.nodes import GATES, GRAPH
@@ -405,12 +405,13 @@ class SimHouse:
         """Let a task's worker vanish in the middle while its agent lives on."""
         return self._cut_short(task_id, Life.ORPHANED)
 
-    def power_off(self) -> SimHouse:
-        """Let everything die at once and lose what was never synced."""
+    def power_off(self, state: Mapping[str, bytes | None] | None = None) -> SimHouse:
+        """Let everything die at once; of what was never synced *state* is found, without it the least there can be."""
         for run_id in self.processes.started:
             self.processes.crash(run_id)
         self.locks.crash()
-        self.state_files.lose_power()
+        self.state_files.lose_power(state)
+        self.work_files.lose_power()
         return self
 
     def reboot(self) -> SimHouse:
@@ -540,7 +541,8 @@ class SimHouse:
                 perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
             except Replaced:
                 continue
-            except SimCrash:
+            except (SimCrash, GluerunError):
+                # A process that ends with an error has gone as well as one that was killed.
                 self._bury(run_id)
                 return
             self.processes.finish(run_id)

@@ -13,7 +13,7 @@ import pytest
 
 from gluerun.adapters.files import DiskFiles
 from gluerun.errors import StateError
-from gluerun.sim.files import Operation, SimFiles
+from gluerun.sim.files import SimFiles
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -359,22 +359,58 @@ class TestSimFiles:
 
     def test_a_power_loss_takes_what_was_never_synced(self):
         files = SimFiles()
-        files.write("status", b"old")
-        files.write("status", b"new", durable=False)
-        files.write("lease", b"l")
-        files.move("lease", "archive/lease")
-        assert files.power_loss().files == {"status": b"old", "archive/lease": b"l"}
-        assert files.power_loss(lambda _: b"").files["status"] == b""
-        assert files.power_loss(lambda lost: lost.data).files == files.files
+        files.write("a/status", b"old")
+        files.write("a/status", b"newer", durable=False)
+        assert files.unsure() == {"a/status": (b"old", b"", b"ne", b"newer")}
+        files.lose_power()
+        assert (files.files, files.unsure()) == ({"a/status": b"old"}, {})
 
-    def test_the_log_tells_each_change(self):
+    def test_a_synced_folder_knows_its_names_but_not_what_their_files_hold(self):
         files = SimFiles()
-        files.write("a", b"1", durable=False)
-        files.move("a", "b")
-        assert files.log == [
-            Operation(verb="write", path="a", data=b"1", durable=False),
-            Operation(verb="move", path="a", new="b"),
-        ]
+        files.write("a/status", b"old")
+        files.write("a/status", b"newer", durable=False)
+        files.write("a/lease", b"l")
+        assert files.unsure() == {"a/status": (b"", b"ne", b"newer")}
+        files.move("a/status", "b/status")
+        assert files.unsure() == {"b/status": (b"", b"ne", b"newer")}
+        files.append("b/status", b"!")
+        assert files.unsure() == {}
+
+    def test_what_an_append_added_is_there_whatever_its_name_may_be(self):
+        files = SimFiles()
+        files.write("a/log", b"1", durable=False)
+        files.append("a/log", b"2")
+        assert files.unsure() == {"a/log": (None, b"12")}
+
+    def test_what_a_sweep_removed_may_come_back(self):
+        files = SimFiles()
+        files.write(".x.1.tmp", b"half")
+        files.sweep("")
+        assert files.unsure() == {".x.1.tmp": (b"half", None)}
+
+    def test_a_power_loss_finds_what_it_is_told_to(self):
+        files = SimFiles()
+        files.write("a/status", b"new", durable=False)
+        files.lose_power({"a/status": b"n"})
+        assert files.files == {"a/status": b"n"}
+
+    @pytest.mark.parametrize(
+        ("change", "found"),
+        [
+            (lambda files: files.write("a", b"new!"), [{".a.000000000000.tmp": b"ne"}, {"a": b"new!"}]),
+            (lambda files: files.append("a", b"+2"), [{"a": b"old+"}, {"a": b"old+2"}]),
+            (lambda files: files.move("a", "b"), [{"b": b"old"}, {"b": b"old", "a": None}]),
+            (lambda files: files.remove("a"), [{"a": None}]),
+        ],
+        ids=["write", "append", "move", "remove"],
+    )
+    def test_an_operation_has_its_moments(self, change, found):
+        files = SimFiles()
+        files.write("a", b"old")
+        moments = []
+        files.fault = lambda name: moments.append(files.moments())
+        change(files)
+        assert moments == [found, []]
 
 
 def _crash_at(step):

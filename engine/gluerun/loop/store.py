@@ -158,8 +158,8 @@ class Store:
     # runs
 
     def put_dispatch(self, dispatch: Dispatch) -> None:
-        """Write what a run is asked, before the run exists; not synced, for no run outlives its machine."""
-        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch), durable=False)
+        """Write what a run is asked, before the run exists; who books a run after a power loss asks for it."""
+        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch))
 
     def dispatch(self, run_id: str) -> Dispatch | None:
         """Return what a run is asked."""

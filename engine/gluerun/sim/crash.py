@@ -1,4 +1,7 @@
-"""Crashes where a story wants them: a fuse that counts every step of the simulated doors."""
+"""Faults where a story wants them: a fuse that counts every step of the simulated doors.
+
+At a point it raises what it is told to: a `SimCrash`, or the error that the real door would report there.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,18 @@ class SimCrash(BaseException):
     """The process dies here; nothing but the one who simulates may catch it."""
 
 
+class PowerCut(SimCrash):
+    """The machine dies here: what is found afterwards is not what a dead process leaves, but what the disk had."""
+
+
 class Fuse:
-    """Counts the points that it is called at, crashes at chosen ones, and lets a story act at named ones."""
+    """Counts the points that it is called at, raises at chosen ones, and lets a story act at named ones."""
 
     def __init__(self) -> None:
         self.count = 0
         self.last = ""
         self.crash_at: frozenset[int] = frozenset()
-        self.chooses: Callable[[int, str], bool] | None = None
+        self.chooses: Callable[[int, str], BaseException | None] | None = None
         self.names: list[str] = []
         self._once: dict[str, Callable[[], object]] = {}
         self._is_out = False
@@ -50,6 +57,9 @@ class Fuse:
                 self._once.pop(name)()
         self.count += 1
         self.names.append(name)
-        if self.count in self.crash_at or (self.chooses is not None and self.chooses(self.count, name)):
+        wanted = SimCrash(f"at point {self.count}: {name}") if self.count in self.crash_at else None
+        if wanted is None and self.chooses is not None:
+            wanted = self.chooses(self.count, name)
+        if wanted is not None:
             self.last = name
-            raise SimCrash(f"at point {self.count}: {name}")
+            raise wanted

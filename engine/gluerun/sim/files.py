@@ -1,14 +1,24 @@
-"""Files in memory, with a crash at any step and a power loss after any step."""
+"""Files in memory, with a crash at any step and a power loss after any step.
+
+What a power loss may find follows the syncs of the real side, operation by operation:
+
+- a durable write or a creation syncs the file, gives it its name, syncs the folder;
+- a write that is not durable syncs nothing: its name may still be what it was, its file may be empty or half;
+- an append syncs the file, and the folder if the file is new; a move syncs both folders, a removal its one;
+- a folder that is synced knows all of its names for certain, also those of files that are not synced;
+- a sweep syncs nothing; a new folder is synced into the one above it.
+"""
 
 from __future__ import annotations
 
 from gluerun.errors import GluerunError, StateError
 from gluerun.ports import FileMark
 from gluerun.records.record import record
+from gluerun.sim.crash import PowerCut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Fault = Callable[[str], None]
 
@@ -24,17 +34,29 @@ class Operation:
     durable: bool = True
 
 
+@record
+class Unsure:
+    """A name of which a power loss may find something else: what it was before, and whether its file is synced."""
+
+    older: tuple[bytes | None, ...]
+    is_synced: bool
+
+
 class SimFiles:
     """Files as one dictionary.
 
     `fault` is called with `before <verb> <path>` and `after <verb> <path>`; what it raises goes through. A
     crash (any exception but ours) before a write leaves the half-written temporary that a real one leaves.
+    An `onlooker` is told what each answer depended on (`read`, `mark` a path; `names`, `torn` of a folder),
+    and what `wrote` a path anew.
     """
 
     def __init__(self, fault: Fault | None = None) -> None:
         self.fault = fault
         self.files: dict[str, bytes] = {}
-        self.log: list[Operation] = []
+        self._unsure: dict[str, Unsure] = {}
+        self.under_way: Operation | None = None
+        self.onlooker: Callable[[str, str], None] | None = None
         self.free = 1 << 40
         self._folders: dict[str, FileMark] = {"": FileMark(mtime_ns=0, size=0, inode=1)}
         self._marks: dict[str, FileMark] = {}
@@ -44,6 +66,7 @@ class SimFiles:
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
         if _clean(path) in self._folders:
             raise StateError(f"cannot read {path}: is a directory", file=path)
+        self._show("read", path)
         return self.files.get(path)
 
     def tail(self, path: str, limit: int) -> bytes:
@@ -58,6 +81,7 @@ class SimFiles:
 
     def create(self, path: str, data: bytes) -> bool:
         """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
+        self._show("mark", path)
         if _clean(path) in self.files or path in self._folders:
             return False
         self._check_place(path)
@@ -66,12 +90,14 @@ class SimFiles:
 
     def append(self, path: str, data: bytes) -> None:
         """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
+        self._show("read", path)
         self._check_place(path)
         self._do(Operation(verb="append", path=path, data=bytes(data)))
 
     def move(self, path: str, new: str) -> bool:
         """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
         self._check_place(new)
+        self._show("read", path)
         if _clean(path) not in self.files:
             return False
         self._do(Operation(verb="move", path=path, new=new))
@@ -81,6 +107,7 @@ class SimFiles:
         """Remove a file, durably; False if it is not there."""
         if _clean(path) in self._folders:
             raise StateError(f"cannot remove {path}: is a directory", file=path)
+        self._show("mark", path)
         if path not in self.files:
             return False
         self._do(Operation(verb="remove", path=path))
@@ -88,10 +115,12 @@ class SimFiles:
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
+        self._show("names", folder)
         return [name for name in self._list(folder) if not _is_temporary(name)]
 
     def mark(self, path: str) -> FileMark | None:
         """Return the mark of a file or folder; None if it is not there."""
+        self._show("mark", path)
         return self._marks.get(_clean(path)) or self._folders.get(path)
 
     def free_bytes(self) -> int:
@@ -100,46 +129,103 @@ class SimFiles:
 
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many."""
+        self._show("torn", folder)
         left = [name for name in self._list(folder) if _is_temporary(name)]
         for name in left:
-            self._do(Operation(verb="remove", path=f"{folder}/{name}" if folder else name))
+            self._do(Operation(verb="remove", path=f"{folder}/{name}" if folder else name, durable=False))
         return len(left)
 
-    def power_loss(self, found: Callable[[Operation], bytes | None] = lambda _: None) -> SimFiles:
-        """Return what is on the disk after a power loss right now.
+    def unsure(self) -> dict[str, tuple[bytes | None, ...]]:
+        """Return the names of which a power loss may find something else than now, and all that it may find.
 
-        *found* says, for each write that was never synced, what its file holds (nothing, half, all); None
-        means the file that was there before.
+        None is no file; what is there now stands last.
         """
-        disk = SimFiles()
-        for done in self.log:
-            kept: Operation | None = done
-            if not done.durable:
-                data = found(done)
-                kept = None if data is None else Operation(verb="write", path=done.path, data=data)
-            if kept is not None:
-                disk._apply(kept)
-                disk.log.append(kept)
-        return disk
+        return {path: self._found(path) for path in sorted(self._unsure)}
 
-    def lose_power(self, found: Callable[[Operation], bytes | None] = lambda _: None) -> None:
-        """Lose here and now what `power_loss` says would be lost."""
-        fault, steps = self.fault, self._steps
-        self.__dict__.update(self.power_loss(found).__dict__)
-        self.fault, self._steps = fault, self._steps + steps
+    def moments(self) -> list[dict[str, bytes | None]]:
+        """Return what a power loss may find of the operation that is under way, one value for each of its moments."""
+        if self.under_way is None:
+            return []
+        path, data, new = self.under_way.path, self.under_way.data, self.under_way.new
+        folder, name = _split(path)
+        torn = {f"{folder}/.{name}.{0:012x}.tmp".lstrip("/"): data[: len(data) // 2]}
+        match verb := self.under_way.verb:
+            case "write" | "create":
+                return [torn, {path: data}] if verb == "write" else [torn, {**torn, path: data}, {path: data}]
+            case "append":
+                before = self.files.get(path, b"")
+                return [{path: before + data[: len(data) // 2]}, {path: before + data}]
+            case "move":
+                data = self.files.get(path, b"")
+                return [{new: data}, {new: data, path: None}]
+            case _:
+                return [{path: None}]
+
+    def lose_power(self, found: Mapping[str, bytes | None] | None = None) -> None:
+        """Lose the power: what is *found* stands where it was not certain, without it the least that there can be."""
+        least = {path: states[0] for path, states in self.unsure().items()}
+        for path, data in {**least, **(found or {})}.items():
+            if data is None:
+                self._apply(Operation(verb="remove", path=path))
+            else:
+                self._apply(Operation(verb="write", path=path, data=data))
+        self._unsure.clear()
+
+    def _found(self, path: str) -> tuple[bytes | None, ...]:
+        unsure, data = self._unsure[path], self.files.get(path)
+        if unsure.is_synced or data is None:
+            return (*unsure.older, data)
+        return (*unsure.older, b"", data[: len(data) // 2], data)
+
+    def _note(self, done: Operation, before: tuple[bytes | None, ...], *, was_new: bool) -> None:
+        """Keep what a power loss may find of one operation, and of what it syncs besides."""
+        if not done.durable:
+            self._unsure[done.path] = Unsure(older=before, is_synced=done.verb == "remove")
+            return
+        if done.verb == "append" and not was_new:
+            if (unsure := self._unsure.get(done.path)) is not None:
+                self._unsure[done.path] = Unsure(older=unsure.older, is_synced=True)
+                self._forget_if_sure(done.path)
+            return
+        if done.verb == "move":
+            moved = self._unsure.pop(done.path, None)
+            self._unsure.pop(done.new, None)
+            if moved is not None and not moved.is_synced:
+                self._unsure[done.new] = Unsure(older=(), is_synced=False)
+        else:
+            self._unsure.pop(done.path, None)
+        for folder in {_split(done.path)[0], _split(done.new or done.path)[0]}:
+            for path in [one for one in self._unsure if _split(one)[0] == folder]:
+                self._unsure[path] = Unsure(older=(), is_synced=self._unsure[path].is_synced)
+                self._forget_if_sure(path)
+
+    def _forget_if_sure(self, path: str) -> None:
+        unsure = self._unsure[path]
+        if unsure.is_synced and not unsure.older:
+            del self._unsure[path]
 
     def _do(self, wanted: Operation) -> None:
         name = f"{wanted.verb} {wanted.path}"
+        self.under_way = wanted
         try:
             self._call_fault(f"before {name}")
-        except GluerunError:
+        except (GluerunError, PowerCut):
             raise  # a full disk, say: the real side leaves nothing behind either
         except BaseException:
             self._leave_torn(wanted)
             raise
+        self.under_way = None
+        before = self._found(wanted.path) if wanted.path in self._unsure else (self.files.get(wanted.path),)
         self._apply(wanted)
-        self.log.append(wanted)
+        self._note(wanted, before, was_new=before == (None,))
+        if wanted.verb != "append":
+            self._show("wrote", wanted.path)
+            self._show("wrote", wanted.new)
         self._call_fault(f"after {name}")
+
+    def _show(self, what: str, path: str) -> None:
+        if self.onlooker is not None:
+            self.onlooker(what, path)
 
     def _call_fault(self, name: str) -> None:
         if self.fault is not None:

@@ -1,0 +1,143 @@
+"""What a green recovery looked at: whoever starts from a state that does not differ in it ends green as well.
+
+A recovery is a pure function of the state that it starts from. Its first answers are kept: of the state folder
+only what it looked at before it wrote there itself, of everything else all. A state that gives the same answers
+need not be played again; some are all the same, so that a mistake in here is seen.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+from gluerun.records.dispatch import Life
+
+CANDIDATES = 200
+
+
+class Segment:
+    """One stretch between two moments at which nobody acts: what it looked at, and what stood when it began."""
+
+    def __init__(self, house, key):
+        self.key = key
+        self.files = dict(house.state_files.files)
+        self.folders = set(house.state_files._folders)
+        self.looked = set()
+        self.wrote = set()
+
+    def note(self, what, path):
+        """Be told what an answer of the state folder depended on, or what was written there."""
+        if what == "wrote":
+            self.wrote.add(path)
+        elif path not in self.wrote or what not in ("read", "mark"):
+            self.looked.add((what, path))
+
+
+def answer(files, folders, what, path):
+    """Return what a state folder answers, as a number."""
+    match what:
+        case "read":
+            return hash(files.get(path))
+        case "mark":
+            return int(path in files or path in folders)
+        case "leftovers":
+            return sum(name.endswith(".tmp") for name in files)
+    start = f"{path}/" if path else ""
+    inside = [one[len(start) :].partition("/")[0] for one in (*files, *folders) if one and one.startswith(start)]
+    torn = {name for name in inside if name.startswith(".") and name.endswith(".tmp")}
+    return len(torn) if what == "torn" else hash(tuple(sorted({*inside} - torn)))
+
+
+def everything_else(house, *more):
+    """Return all that a recovery can see beside the state folder, as a number."""
+    git, runs = house.git, house.processes
+    living = {run: life.value for run in runs._lives if (life := runs.life(run)) is not Life.DEAD}
+    trees = {
+        place: (work.branch, work.commit, work.purpose, work.in_progress, frozenset(work.locks),
+                frozenset(work.files.items()))
+        for place, work in git.worktrees.items()
+    }  # fmt: skip
+    known = (
+        *(house.clock.moment, house.clock.boots, house.clock._drawn, runs._next_pid, tuple(living.items())),
+        *(tuple(sorted(git.refs.items())), tuple(sorted(trees.items())), frozenset(git.branch_locks)),
+        *(git.intent and tuple(sorted(vars(git.intent).items())), frozenset((git.remote or {}).items())),
+        tuple(run for run in runs.started if run in living),
+        frozenset(key for key in house.children._done if key[0] in living),
+        frozenset(one for one in house.resumed if one.partition(".")[0] in living),
+        frozenset(house.work_files.files.items()),
+        frozenset((path, mark.mtime_ns) for path, mark in house.work_files._marks.items()),
+        frozenset((path, mark.mtime_ns) for path, mark in house.work_files._folders.items()),
+        tuple(sorted(house._played.items())),
+        (frozenset(house._held), frozenset(house._cut), frozenset(house.fuse._once), house.state_files.free),
+        (house.locks.holder is None, house.locks.git_is_held, house.locks.has_resident),
+        frozenset({(run, path): text for run, path, text in house.written}.items()),
+        more,
+    )
+    return hash(known)
+
+
+class Known:
+    """The green ways that are known, shared by all forks of one matrix through a file that only grows."""
+
+    def __init__(self, file):
+        self.file = file
+        self.insists = self.was_foretold = False
+        self.offset = self.found = 0
+        self.ways = {}
+        self.segments = []
+        self.reports = []
+
+    def begin(self, house, *more):
+        """Begin a stretch; True if from here it is known how it ends."""
+        key = everything_else(house, *more)
+        self.learn()
+        files, folders, cache = house.state_files.files, house.state_files._folders, {}
+        for needs in reversed(self.ways.get(key, [])):
+            for what, path, value in needs:
+                if (what, path) not in cache:
+                    cache[what, path] = answer(files, folders, what, path)
+                if cache[what, path] != value:
+                    break
+            else:
+                if not self.insists:
+                    return True
+                self.was_foretold = True
+                break
+        segment = Segment(house, key)
+        self.segments.append(segment)
+        house.state_files.onlooker = segment.note
+        return False
+
+    def tell(self):
+        """Tell all forks of the way that was just gone to its green end."""
+        needs, ways = set(), []
+        for segment in reversed(self.segments):
+            later = {one for one in needs if one[0] not in ("read", "mark") or one[1] not in segment.wrote}
+            needs = segment.looked | later
+            ways.append((segment.key, [(*one, answer(segment.files, segment.folders, *one)) for one in sorted(needs)]))
+        self.write("ways", ways)
+
+    def write(self, kind, what):
+        """Append to the file; one write, so that no fork's word is torn by another's."""
+        data = marshal.dumps((kind, what))
+        os.write(self.file.fileno(), len(data).to_bytes(8, "big") + data)
+
+    def learn(self):
+        """Read what was written since."""
+        data = b""
+        while part := os.pread(self.file.fileno(), 1 << 20, self.offset + len(data)):
+            data += part
+        at = 0
+        while at + 8 <= len(data) and (end := at + 8 + int.from_bytes(data[at : at + 8], "big")) <= len(data):
+            kind, what = marshal.loads(data[at + 8 : end])
+            at = end
+            if kind == "report":
+                self.reports.append(what)
+            elif kind == "found":
+                self.found += what
+            else:
+                for key, needs in what:
+                    known = self.ways.setdefault(key, [])
+                    known.append(needs)
+                    del known[:-CANDIDATES]
+        self.offset += at
