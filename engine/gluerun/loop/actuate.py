@@ -22,6 +22,7 @@ from gluerun.core.actions import (
     SetAside,
     Settle,
     Shelve,
+    Shorten,
     Start,
     StartPlanner,
     Stop,
@@ -50,6 +51,12 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return settling.settle(house, world, action, notes)
         case HoldBack():
             return settling.hold_back(house, world, action, notes)
+        case Shorten(provider=provider, backoff=shorter):
+            house.store.put_any_backoff(shorter)
+            who = provider or "planning"
+            house.tell("backoff.shortened", f"{who}: until {shorter.until:%Y-%m-%d %H:%M:%SZ}; {action.reason}",
+                       provider=provider)  # fmt: skip
+            return True
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
         case Prove() | ProofDone() | Advance() | Notice():

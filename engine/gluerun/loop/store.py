@@ -10,7 +10,7 @@ from gluerun.core.world import Broken
 from gluerun.errors import GluerunError, SchemaError
 from gluerun.records import codec, names, schema
 from gluerun.records.attempt import AttemptsIndex
-from gluerun.records.dispatch import Dispatch, Ending
+from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.record import replace
@@ -200,6 +200,10 @@ class Store:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
 
+    def identity(self, run_id: str) -> Identity | None:
+        """Return who a run's wrapper is; None if it has not signed in, or if that cannot be read."""
+        return self._or_none(Identity, run_path(run_id, "identity.json"))
+
     def document(self, run_id: str, name: str) -> Any:
         """Return a document of a run's folder; None if it is not there. SchemaError if it is no JSON."""
         path = run_path(run_id, name)
@@ -258,6 +262,13 @@ class Store:
     def put_provider_backoff(self, backoff: ProviderBackoff) -> None:
         """Write until when a provider is held back."""
         self.files.write(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json", schema.dump(backoff))
+
+    def put_any_backoff(self, backoff: PlannerBackoff | ProviderBackoff) -> None:
+        """Write a back-off where it belongs."""
+        if isinstance(backoff, ProviderBackoff):
+            self.put_provider_backoff(backoff)
+        else:
+            self.put_backoff(backoff)
 
     def end_provider_backoff(self, backoff: ProviderBackoff) -> None:
         """Forget a back-off: its provider has answered since."""
