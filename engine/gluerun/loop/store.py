@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LIVE = "tasks/live"
 ARCHIVE = "tasks/archive"
+FLOORS = "tasks/floors"
 LEASES = "leases"
 NODE_LEASES = "l1-leases"
 MEMORY = "cycle.json"
@@ -120,6 +121,20 @@ class Store:
         for folder in self.files.names(ARCHIVE):
             found += [name.removesuffix(".json") for name in self.files.names(f"{ARCHIVE}/{folder}")]
         return sorted(found, key=lambda one: (len(one), one))
+
+    def floor(self, task_id: str) -> int:
+        """Return the epoch below which a task may never be given again; 0 unless its record was once lost."""
+        path = f"{FLOORS}/{names.check(task_id, names.TASK, 'task id')}.json"
+        try:
+            found = codec.decode(self.files.read(path) or b"{}", file=path)
+        except SchemaError:
+            return 0
+        epoch = found.get("epoch") if isinstance(found, dict) else None
+        return epoch if isinstance(epoch, int) else 0
+
+    def put_floor(self, task_id: str, epoch: int) -> None:
+        """Write the epoch below which a task may never be given again."""
+        self.files.write(f"{FLOORS}/{task_id}.json", codec.encode({"epoch": epoch}))
 
     # leases
 
@@ -278,15 +293,21 @@ class Store:
         """Tell whether STOP is set."""
         return self.files.mark(STOP) is not None
 
-    def set_aside(self, path: str) -> str:
-        """Move one of our own files out of the way and return where it is now."""
-        place = f"{ASIDE}/{path.replace('/', '__')}"
-        self.files.move(path, place)
+    def copy_aside(self, path: str) -> str:
+        """Keep a copy of one of our own files where nobody reads it, beside earlier ones, and return where."""
+        data = self.files.read(path) or b""
+        plain = place = f"{ASIDE}/{path.replace('/', '__')}"
+        number = 1
+        while (there := self.files.read(place)) is not None and there != data:
+            number += 1
+            place = f"{plain}.{number}"
+        if there is None:
+            self.files.write(place, data)
         return place
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, LEASES, NODE_LEASES, BACKOFFS):
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, BACKOFFS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:
