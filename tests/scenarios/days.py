@@ -22,6 +22,8 @@ PATIENT = {
     "orphan_grace": 60,
 }
 REST = 400
+MOST = 12
+STEPS = (-9000, -72, -1, 1, 72, 9000)  # hours
 QUIET = 2
 MENU = ("plain", "red once", "dies once", "says nothing", "strays", "is refused", "is late", "red for ever")
 # What may lie broken under a house: files of ours that a bad disk, an editor or a script has spoilt.
@@ -205,12 +207,17 @@ class Days:
         for task in self.asked:
             state = house.state(task)
             record = house.record(task)
-            waits = record is not None and any(house.state(need) == "parked" for need in record.spec.depends_on)
             if state == "parked" and record is not None and not record.last_failure:
                 faults.append(f"{task} is parked, and nobody says why")
-            if state not in ("integrated", "parked") and not (state == "ready" and waits):
+            if state not in ("integrated", "parked") and not (state == "ready" and self._waits(task)):
                 faults.append(f"{task} is {state}")
         return faults
+
+    def _waits(self, task: str) -> bool:
+        """Tell whether a task waits for one that is parked, however far away."""
+        record = self.house.record(task)
+        needs = record.spec.depends_on if record else ()
+        return any(self.house.state(need) == "parked" or self._waits(need) for need in needs)
 
     @property
     def digest(self) -> str:
@@ -237,32 +244,39 @@ def live(seed: int, days: int) -> tuple[Days, list[str]]:
 
 def befall(life: Days, chance: random.Random) -> None:
     """Let one thing happen."""
-    match chance.randint(0, 15):
-        case 0 | 1 if len(life.asked) < 12:
-            kind = chance.choice(MENU)
-            life.new_task(kind, chance.choice([*life.asked, ""]) if chance.random() < 0.3 else "")
-        case 2 if life.asked:
-            life.edit_task(chance.choice([*life.asked]), f"edit {chance.randint(1, 9)}")
-        case 3:
-            life.stop(on=chance.random() < 0.3)
-        case 4:
-            life.colleague(chance.randint(1, 99))
-        case 5 | 6:
-            life.cycle(chance.randint(0, 30), crash_after=chance.randint(1, 120))
-        case 7:
-            life.work(crash_after=chance.randint(1, 150))
-        case 8:
-            life.kill_worker(chance.randint(0, 9), orphaned=chance.random() < 0.5)
-        case 9:
-            life.reboot(hard=chance.random() < 0.5)
-        case 10:
-            life.step_clock(chance.choice([-9000, -72, -1, 1, 72, 9000]))
-        case 11:
-            life.sleep(chance.randint(1, 12))
-        case 12:
-            life.disk_full(on=chance.random() < 0.3)
-        case 13:
-            life.spoil(chance.randint(0, 99), chance.randint(0, 99))
-        case _:
-            life.cycle(chance.randint(0, 30))
-            life.work()
+    chance.choice(BEFALLS)(life, chance)
+
+
+def _ask(life: Days, chance: random.Random) -> None:
+    if len(life.asked) < MOST:
+        life.new_task(chance.choice(MENU), chance.choice([*life.asked, ""]) if chance.random() < 0.3 else "")
+
+
+def _edit(life: Days, chance: random.Random) -> None:
+    if life.asked:
+        life.edit_task(chance.choice([*life.asked]), f"edit {chance.randint(1, 9)}")
+
+
+def _go_on(life: Days, chance: random.Random) -> None:
+    life.cycle(chance.randint(0, 30))
+    life.work()
+
+
+BEFALLS = (
+    _ask,
+    _ask,
+    _edit,
+    _go_on,
+    _go_on,
+    lambda life, chance: life.stop(on=chance.random() < 0.3),
+    lambda life, chance: life.colleague(chance.randint(1, 99)),
+    lambda life, chance: life.cycle(chance.randint(0, 30), crash_after=chance.randint(1, 120)),
+    lambda life, chance: life.cycle(chance.randint(0, 30), crash_after=chance.randint(1, 120)),
+    lambda life, chance: life.work(crash_after=chance.randint(1, 150)),
+    lambda life, chance: life.kill_worker(chance.randint(0, 9), orphaned=chance.random() < 0.5),
+    lambda life, chance: life.reboot(hard=chance.random() < 0.5),
+    lambda life, chance: life.step_clock(chance.choice(STEPS)),
+    lambda life, chance: life.sleep(chance.randint(1, 12)),
+    lambda life, chance: life.disk_full(on=chance.random() < 0.3),
+    lambda life, chance: life.spoil(chance.randint(0, 99), chance.randint(0, 99)),
+)
