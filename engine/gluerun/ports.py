@@ -37,6 +37,14 @@ class Clock(Protocol):
         """Return an id that changes at every boot of the machine and at no other moment."""
         ...
 
+    def host_id(self) -> str:
+        """Return an id that no other machine has and no boot changes; empty if this machine has none."""
+        ...
+
+    def awake(self) -> int:
+        """Return how many seconds this machine has been awake since its boot; nobody can set this clock."""
+        ...
+
     def pid(self) -> int:
         """Return the id of this process."""
         ...

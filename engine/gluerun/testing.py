@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
-from gluerun.errors import GluerunError, ImpossibleError
+from gluerun.errors import GluerunError, ImpossibleError, SchemaError
 from gluerun.loop.bench import Bench
 from gluerun.loop.house import House
 from gluerun.loop.nodes import GATES, GRAPH
@@ -514,13 +515,17 @@ class SimHouse:
 
     def due(self) -> list[str]:
         """Return the runs that were started and would go on."""
-        store = self.open().store
         found = []
         for run_id in self.processes.due():
-            dispatch = store.dispatch(run_id)
+            dispatch = self._dispatch(run_id)
             if dispatch is None or dispatch.task_id not in self._held or dispatch.role is not Role.WORKER:
                 found.append(run_id)
         return found
+
+    def _dispatch(self, run_id: str) -> Dispatch | None:
+        with suppress(SchemaError):
+            return self.open().store.dispatch(run_id)
+        return None
 
     def vanish(self, run_id: str) -> None:
         """Let a run vanish at the end of the move that calls this."""
@@ -560,7 +565,7 @@ class SimHouse:
 
     def _leave_locks(self, run_id: str) -> None:
         """Leave what a git leaves that is killed while it commits."""
-        dispatch = self.open().store.dispatch(run_id)
+        dispatch = self._dispatch(run_id)
         work = self.git.worktrees.get(f"{ROOT}/.worktrees/{dispatch.task_id}") if dispatch else None
         if dispatch is not None and dispatch.spec is not None and work is not None:
             work.locks.add("index.lock")

@@ -7,7 +7,6 @@ import os
 import random
 import tempfile
 import time
-from contextlib import suppress
 
 from tests.scenarios.known import Known
 
@@ -16,9 +15,7 @@ from gluerun.edge.views import spendings
 from gluerun.errors import REFUSED, GitError, GluerunError, StateError
 from gluerun.loop.journal import broken_link
 from gluerun.records.dispatch import Role
-from gluerun.records.record import replace
 from gluerun.sim.crash import PowerCut, SimCrash
-from gluerun.sim.files import SimFiles
 
 LIMIT = 60
 QUIET = 2
@@ -144,7 +141,7 @@ class Watch:
             house.locks.crash()
         except GluerunError as error:
             self._judge(house, error)
-        except Exception as error:  # noqa: BLE001 whatever it is, it is a defect
+        except Exception as error:
             house.locks.crash()
             self.faults.append(f"a defect: {error!r}")
         self._turn(house)

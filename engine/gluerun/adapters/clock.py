@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 
 from gluerun.adapters import tree
@@ -18,6 +19,14 @@ class MachineClock:
     def boot_id(self) -> str:
         """Return an id that changes at every boot of the machine and at no other moment."""
         return tree.boot_id()
+
+    def host_id(self) -> str:
+        """Return an id that no other machine has and no boot changes; empty if this machine has none."""
+        return tree.host_id()
+
+    def awake(self) -> int:
+        """Return how many seconds this machine has been awake since its boot; nobody can set this clock."""
+        return int(time.monotonic())
 
     def pid(self) -> int:
         """Return the id of this process."""

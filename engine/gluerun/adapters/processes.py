@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from gluerun.adapters import cgroups, locks, stopping, tree
 from gluerun.adapters.files import DiskFiles
@@ -126,15 +127,19 @@ class OsProcesses:
         """Take the pulse of a run for this process and return who it is; BusyError if it is taken."""
         from gluerun.records import codec
         from gluerun.records.dispatch import Identity
+        from gluerun.records.record import replace
 
         self._take_pulse(run_id)
         found = tree.identity(os.getpid())
         if found is None:
             raise StateError("this process cannot see itself", "is /proc mounted?")
         boot, namespace, pid, ticks = found
-        who = Identity(boot_id=boot, pid_namespace=namespace, pid=pid, start_ticks=ticks)
-        if self._identity(run_id) != who:
-            self._files.write(f"runs/{run_id}/identity.json", codec.encode(who))
+        who = Identity(boot_id=boot, pid_namespace=namespace, pid=pid, start_ticks=ticks, awake=int(time.monotonic()))
+        before = self._identity(run_id)
+        # After an exec it is still the same process, and as old as it is.
+        if before is not None and before == replace(who, awake=before.awake):
+            return before
+        self._files.write(f"runs/{run_id}/identity.json", codec.encode(who))
         return who
 
     def _take_pulse(self, run_id: str) -> None:

@@ -45,6 +45,25 @@ def boot_id() -> str:
     return "unknown"
 
 
+def host_id() -> str:
+    """Return an id that no other machine has and no boot changes; empty if this machine has none.
+
+    It is a digest: what names a machine is not for others to read.
+    """
+    import hashlib
+
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id") if LINUX else ():
+        if (found := (read(path) or b"").strip()) and found != b"uninitialized":
+            return hashlib.sha256(b"gluerun " + found).hexdigest()[:32]
+    if LINUX:
+        return ""
+    import subprocess
+
+    answer = subprocess.run(["sysctl", "-n", "kern.uuid"], capture_output=True, check=False)
+    found = answer.stdout.strip()
+    return hashlib.sha256(b"gluerun " + found).hexdigest()[:32] if answer.returncode == 0 and found else ""
+
+
 def identity(pid: int) -> tuple[str, str, int, int] | None:
     """Return (boot id, pid namespace, pid, raw start ticks) of a living process; None if it is dead."""
     seen = look(pid)

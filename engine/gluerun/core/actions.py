@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.records.dispatch import Ending
 from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.origin import PlannerBackoff, ProviderBackoff
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
 from gluerun.records.taskfile import TaskFile
@@ -88,6 +89,15 @@ class HoldBack:
     node: str | None
     run_id: str
     ending: Ending
+    reason: str
+
+
+@record
+class Shorten:
+    """A back-off that was written by a clock which has been set back since: let it begin anew."""
+
+    provider: str | None
+    backoff: PlannerBackoff | ProviderBackoff
     reason: str
 
 
@@ -233,6 +243,7 @@ Action = (
     | Close
     | Settle
     | HoldBack
+    | Shorten
     | Unlease
     | MarkOrphan
     | Stop
@@ -252,7 +263,7 @@ Action = (
 
 def subject(action: Action) -> str:
     """Return what an action is about: a task, a node, a run or a file."""
-    for name in ("task_id", "node", "run_id", "path"):
+    for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
     return ""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from gluerun.core import consequences
 from gluerun.records.dispatch import Role
 from gluerun.records.origin import ProviderBackoff
+from gluerun.records.record import replace
 from gluerun.records.spent import Spent
 
 TYPE_CHECKING = False
@@ -114,6 +115,22 @@ def begun(held: Held, earlier: ProviderBackoff | None, run_id: str, now: datetim
         needs_you=row.needs_you,
         config_sha256=config.sha256,
     )
+
+
+def cut(started_at: datetime, until: datetime, longest: timedelta, now: datetime) -> datetime | None:
+    """Return the end of a back-off that lies further ahead than it can last; None if it does not.
+
+    It was written by a clock that has been set back since: it begins again, now, and is as long as it was.
+    """
+    if started_at <= now and until <= now + longest:
+        return None
+    return now + max(min(until - started_at, longest), timedelta())
+
+
+def from_the_future(backoffs: Iterable[ProviderBackoff], now: datetime) -> list[ProviderBackoff]:
+    """Return the back-offs that must be cut down, as they are then."""
+    cuts = ((one, cut(one.started_at, one.until, consequences.LONGEST, now)) for one in backoffs)
+    return [replace(one, started_at=now, until=until) for one, until in cuts if until is not None]
 
 
 def _adds_nothing(held: Held, earlier: ProviderBackoff, until: datetime) -> bool:

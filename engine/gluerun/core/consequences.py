@@ -69,6 +69,8 @@ TABLE: tuple[Row, ...] = (
 _BY_FAULT = {row.fault: row for row in TABLE}
 # A back-off that begins this soon after the last one ended is one more in a row.
 IN_A_ROW = timedelta(hours=1)
+# However far away a provider says it opens again: nobody is held back for longer without being asked.
+LONGEST = timedelta(days=7)
 
 
 def row_of(fault: Fault) -> Row:
@@ -88,5 +90,5 @@ def back_until(fault: Fault, told: datetime | None, times: int, now: datetime) -
     """
     row = _BY_FAULT[fault]
     if told is not None:
-        return min(max(told, now + timedelta(seconds=1)), now + timedelta(days=7))
+        return min(max(told, now + timedelta(seconds=1)), now + LONGEST)
     return now + timedelta(seconds=min(row.first * 2 ** min(times - 1, 16), row.longest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import backoff
+from gluerun.core.ageing import deadline
 from gluerun.core.integration import prover_deadline
 from gluerun.core.recovery import START_GRACE
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 def next_due(world: World) -> datetime | None:
     """Return the first moment after this look at which a plan may differ though nothing else does."""
-    moments = [lease.expires_at for lease in world.leases]
+    moments = [deadline(world, lease.run_id, lease.updated_at, lease.expires_at) for lease in world.leases]
     orphan_grace = timedelta(seconds=world.config.orphan_grace)
     moments += [lease.orphaned_since + orphan_grace for lease in world.leases if lease.orphaned_since]
-    moments += [lease.expires_at for lease in world.node_leases]
+    moments += [deadline(world, lease.run_id, lease.started_at, lease.expires_at) for lease in world.node_leases]
     proofs = [task.proof for task in world.tasks if task.proof is not None]
-    moments += [prover_deadline(proof, world.config) for proof in proofs]
+    moments += [
+        deadline(world, proof.run_id or "", proof.since, prover_deadline(proof, world.config)) for proof in proofs
+    ]
     begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
     begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
     begun += [(proof.run_id or "", proof.since) for proof in proofs]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from gluerun.core import backoff, lifecycle
-from gluerun.core.actions import Admit, Close, HoldBack, Notice, Promote, Readmit, Settle, Start, Unlease
+from gluerun.core.actions import Admit, Close, HoldBack, Notice, Promote, Readmit, Settle, Shorten, Start, Unlease
+from gluerun.records.origin import ProviderBackoff
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
     from gluerun.core.world import World
+    from gluerun.records.origin import PlannerBackoff
     from gluerun.records.task import Task
 
 
@@ -34,6 +36,8 @@ def expect(world: World, action: Action) -> World:
             return _without_lease(_with_task(_with_backoff(world, action), after), task_id)
         case HoldBack():
             return _with_backoff(world, action)
+        case Shorten(backoff=shorter):
+            return _with_shorter(world, shorter)
         case Unlease(task_id=task_id):
             return _without_lease(world, task_id)
         case Notice(task_id=task_id, commit=commit):
@@ -52,6 +56,12 @@ def _with_backoff(world: World, action: HoldBack) -> World:
         return world
     noted = backoff.begun(held, world.backoffs.get(held.provider), action.run_id, world.now, world.config)
     return replace(world, backoffs={**world.backoffs, held.provider: noted})
+
+
+def _with_shorter(world: World, shorter: PlannerBackoff | ProviderBackoff) -> World:
+    if isinstance(shorter, ProviderBackoff):
+        return replace(world, backoffs={**world.backoffs, shorter.provider: shorter})
+    return replace(world, backoff=shorter)
 
 
 def _known(world: World, task_id: str) -> Task:

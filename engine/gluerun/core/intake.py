@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.core import batches
 from gluerun.core.actions import Admit, EndPlanner, HoldBack, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.ageing import is_within
 from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure
@@ -62,7 +63,9 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
     if sighting.ending is None:
         if sighting.life is Life.DEAD and not sighting.was_asked:
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason="its run was never started")
-        elif sighting.life is Life.DEAD and (sighting.signed_in or world.now >= lease.started_at + START_GRACE):
+        elif sighting.life is Life.DEAD and (
+            sighting.signed_in or not is_within(world.now, lease.started_at, START_GRACE)
+        ):
             yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason="the planner vanished")
         return
     if (held := sighting.ending.held) is not None:
@@ -96,7 +99,7 @@ def _judge_gate(world: World, lease: NodeLease) -> Iterator[Action]:
     if sighting is None or (sighting.ending is None and sighting.life is not Life.DEAD):
         return
     ending = sighting.ending
-    if ending is None and not sighting.signed_in and world.now < lease.started_at + START_GRACE:
+    if ending is None and not sighting.signed_in and is_within(world.now, lease.started_at, START_GRACE):
         return
     yield NodeProved(
         node=lease.node,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gluerun.core import decider
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove, Settle, Stop
+from gluerun.core.ageing import is_late, is_within
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
@@ -80,10 +81,10 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
         return _again(world, task, "the prover was never started")
     ending = sighting.ending
     if ending is None:
-        late = world.now >= prover_deadline(proof, world.config)
+        late = is_late(world, sighting.run_id, proof.since, prover_deadline(proof, world.config))
         if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
             return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
-        if sighting.life is Life.DEAD and (sighting.signed_in or world.now >= proof.since + START_GRACE):
+        if sighting.life is Life.DEAD and (sighting.signed_in or not is_within(world.now, proof.since, START_GRACE)):
             return _again(world, task, "the prover vanished")
         return None
     if ending.outcome is Outcome.PROVED:

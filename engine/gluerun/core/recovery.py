@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider, scope
-from gluerun.core.actions import Close, HoldBack, MarkOrphan, Settle, Stop, Unlease
+from gluerun.core import backoff, decider, scope
+from gluerun.core.actions import Close, HoldBack, MarkOrphan, Settle, Shorten, Stop, Unlease
+from gluerun.core.ageing import is_late, is_within
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Answer, Authority, Decision, Failure, FailureNote
+from gluerun.records.record import replace
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
@@ -20,13 +22,29 @@ if TYPE_CHECKING:
 
 # A wrapper that was just forked cannot be seen for a moment; it gets this long to show itself.
 START_GRACE = timedelta(seconds=5)
+_SET_BACK = "it lay further ahead than it can last: the clock was set back"
 
 
 def plan_recovery(world: World) -> list[Action]:
     """Say what each lease calls for."""
     found = [_judge(world, lease) for lease in world.leases]
     found += [_judge_planner_life(world, lease.run_id, lease.node) for lease in world.node_leases]
+    found += [
+        Shorten(provider=one.provider, backoff=one, reason=_SET_BACK)
+        for one in backoff.from_the_future(world.backoffs.values(), world.now)
+    ]
+    found.append(_judge_planner_backoff(world))
     return [action for action in found if action is not None]
+
+
+def _judge_planner_backoff(world: World) -> Action | None:
+    if world.backoff is None:
+        return None
+    longest = timedelta(seconds=world.config.planner_backoff_seconds)
+    until = backoff.cut(world.backoff.started_at, world.backoff.until, longest, world.now)
+    if until is None:
+        return None
+    return Shorten(provider=None, backoff=replace(world.backoff, started_at=world.now, until=until), reason=_SET_BACK)
 
 
 def _judge(world: World, lease: Lease) -> Action | None:
@@ -44,7 +62,7 @@ def _judge(world: World, lease: Lease) -> Action | None:
 
 
 def _judge_life(world: World, task: Task, lease: Lease, sighting: Sighting) -> Action | None:
-    late = world.now >= lease.expires_at
+    late = is_late(world, lease.run_id, lease.updated_at, lease.expires_at)
     match sighting.life:
         case Life.ALIVE:
             reason = "past its deadline"
@@ -54,14 +72,15 @@ def _judge_life(world: World, task: Task, lease: Lease, sighting: Sighting) -> A
         # Only the same boot can tell: a dispatch that was written may be lost with the power.
         case Life.DEAD if not sighting.was_asked and lease.boot_id == world.boot_id:
             return Unlease(task_id=task.task_id, run_id=lease.run_id, reason="its run was never started")
-        case Life.DEAD if not sighting.signed_in and world.now < lease.updated_at + START_GRACE:
+        case Life.DEAD if not sighting.signed_in and is_within(world.now, lease.updated_at, START_GRACE):
             return None
         case Life.DEAD:
             return _settle_vanished(world, task, lease, sighting)
 
 
 def _judge_orphan(world: World, lease: Lease, *, late: bool) -> Action | None:
-    if lease.orphaned_since is None:
+    # A mark from the future is of a clock that has been set back since: its grace begins anew.
+    if lease.orphaned_since is None or lease.orphaned_since > world.now:
         return MarkOrphan(
             run_id=lease.run_id, task_id=lease.task_id, node=None, reason="its wrapper is gone, its tree lives on"
         )
@@ -76,7 +95,7 @@ def _judge_planner_life(world: World, run_id: str, node: str) -> Action | None:
     sighting = world.sightings.get(run_id)
     if sighting is None or sighting.ending is not None or sighting.life is Life.DEAD:
         return None
-    if world.now >= lease.expires_at:
+    if is_late(world, run_id, lease.started_at, lease.expires_at):
         return Stop(run_id=run_id, task_id=None, reason="past its deadline")
     if sighting.life is Life.ORPHANED:
         return Stop(run_id=run_id, task_id=None, reason=f"the planner of {node} has lost its wrapper")

@@ -21,7 +21,8 @@ class Sighting:
     """What can be seen of one run: whether somebody of it lives, and its ending if it has one.
 
     `was_asked` tells whether its dispatch was written, `signed_in` whether its wrapper has ever said who it is;
-    `tries` counts the tries it has begun. `final_ids` is there once the import of its batch has begun.
+    `tries` counts the tries it has begun, `age` the seconds that its machine was awake since it signed in under this
+    boot. `final_ids` is there once the import of its batch has begun.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class Sighting:
     signed_in: bool = False
     ending: Ending | None = None
     tries: int = 0
+    age: int | None = None
     batch: TaskBatch | None = None
     final_ids: dict[str, str] | None = None
 

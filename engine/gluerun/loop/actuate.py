@@ -22,12 +22,14 @@ from gluerun.core.actions import (
     SetAside,
     Settle,
     Shelve,
+    Shorten,
     Start,
     StartPlanner,
     Stop,
     Unlease,
 )
-from gluerun.loop import landing, planning, publishing, settling, starting
+from gluerun.loop import landing, planning, setting_aside, settling, starting
+from gluerun.loop.rescue import rescue_branch, tidy_run
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.record import replace
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
+    from gluerun.records.task import Task
 
 
 def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
@@ -50,6 +53,12 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return settling.settle(house, world, action, notes)
         case HoldBack():
             return settling.hold_back(house, world, action, notes)
+        case Shorten(provider=provider, backoff=shorter):
+            house.store.put_any_backoff(shorter)
+            who = provider or "planning"
+            house.tell("backoff.shortened", f"{who}: until {shorter.until:%Y-%m-%d %H:%M:%SZ}; {action.reason}",
+                       provider=provider)  # fmt: skip
+            return True
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
         case Prove() | ProofDone() | Advance() | Notice():
@@ -63,13 +72,14 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:
     match action:
         case Admit(task_id=task_id, path=path, mark=mark, file=file):
-            task = lifecycle.admitted(file, path, mark, house.now())
+            task = replace(lifecycle.admitted(file, path, mark, house.now()), epoch=house.store.floor(task_id))
             house.store.put_task(task)
             house.tell("task.admitted", f"{task_id}: {task.spec.title}", task=task_id)
             notes.imported.append(task_id)
         case Readmit(task_id=task_id, path=path, mark=mark, file=file):
             before = settling.task_of(world, task_id)
             after = lifecycle.edited(before, file, path, mark, house.now())
+            _leave_branch(house, world, before, after)
             house.store.put_task(after)
             if after.source_sha256 != before.source_sha256:
                 house.tell("task.readmitted", f"{task_id}: its file changed", task=task_id)
@@ -77,21 +87,29 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
         case Refuse(path=path, mark=mark, reason=reason):
             notes.refuse(path, mark, reason, action.hint)
             house.tell("packet.import_rejected", reason, path=path)
-        case SetAside(path=path, reason=reason):
-            place = house.store.set_aside(path)
-            restored = publishing.restore(house, path)
-            now = f"moved to {place}{', its published state restored' if restored else ''}"
-            house.tell("state.set_aside", f"{reason}; {now}", path=path)
-            notes.trouble.append(f"{reason}; it was {now}")
+        case SetAside():
+            return setting_aside.set_aside(house, world, action, notes)
         case Shelve(task_id=task_id):
             house.store.shelve(task_id)
     return True
+
+
+def _leave_branch(house: House, world: World, before: Task, after: Task) -> None:
+    """Keep what a task's branch holds, and remove it, when an edit gives the task another one."""
+    old = before.spec.worker_branch
+    if old == after.spec.worker_branch or before.run_id is None or world.target_head is None:
+        return
+    with house.doors.locks.git():
+        if (head := house.doors.git.head(old)) is not None:
+            rescue_branch(house, before.task_id, before.run_id, old, world.target_head)
+            house.doors.git.delete_branch(old, head)
 
 
 def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, notes: Notes) -> bool:
     match action:
         case Unlease(task_id=task_id, run_id=run_id, reason=reason):
             house.doors.processes.end(run_id, grace=house.config.kill_grace_sec)
+            tidy_run(house, run_id)
             settling.end_lease(house, world, task_id, LeaseStatus.STALE)
             house.tell("lease.removed", f"{task_id}: {reason}", task=task_id, run=run_id)
         case MarkOrphan(run_id=run_id, task_id=task_id, reason=reason):

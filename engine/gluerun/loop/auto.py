@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gluerun.core.outlook import outlook
 from gluerun.errors import BusyError
 from gluerun.loop.reconcile import cycle, drain
@@ -56,12 +54,13 @@ def once(house: House) -> CycleReport:
 
 
 def _loop(house: House, *, forever: bool, tell: Tell | None) -> AutoReport:
-    started = house.now()
-    deadline = started + timedelta(hours=house.config.max_hours)
+    # Its hours are those in which the machine was awake: somebody may set the clock.
+    started = house.doors.clock.awake()
+    longest = house.config.max_hours * 3600
     total: CycleReport | None = None
     cycles = 0
     while True:
-        is_late = house.now() >= deadline
+        is_late = house.doors.clock.awake() - started >= longest
         try:
             report, world = cycle(house, "drain" if is_late else "actuate")
         except BusyError:
@@ -75,7 +74,7 @@ def _loop(house: House, *, forever: bool, tell: Tell | None) -> AutoReport:
         ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
         over = ahead.over or (f"its {house.config.max_hours:g} hours are over" if is_late and not ahead.runs else "")
         if over and (not forever or is_late):
-            return _summary(total, world, over, cycles, (house.now() - started).total_seconds())
+            return _summary(total, world, over, cycles, float(house.doors.clock.awake() - started))
         house.doors.watch.wait(ahead.runs, ahead.seconds)
 
 

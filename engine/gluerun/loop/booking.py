@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.ports import Files
     from gluerun.records.config import Config
+    from gluerun.records.dispatch import Dispatch
 
 COSTS = "costs"
 # As much as any program may print, and the remark about what was cut.
@@ -71,17 +72,17 @@ def book(house: House, run_id: str) -> Spent:
     A provider that has answered one of them is no longer on its way into a longer back-off.
     """
     names = house.store.files.names(run_path(run_id, EXPENSES))
-    dispatch = house.store.dispatch(run_id) if names else None
-    if dispatch is None:
+    if not names:
         return Spent()
-    config = _config(house, dispatch.config_sha256)
+    dispatch = _dispatch(house, run_id)
+    config = _config(house, dispatch.config_sha256) if dispatch else house.config
     found = [one for name in names if (one := _expense(house, run_path(run_id, f"{EXPENSES}/{name}"), config))]
     spending = Spending(
         run_id=run_id,
         booked_at=house.now(),
         expenses=tuple(found),
-        task_id=dispatch.task_id,
-        node=dispatch.node,
+        task_id=dispatch.task_id if dispatch else None,
+        node=dispatch.node if dispatch else None,
     )
     path = costs_path(run_id)
     house.store.files.sweep(path.rpartition("/")[0])
@@ -92,6 +93,13 @@ def book(house: House, run_id: str) -> Spent:
     return total(found)
 
 
+def _dispatch(house: House, run_id: str) -> Dispatch | None:
+    try:
+        return house.store.dispatch(run_id)
+    except SchemaError:
+        return None  # what a run used is booked also when nobody can read any more what it was asked
+
+
 def _provider(config: Config, expense: Expense) -> str:
     runner = config.runners.get(expense.runner)
     return runner.held_as if runner else ""
@@ -100,7 +108,7 @@ def _provider(config: Config, expense: Expense) -> str:
 def _config(house: House, digest: str) -> Config:
     try:
         return kept_config(house.doors.state, digest)
-    except StateError:
+    except (SchemaError, StateError, TypeError, AttributeError):
         return house.config
 
 

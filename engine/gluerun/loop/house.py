@@ -63,7 +63,8 @@ class House:
         if not self._config_digest:
             data = codec.encode(self.config)
             digest = hashlib.sha256(data).hexdigest()
-            if self.doors.state.mark(config_path(digest)) is None:
+            # It is compared, not only looked for: with a broken one no run could ever begin.
+            if self.doors.state.read(config_path(digest)) != data:
                 self.doors.state.write(config_path(digest), data)
             self._config_digest = digest
         return self._config_digest

@@ -229,10 +229,20 @@ def _sighting(house: House, run_id: str) -> Sighting:
         was_asked=store.was_asked(run_id),
         signed_in=store.has_signed_in(run_id),
         ending=ending,
+        age=_age(house, run_id) if life is not Life.DEAD else None,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
         final_ids=_document(house, run_id, IMPORT) if batch else None,
     )
+
+
+def _age(house: House, run_id: str) -> int | None:
+    """Return for how many seconds of this boot a run has been awake; None if that cannot be told."""
+    who = house.store.identity(run_id)
+    if who is None or who.awake is None or who.boot_id != house.doors.clock.boot_id():
+        return None
+    age = house.doors.clock.awake() - who.awake
+    return age if age >= 0 else None  # a container may count for itself
 
 
 def _document(house: House, run_id: str, name: str) -> dict[str, str] | None:

@@ -88,7 +88,9 @@ def restore(house: House, path: str) -> bool:
     data = house.doors.git.file_at(commit, _path(task_id)) if commit else None
     if data is None:
         return False
-    house.store.put_task(schema.load(Task, data, file=path))
+    task = schema.load(Task, data, file=path)
+    # What was published may be older than what was lost.
+    house.store.put_task(replace(task, epoch=max(task.epoch, house.store.floor(task_id))))
     return True
 
 

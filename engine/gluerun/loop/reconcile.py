@@ -89,7 +89,7 @@ def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | 
 
     *timeout* in seconds, zero for never; a report that ran into it says `timed_out`.
     """
-    started = house.now()
+    started = house.doors.clock.awake()
     total: CycleReport | None = None
     while True:
         report, world = cycle(house, mode, only=only)
@@ -97,7 +97,7 @@ def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | 
         runs = living_runs(world)
         if not runs and not _is_moving(world, mode):
             return total
-        if timeout and (house.now() - started).total_seconds() >= timeout:
+        if timeout and house.doors.clock.awake() - started >= timeout:
             return replace(total, timed_out=True)
         house.doors.watch.wait(runs, house.config.drain_poll_secs)
 

@@ -88,7 +88,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
             # Somebody of a run without an ending still lives: its task is nobody else's yet.
             notes.trouble.append(f"some process of {action.run_id} could not be ended")
             return False
-        _clear_places(house, task, action.run_id)
+        clear_places(house, task, action.run_id)
         task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
         tidy_run(house, task.proof.run_id)
@@ -126,7 +126,7 @@ def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> boo
     until = f"{held.provider} is held back until {noted.until:%Y-%m-%d %H:%M:%SZ}"
     if action.task_id is not None:
         task = task_of(world, action.task_id)
-        _clear_places(house, task, action.run_id)
+        clear_places(house, task, action.run_id)
         house.store.put_task(lifecycle.held(lifecycle.charged(task, spent), action.ending, house.now()))
         end_lease(house, world, task.task_id, LeaseStatus.PLANNED)
     if action.node is not None:
@@ -163,7 +163,7 @@ def _seed(house: House, task: Task, action: Settle) -> str | None:
     return next(iter(kept.values()), task.head_sha)
 
 
-def _clear_places(house: House, task: Task, run_id: str) -> None:
+def clear_places(house: House, task: Task, run_id: str) -> None:
     """Rescue and remove what a run left behind; its tree is proved dead by now."""
     git = house.doors.git
     place = house.place(task.task_id)

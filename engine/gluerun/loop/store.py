@@ -10,7 +10,7 @@ from gluerun.core.world import Broken
 from gluerun.errors import GluerunError, SchemaError
 from gluerun.records import codec, names, schema
 from gluerun.records.attempt import AttemptsIndex
-from gluerun.records.dispatch import Dispatch, Ending
+from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.record import replace
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LIVE = "tasks/live"
 ARCHIVE = "tasks/archive"
+FLOORS = "tasks/floors"
 LEASES = "leases"
 NODE_LEASES = "l1-leases"
 MEMORY = "cycle.json"
@@ -121,6 +122,20 @@ class Store:
             found += [name.removesuffix(".json") for name in self.files.names(f"{ARCHIVE}/{folder}")]
         return sorted(found, key=lambda one: (len(one), one))
 
+    def floor(self, task_id: str) -> int:
+        """Return the epoch below which a task may never be given again; 0 unless its record was once lost."""
+        path = f"{FLOORS}/{names.check(task_id, names.TASK, 'task id')}.json"
+        try:
+            found = codec.decode(self.files.read(path) or b"{}", file=path)
+        except SchemaError:
+            return 0
+        epoch = found.get("epoch") if isinstance(found, dict) else None
+        return epoch if isinstance(epoch, int) else 0
+
+    def put_floor(self, task_id: str, epoch: int) -> None:
+        """Write the epoch below which a task may never be given again."""
+        self.files.write(f"{FLOORS}/{task_id}.json", codec.encode({"epoch": epoch}))
+
     # leases
 
     def leases(self) -> tuple[list[Lease], list[Broken]]:
@@ -200,6 +215,10 @@ class Store:
         """Tell whether a run's wrapper has said who it is."""
         return self.files.mark(run_path(run_id, "identity.json")) is not None
 
+    def identity(self, run_id: str) -> Identity | None:
+        """Return who a run's wrapper is; None if it has not signed in, or if that cannot be read."""
+        return self._or_none(Identity, run_path(run_id, "identity.json"))
+
     def document(self, run_id: str, name: str) -> Any:
         """Return a document of a run's folder; None if it is not there. SchemaError if it is no JSON."""
         path = run_path(run_id, name)
@@ -259,6 +278,13 @@ class Store:
         """Write until when a provider is held back."""
         self.files.write(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json", schema.dump(backoff))
 
+    def put_any_backoff(self, backoff: PlannerBackoff | ProviderBackoff) -> None:
+        """Write a back-off where it belongs."""
+        if isinstance(backoff, ProviderBackoff):
+            self.put_provider_backoff(backoff)
+        else:
+            self.put_backoff(backoff)
+
     def end_provider_backoff(self, backoff: ProviderBackoff) -> None:
         """Forget a back-off: its provider has answered since."""
         self.files.remove(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json")
@@ -267,15 +293,21 @@ class Store:
         """Tell whether STOP is set."""
         return self.files.mark(STOP) is not None
 
-    def set_aside(self, path: str) -> str:
-        """Move one of our own files out of the way and return where it is now."""
-        place = f"{ASIDE}/{path.replace('/', '__')}"
-        self.files.move(path, place)
+    def copy_aside(self, path: str) -> str:
+        """Keep a copy of one of our own files where nobody reads it, beside earlier ones, and return where."""
+        data = self.files.read(path) or b""
+        plain = place = f"{ASIDE}/{path.replace('/', '__')}"
+        number = 1
+        while (there := self.files.read(place)) is not None and there != data:
+            number += 1
+            place = f"{plain}.{number}"
+        if there is None:
+            self.files.write(place, data)
         return place
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, LEASES, NODE_LEASES, BACKOFFS):
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, BACKOFFS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

@@ -59,7 +59,10 @@ class Dispatch:
 
 @record
 class Identity:
-    """Who a run's wrapper is, in terms no clock can move: `runs/<run>/identity.json`."""
+    """Who a run's wrapper is, in terms no clock can move: `runs/<run>/identity.json`.
+
+    `awake` is how many seconds its machine had been awake when it signed in first.
+    """
 
     SCHEMA = "identity.v0"
 
@@ -67,6 +70,7 @@ class Identity:
     pid_namespace: str
     pid: int
     start_ticks: int
+    awake: int | None = None
 
 
 class Life(StrEnum):

@@ -13,6 +13,8 @@ class SimClock:
         self.moment = now
         self.boots = 1
         self.process = 1000
+        self.host = "host-1"
+        self._awake = 100.0
         self._seed = seed
         self._drawn = 0
 
@@ -23,6 +25,14 @@ class SimClock:
     def boot_id(self) -> str:
         """Return an id that changes at every boot of the machine and at no other moment."""
         return f"boot-{self.boots}"
+
+    def host_id(self) -> str:
+        """Return an id that no other machine has and no boot changes; empty if this machine has none."""
+        return self.host
+
+    def awake(self) -> int:
+        """Return how many seconds this machine has been awake since its boot; nobody can set this clock."""
+        return int(self._awake)
 
     def pid(self) -> int:
         """Return the id of this process."""
@@ -37,9 +47,20 @@ class SimClock:
         return digits[: 2 * size]
 
     def tick(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Let time pass; a negative step is a clock that somebody set back."""
-        self.moment += timedelta(seconds=seconds, minutes=minutes, hours=hours)
+        """Let time pass."""
+        passed = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+        self.moment += passed
+        self._awake += passed.total_seconds()
+
+    def step(self, *, seconds: float = 0, hours: float = 0, days: float = 0) -> None:
+        """Set the clock, forward or back: no time passes."""
+        self.moment += timedelta(seconds=seconds, hours=hours, days=days)
+
+    def sleep(self, *, hours: float) -> None:
+        """Let the machine sleep: the time of day goes on, and nobody does anything."""
+        self.step(hours=hours)
 
     def reboot(self) -> None:
         """Let the machine boot again."""
         self.boots += 1
+        self._awake = 0.0

@@ -74,5 +74,11 @@ class SimProcesses:
         pid = self._next_pid
         self._next_pid += 1
         self._lives[run_id] = Life.ALIVE
-        self._who[run_id] = Identity(boot_id=self._clock.boot_id(), pid_namespace="sim", pid=pid, start_ticks=pid * 100)
+        self._who[run_id] = Identity(
+            boot_id=self._clock.boot_id(),
+            pid_namespace="sim",
+            pid=pid,
+            start_ticks=pid * 100,
+            awake=self._clock.awake(),
+        )
         return self._who[run_id]

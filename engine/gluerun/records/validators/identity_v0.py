@@ -52,6 +52,16 @@ def validate(data, place=''):
                     raise Invalid(place + '.startTicks', 'must be at least 0', data__startTicks)
                 if data__startTicks > 9007199254740991:
                     raise Invalid(place + '.startTicks', 'must be at most 9007199254740991', data__startTicks)
+        if 'awake' in data_keys:
+            data_keys.remove('awake')
+            data__awake = data['awake']
+            if not isinstance(data__awake, int) and (not (isinstance(data__awake, float) and data__awake.is_integer())) or isinstance(data__awake, bool):
+                raise Invalid(place + '.awake', 'must be an integer', data__awake)
+            if isinstance(data__awake, (int, float)) and (not isinstance(data__awake, bool)):
+                if data__awake < 0:
+                    raise Invalid(place + '.awake', 'must be at least 0', data__awake)
+                if data__awake > 9007199254740991:
+                    raise Invalid(place + '.awake', 'must be at most 9007199254740991', data__awake)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
