@@ -269,7 +269,11 @@ class Store:
 
     def set_aside(self, path: str) -> str:
         """Move one of our own files out of the way and return where it is now."""
-        place = f"{ASIDE}/{path.replace('/', '__')}"
+        place = start = f"{ASIDE}/{path.replace('/', '__')}"
+        number = 1
+        while self.files.mark(place) is not None:  # what was set aside before stays as it is
+            number += 1
+            place = f"{start}.{number}"
         self.files.move(path, place)
         return place
 
