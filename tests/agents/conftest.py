@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.agents.driving import Stage
+from tests.agents.driving import Stage, program
+from tests.e2e.backlog import Backlog
 from tests.e2e.conftest import gluerun, wheel_python  # noqa: F401 - fixtures of this ring too
 
 pytest.register_assert_rewrite("tests.agents.promises")
@@ -20,3 +21,14 @@ def stage_of(tmp_path: Path) -> Callable[[str], Stage]:
         return Stage(tmp_path, name)
 
     return make
+
+
+@pytest.fixture
+def backlog(tmp_path: Path, gluerun: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> Backlog:  # noqa: F811
+    """A repository whose agents are the real programs; where they are is found as a person's shell finds it."""
+    folders = {program(name).rpartition("/")[0] for name in ("claude", "codex")}
+    monkeypatch.setenv("PATH", ":".join(sorted(folders)), prepend=":")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    return Backlog(tmp_path / "repo", gluerun)

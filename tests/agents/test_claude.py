@@ -21,7 +21,7 @@ class TestClaude(Promises):
     tells_cost = True
     tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 3, "credit": 1, "context": 1, "404": 2}
     after_term = (143,)
-    after_int = (1,)
+    after_int = (0, 1)  # it may end its session in good order
 
     @pytest.mark.parametrize(
         "turn",

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
-from tests.agents.driving import program
 from tests.agents.model.server import FakeModel
+from tests.agents.plays import AUDITOR, DONE, SECOND_TRY, SPOILS, WORKS
 from tests.agents.pointed import KEY, claude, codex, codex_words
-from tests.e2e.backlog import Backlog, git
-
-WORKS = {"tool": "write", "path": "src/1.txt", "content": "good\n"}
-SPOILS = {"tool": "write", "path": "src/1.txt", "content": "bad\n"}
-VERDICT = {"verdict": "accepted", "rationale": "It does what it should.", "headSha": "$headSha", "nonce": "$nonce"}
-AUDITOR = {
-    "when": "You audit one commit",
-    "bind": {"headSha": r"headSha: (\w+)", "nonce": r"nonce: (\S+)"},
-    "turns": [{"text": json.dumps(VERDICT)}],
-}
-LOOKS = {"tool": "read", "path": "src/1.txt"}  # claude does not replace what it has not read
-SECOND_TRY = {"when": "## Try 2", "turns": [LOOKS, WORKS, {"text": "mended"}]}
-
-
-@pytest.fixture
-def backlog(tmp_path, gluerun, monkeypatch) -> Backlog:
-    """A repository whose agents are the real programs; where they are is found as a person's shell finds it."""
-    folders = {program(name).rpartition("/")[0] for name in ("claude", "codex")}
-    monkeypatch.setenv("PATH", ":".join(sorted(folders)), prepend=":")
-    return Backlog(tmp_path / "repo", gluerun)
+from tests.e2e.backlog import git
 
 
 def declared(model: FakeModel) -> dict[str, object]:
@@ -66,7 +46,7 @@ def play(request, backlog) -> Callable[[FakeModel], dict[str, object]]:
 
 
 def test_a_task_becomes_a_merge_commit(backlog, play):
-    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}) as model:
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, DONE]}) as model:
         ended = play(model)
 
     assert ended["integrated"] == ["TASK-0001"]
@@ -76,7 +56,7 @@ def test_a_task_becomes_a_merge_commit(backlog, play):
 
 
 def test_a_red_gate_is_mended_in_the_second_try(backlog, play):
-    with FakeModel({"cases": [AUDITOR, SECOND_TRY], "turns": [SPOILS, {"text": "done"}]}) as model:
+    with FakeModel({"cases": [AUDITOR, SECOND_TRY], "turns": [SPOILS, DONE]}) as model:
         ended = play(model)
 
     assert ended["integrated"] == ["TASK-0001"]
@@ -84,7 +64,7 @@ def test_a_red_gate_is_mended_in_the_second_try(backlog, play):
 
 
 def test_a_model_that_refuses_for_a_while_costs_no_try(backlog, play):
-    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, {"text": "done"}]}, faults=["429:2"]) as model:
+    with FakeModel({"cases": [AUDITOR], "turns": [WORKS, DONE]}, faults=["429:2"]) as model:
         ended = play(model)
 
     assert ended["integrated"] == ["TASK-0001"]

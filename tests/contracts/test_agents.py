@@ -17,8 +17,10 @@ from gluerun.adapters.probe import probe_at
 from gluerun.edge.agents import Agent, State, found_at, remember, remembered, spec_of, survey, version_of
 from gluerun.edge.probing import FILE, Probed, try_out
 from gluerun.errors import ToolMissingError, UsageError
+from gluerun.loop.house import House
 from gluerun.records.config import Config
 from gluerun.settings_runners import declared_names
+from gluerun.wiring import doors_of
 
 # An agent that does what its model tells it: a variable holds the Python of what it does.
 STUB = f"""#!{sys.executable}
@@ -44,6 +46,10 @@ def stubs(tmp_path: Path) -> Path:
     folder.mkdir()
     program(folder / "claude")
     return folder
+
+
+def opened(root: str, config: Config) -> House:
+    return House(doors_of(root, config), config)
 
 
 def program(path: Path, text: str = STUB) -> None:
@@ -149,7 +155,9 @@ def tried(stubs: Path, does: str, config: Config | None = None, **environ: str) 
     config = config or configured(runners={"claude": {"credentials": ["STUB_DOES", "STUB_VERSION"]}})
     variables = {"PATH": f"{stubs}:{os.environ['PATH']}", "HOME": os.environ["HOME"], "STUB_DOES": does, **environ}
     probe = probe_at(str(stubs))
-    return try_out(spec_of("claude", config), variables, probe, config=config, root=str(stubs), home=stubs / "home")
+    return try_out(
+        spec_of("claude", config), variables, probe, opened, config=config, root=str(stubs), home=stubs / "home"
+    )
 
 
 def test_a_program_that_does_its_work_is_proved_here(stubs):
@@ -186,7 +194,8 @@ def test_a_program_that_does_not_is_not(stubs, does, verdict):
 def test_the_program_is_called_by_its_declaration_and_sees_little(stubs):
     look = "json.dump([sys.argv[1:], dict(os.environ), prompt], open(os.environ['STUB_SAYS'], 'w'));"
     config = configured(
-        runners={"claude": {"credentials": ["STUB_DOES", "STUB_SAYS"], "env": {"MINE": "{worktree}"}, "model": "m"}}
+        runners={"claude": {"credentials": ["STUB_DOES", "STUB_SAYS"], "env": {"MINE": "{worktree}"}, "model": "m"}},
+        sandbox="off",
     )
     said = stubs / "said.json"
 
@@ -197,14 +206,14 @@ def test_the_program_is_called_by_its_declaration_and_sees_little(stubs):
     assert words[:6] == ["-p", "--output-format", "stream-json", "--verbose", "--model", "m"]
     assert FILE in prompt
     assert variables["DISABLE_AUTOUPDATER"] == "1"
-    assert variables["TMPDIR"].endswith("/state/tmp")
+    assert variables["TMPDIR"].endswith("/scratch/001-worker")
     assert variables["MINE"] == variables["GLUERUN_WORKTREE"]
     assert "SECRET_OF_ANOTHER" not in variables
 
 
 def test_a_program_that_is_not_there_or_too_old_is_not_asked(stubs):
     with pytest.raises(ToolMissingError, match="codex is not there"):
-        try_out(spec_of("codex", None), {"PATH": str(stubs)}, probe_at(str(stubs)), home=stubs)
+        try_out(spec_of("codex", None), {"PATH": str(stubs)}, probe_at(str(stubs)), opened, home=stubs)
     config = configured(runners={"claude": {"minVersion": "9"}})
     found = tried(stubs, "raise AssertionError", config)
     assert (found.is_good, found.fault) == (False, "too-old")
@@ -214,7 +223,7 @@ def test_a_program_that_is_not_there_or_too_old_is_not_asked(stubs):
 def test_a_rehearsal_is_nothing_to_try(stubs):
     config = configured(runners={"play": {"kind": "scripted", "scenario": "s.json"}})
     with pytest.raises(UsageError, match="scripted runner"):
-        try_out(spec_of("play", config), {}, probe_at(str(stubs)), config=config)
+        try_out(spec_of("play", config), {}, probe_at(str(stubs)), opened, config=config)
 
 
 def test_seeds_are_copied_for_the_eyes_of_the_user_only(stubs):
@@ -223,6 +232,7 @@ def test_seeds_are_copied_for_the_eyes_of_the_user_only(stubs):
     (home / "key").write_text("k")
     look = "import stat; p = os.environ['A_HOME'] + '/key'; mode = oct(stat.S_IMODE(os.stat(p).st_mode));"
     look += "assert (open(p).read(), mode) == ('k', '0o600'), mode; assert not os.path.exists(p + '2');"
+    look += "open(os.environ['A_HOME'] + '/mine', 'w').write('also where it is confined');"
     config = configured(
         runners={
             "claude": {
@@ -233,6 +243,6 @@ def test_seeds_are_copied_for_the_eyes_of_the_user_only(stubs):
         }
     )
 
-    found = tried(stubs, look + WORKS + SAYS, config)
+    found = tried(stubs, look + WORKS + SAYS, config, HOME=str(home))
 
     assert found.is_good, found.verdict

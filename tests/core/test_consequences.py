@@ -10,6 +10,7 @@ from tests.core.worlds import CONFIG, NOW, after, run_id, task, world
 from gluerun.core import backoff, consequences, limits
 from gluerun.core.consequences import Consequence
 from gluerun.core.costs import CostLine, costs
+from gluerun.core.due import next_due
 from gluerun.core.frontier import frontier
 from gluerun.core.launch import plan_launch
 from gluerun.core.outlook import outlook
@@ -196,6 +197,20 @@ def test_a_day_whose_limit_is_used_up_starts_nobody_before_midnight():
     assert backoff.moments(seen) == [after(43_200)]
     assert outlook(seen, 5.0).over == ""
     assert frontier(replace(seen, spent_today=Spent(usd=4.99)), 5)[0] == [task(1)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "moment"),
+    [
+        ({}, None),
+        ({"backoffs": {"anthropic": note(until=300)}}, after(300)),
+        ({"backoffs": {"anthropic": note(until=-1)}}, None),
+        ({"config": replace(AGENTS, limits_day=Limits(usd=5.0)), "spent_today": Spent(usd=5.0)}, after(43_200)),
+        ({"config": replace(AGENTS, limits_day=Limits(usd=5.0)), "spent_today": Spent(usd=4.0)}, None),
+    ],
+)
+def test_a_loop_that_sleeps_is_due_again_when_time_alone_lets_somebody_start(changes, moment):
+    assert next_due(world(task(1), **{"config": AGENTS, **changes})) == moment
 
 
 @pytest.mark.parametrize(

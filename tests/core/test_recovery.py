@@ -57,6 +57,7 @@ SETTLED = "its run was settled already"
     [
         (now(), []),
         (now(of=task(2)), [unlease(NOT_OF)]),
+        (now(seen(RUN), of=replace(TASK, settled_run=RUN)), [unlease(SETTLED)]),
         (now(of=replace(TASK, epoch=2)), [unlease(NOT_OF)]),
         (now(of=replace(TASK, run_id=run_id(5))), [unlease(NOT_OF)]),
         (now(of=accepted()), [unlease(SETTLED)]),
@@ -76,7 +77,8 @@ SETTLED = "its run was settled already"
         (now(seen(RUN, was_asked=False)), [unlease("its run was never started")]),
     ],
     ids=[
-        "never looked at", "its task is gone", "another epoch", "another run", "accepted already", "parked already",
+        "never looked at", "its task is gone", "taken in already", "another epoch", "another run", "accepted already",
+        "parked already",
         "at work", "at work until its deadline", "past its deadline", "an orphan is remembered first",
         "an orphan within its grace", "an orphan past its grace", "another grace", "an orphan past its deadline",
         "a late orphan is remembered first too", "not signed in yet", "never asked",

@@ -8,7 +8,10 @@ import os
 import tempfile
 import time
 
+from gluerun.core.limits import total
+from gluerun.edge.views import spendings
 from gluerun.loop.journal import broken_link
+from gluerun.records.dispatch import Role
 from gluerun.sim.crash import SimCrash
 
 LIMIT = 60
@@ -52,7 +55,7 @@ class Crashing:
     def faults(self, *crashes, chooses=None):
         """Return what is wrong after crashes at some points, one sentence each."""
         house, faults = self.play(*crashes, chooses=chooses)
-        return [*faults, *self._ends(house), *_once_each(house), *_leavings(house), *_lost(house)]
+        return [*faults, *self._ends(house), *_once_each(house), *_booked(house), *_leavings(house), *_lost(house)]
 
     def _ends(self, house):
         if house.states() != self.wants:
@@ -109,6 +112,35 @@ def _once_each(house):
     runs = [path.split("/")[1] for path in house.state_files.files if path.endswith("/dispatch.json")]
     epochs = [(one.task_id, one.epoch) for run in runs if (one := house.open().store.dispatch(run)).spec]
     yield from (f"{pair} was given twice" for pair in set(epochs) if epochs.count(pair) > 1)
+
+
+def _booked(house):
+    """Yield what was counted or booked more than once, or not at all: the costs of runs, the tries of tasks."""
+    store = house.open().store
+    runs = sorted({path.split("/")[1] for path in house.state_files.files if path.startswith("runs/")})
+    asked = [run for run in runs if house.state_files.names(f"runs/{run}/usage")]
+    booked = spendings(house.open())
+    names = sorted(one.run_id for one in booked)
+    if names != asked:
+        yield f"booked are {names}, agents were asked by {asked}"
+    for task in house.states():
+        record = store.any_task(task)
+        own = [dispatch for run in runs if (dispatch := store.dispatch(run)) and _is_worker_of(dispatch, task)]
+        tries = sum(_tries(store, dispatch.run_id) for dispatch in own)
+        if record.tries != tries:
+            yield f"{task} has used {record.tries} tries, its runs {tries}"
+        spent = total(expense for one in booked if one.task_id == task for expense in one.expenses)
+        if record.spent != spent:
+            yield f"{task} has spent {record.spent}, booked are {spent}"
+
+
+def _is_worker_of(dispatch, task):
+    return dispatch.task_id == task and dispatch.role is Role.WORKER
+
+
+def _tries(store, run_id):
+    ending = store.ending(run_id)
+    return ending.tries if ending else max(1, store.tries_begun(run_id))
 
 
 def _leavings(house):

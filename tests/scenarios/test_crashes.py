@@ -13,7 +13,7 @@ from tests.scenarios.crashes import Crashing, Matrix
 from gluerun.ports import Landed, Landing
 from gluerun.sim.files import Operation, SimFiles
 from gluerun.sim.processes import SimProcesses
-from gluerun.testing import Move, SimHouse, batch, markdown
+from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
 STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
@@ -52,6 +52,35 @@ def planned():
     return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts)])
 
 
+def speaking(*moves):
+    """A task whose worker and auditor are programs of two providers, and tell what they cost."""
+    runners = {"agent": speaker(provider="one"), "judge": speaker("judge", provider="two")}
+    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    house.given(ONE, owned=["a.txt"]).agent(ONE, moves)
+    return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
+
+
+def good():
+    return Move(writes={"a.txt": "good"}, says=ended(2.0))
+
+
+def held_worker():
+    """A task whose worker's provider is overloaded when it is asked first."""
+    return speaking(refused(529, "Overloaded", usd=0.5), good())
+
+
+def held_auditor():
+    """A task whose work is green and has to wait for its auditor."""
+    house = speaking(good())
+    return house.auditor(ONE, [refused(529, "Overloaded", usd=0.5), Move(act=verdict("accepted").act, says=ended())])
+
+
+def limited():
+    """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
+    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
+    return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
+
+
 def let_cycle(house):
     house.cycle()
 
@@ -78,6 +107,11 @@ SCENARIOS = {
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
     ),
+    "held worker": Crashing(held_worker, wants={ONE: "integrated"}, files=("a.txt",)),
+    "held auditor": Crashing(
+        held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
+    ),
+    "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
 }
 
 

@@ -17,6 +17,7 @@ from gluerun.loop.actuate import actuate
 from gluerun.loop.observe import observe
 from gluerun.loop.report import Notes
 from gluerun.records.record import replace
+from gluerun.records.spent import Spent
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import SimHouse
 
@@ -29,8 +30,8 @@ def look(house):
 
 
 def essence(world, *, leases):
-    """Return what of a world an expectation can know: not fresh ids, and not where rescued work lies."""
-    tasks = [replace(task, run_id=None, seed_sha=None) for task in world.tasks]
+    """Return what of a world an expectation can know: not fresh ids, where rescued work lies, what a run cost."""
+    tasks = [replace(task, run_id=None, seed_sha=None, spent=Spent(), settled_run=None) for task in world.tasks]
     return tasks, sorted(lease.task_id for lease in world.leases) if leases else ()
 
 

@@ -171,7 +171,7 @@ class _Records:
             os.makedirs(folder, mode=0o700, exist_ok=True)
         for new, old in child.seeds.items():
             try:
-                with open(os.path.expanduser(old), "rb") as file:
+                with open(f"{child.env.get('HOME', '')}{old[1:]}" if old.startswith("~/") else old, "rb") as file:
                     data = file.read()
             except FileNotFoundError:
                 continue

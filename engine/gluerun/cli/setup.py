@@ -74,13 +74,17 @@ def doctor(
 
 def _try_out(place: Place, name: str, *, as_json: bool) -> int:
     from gluerun.edge.probing import try_out
+    from gluerun.loop.house import House
+    from gluerun.wiring import doors_of
 
     root, config = repository_of(place)
     spec = spec_of(name, config)
     probe = probe_at(root or place.folder(), limit=VERSION_SECONDS)
     if not as_json and found_at(spec, os.environ, root):
         warn(f"asking {name} for one small file; its account is used")
-    probed = try_out(spec, os.environ, probe, config=config, root=root)
+    probed = try_out(
+        spec, os.environ, probe, lambda root, config: House(doors_of(root, config), config), config=config, root=root
+    )
     show(probed, as_json=as_json, words=lambda: _say_probed(probed))
     return OK if probed.is_good else SAYS_NO
 
@@ -91,6 +95,8 @@ def _say_probed(probed: Probed) -> None:
     say(f"{'ok' if probed.is_good else 'fail'}: {probed.verdict}")
     if probed.seconds:
         say(", ".join((f"{probed.seconds:.1f} seconds", *_usage(probed))))
+    if probed.confined:
+        say(f"confined by: {probed.confined}")
     if probed.folder:
         say(f"Everything is kept in {probed.folder}")
 

@@ -270,6 +270,9 @@ class ClaudeStream(Stream):
         # The price is claude's own: where it is missing, qwen is speaking.
         self._inclusive = self._inclusive or "total_cost_usd" not in document
         told = self._tokens(table(document.get("usage")))
+        if not self._inclusive:
+            # Its total leaves out the last answer before a limit, and one it asked for again; these are what it prices.
+            told = self._of_models(table(document.get("modelUsage"))) or told
         if told != (None, None, None):
             self.fresh, self.cached, self.output = told
         turns, cost = count(document.get("num_turns")), amount(document.get("total_cost_usd"))
@@ -279,6 +282,16 @@ class ClaudeStream(Stream):
         self.model = self.model or (models[0] if len(models) == 1 else "")
         self.structured = document.get("structured_output", document.get("structured_result"))
         self.denied = len(listed(document.get("permission_denials")))
+
+    def _of_models(self, models: dict[str, object]) -> tuple[int | None, int | None, int | None] | None:
+        """Return the tokens of all models together; None if nothing is told of any."""
+        fresh = cached = output = None
+        for told in models.values():
+            one = table(told)
+            fresh = plus(fresh, plus(count(one.get("inputTokens")), count(one.get("cacheCreationInputTokens"))))
+            cached = plus(cached, count(one.get("cacheReadInputTokens")))
+            output = plus(output, count(one.get("outputTokens")))
+        return None if (fresh, cached, output) == (None, None, None) else (fresh, cached, output)
 
 
 class CodexStream(Stream):

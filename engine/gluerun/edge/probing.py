@@ -5,30 +5,29 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluerun.adapters.children import InlineChildren
-from gluerun.core.calling import Ask, call_of, session_of
-from gluerun.core.environment import of_agent
-from gluerun.core.reading import read
+from gluerun.core.steps import Place, RunAgent
 from gluerun.edge.agents import found_at, is_too_old, remember, version_of
 from gluerun.errors import ToolMissingError, UsageError
-from gluerun.records.child import Child
+from gluerun.loop.agents import Agent
+from gluerun.loop.house import House
 from gluerun.records.config import Config
-from gluerun.records.dispatch import Role
-from gluerun.records.record import record
+from gluerun.records.dispatch import Dispatch, Role
+from gluerun.records.record import record, replace
 from gluerun.records.runner import RunnerKind
+from gluerun.records.task import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gluerun.core.calling import Call
-    from gluerun.records.child import ChildDone
+    from gluerun.core.steps import AgentDone
     from gluerun.records.runner import RunnerSpec
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
+    OpenHouse = Callable[[str, Config], House]
 
 FILE = "hello.txt"
 PROMPT = f"""\
@@ -36,7 +35,9 @@ Create a file named {FILE} in the current folder. It holds one line: gluerun was
 Change nothing else and do not run git. Then say done.
 """
 SECONDS = 300
-_RUN = "RUN-probe"
+_RUN = "RUN-20000101T000000Z-00000000"
+_NAME = "001-worker"
+_TASK = "TASK-0001"
 _NO_CONFIG = Config(target_branch="", gate_command="")
 
 
@@ -57,6 +58,7 @@ class Probed:
     output_tokens: int | None = None
     cost_usd: float | None = None
     estimated: bool = False
+    confined: str = ""
     fault: str = ""
     folder: str = ""
 
@@ -65,12 +67,16 @@ def try_out(
     spec: RunnerSpec,
     environ: Mapping[str, str],
     probe: Probe,
+    open_house: OpenHouse,
     *,
     config: Config | None = None,
     root: str = "",
     home: Path | None = None,
 ) -> Probed:
-    """Let *spec* create a file in a repository of its own, look for it there, and remember a success."""
+    """Let *spec* create a file in a repository of its own, look for it there, and remember a success.
+
+    It is started and read by the very code that a run uses, in a linked work tree, confined as a worker would be.
+    """
     if spec.kind is not RunnerKind.COMMAND:
         raise UsageError(f"{spec.name} is a {spec.kind} runner: there is no program to try", "name another runner")
     path = found_at(spec, environ, root)
@@ -81,101 +87,88 @@ def try_out(
         words = f"version {version} is older than {spec.min_version}: bring it up to date"
         return Probed(runner=spec.name, path=path, version=version, is_good=False, verdict=words, fault="too-old")
     folder = Path(tempfile.mkdtemp(prefix="gluerun-probe-")).resolve()
-    config = config or _NO_CONFIG
-    ask = _question(folder)
-    done, log = _asked(spec, ask, _environment(ask, environ, config, spec), root, home or Path.home())
-    said = _bytes(Path(ask.last_message)).decode("utf-8", "replace")
-    found = read(spec, done, log, datetime.now(UTC), text_file=said, prices=config.prices, role=Role.WORKER)
-    changed = _changed(Path(ask.worktree))
-    is_good = found.fault is None and changed == (FILE,)
+    repository = folder / "repository"
+    _build(repository)
+    house = _house(open_house, repository, config or _NO_CONFIG, replace(spec, argv=_from(root, spec.argv)), environ)
+    done, changed = _asked(house)
+    child = house.doors.children.finished(_RUN, _NAME)
+    is_good = not done.trouble and changed == (FILE,)
     if is_good:
         shutil.rmtree(folder, ignore_errors=True)
         remember(spec.name, version, home)
-    usage = found.usage
+    usage = done.usage
     return Probed(
         runner=spec.name,
         path=path,
         version=version,
         is_good=is_good,
-        verdict=_verdict(found.trouble, changed),
-        seconds=done.duration_ms / 1000,
-        model=found.seat.model,
+        verdict=_verdict(done.trouble, changed),
+        seconds=child.duration_ms / 1000 if child else 0.0,
+        model=done.seat.model if done.seat else "unknown",
         turns=usage.turns,
         fresh_tokens=usage.fresh_tokens,
         cached_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         cost_usd=usage.cost_usd,
         estimated=usage.estimated,
-        fault=found.fault.value if found.fault else "",
+        confined=child.confined if child else "",
+        fault=done.fault.value if done.fault else "",
         folder="" if is_good else str(folder),
     )
 
 
-def _question(folder: Path) -> Ask:
-    """Build a repository to try a program in, and return the question to it."""
-    repository, state = folder / "repository", folder / "state"
-    _build(repository)
-    return Ask(
+def _from(root: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line whose programs are found from where the configuration lies."""
+    return tuple(str(Path(root, word)) if word.startswith(("./", "../")) else word for word in words)
+
+
+def _house(
+    open_house: OpenHouse, repository: Path, config: Config, spec: RunnerSpec, environ: Mapping[str, str]
+) -> House:
+    asked = replace(
+        config,
+        target_branch="main",
+        gate_command="",
+        runners={spec.name: replace(spec, timeout_seconds=SECONDS)},
+        roles={Role.WORKER.value: spec.name},
+    )
+    house = open_house(str(repository), asked)
+    children = InlineChildren(house.doors.state_root)
+    return House(replace(house.doors, environ=dict(environ), children=children), asked)
+
+
+def _asked(house: House) -> tuple[AgentDone, tuple[str, ...]]:
+    """Put the question the way a run does; return how the program ended, and what git sees of its work."""
+    git, place = house.doors.git, house.place(_TASK)
+    base = git.head("main") or ""
+    spec = TaskSpec(
+        task_id=_TASK,
+        title="Try a program",
+        area="root",
+        target_branch="main",
+        worker_branch=f"agent/root/{_TASK}-try",
+        objective=PROMPT,
+        owned_files=(FILE,),
+    )
+    now = house.now()
+    dispatch = Dispatch(
+        run_id=_RUN,
         role=Role.WORKER,
-        writes=True,
-        prompt=PROMPT,
-        prompt_file=str(state / "prompt.md"),
-        worktree=str(repository),
-        home=str(state / "home"),
-        tmp=str(state / "tmp"),
-        output=str(state / "answer.json"),
-        last_message=str(state / "last-message.txt"),
-        schema_file=str(state / "schema.json"),
-        session=session_of(str(folder)),
+        batch_id="",
+        target_branch="main",
+        base_sha=base,
+        started_at=now,
+        expires_at=now,
+        config_sha256="",
+        task_id=_TASK,
+        spec=spec,
     )
-
-
-def _environment(ask: Ask, environ: Mapping[str, str], config: Config, spec: RunnerSpec) -> dict[str, str]:
-    own = {
-        "GLUERUN_ROLE": ask.role.value,
-        "GLUERUN_RUN": _RUN,
-        "GLUERUN_DISPATCH": f"{_RUN}.1",
-        "GLUERUN_ATTEMPT": "1",
-        "GLUERUN_WORKTREE": ask.worktree,
-        "GLUERUN_OUTPUT": ask.output,
-    }
-    return of_agent(environ, own, config, spec)
-
-
-def _asked(spec: RunnerSpec, ask: Ask, env: dict[str, str], root: str, home: Path) -> tuple[ChildDone, bytes]:
-    """Put the question the way a run does; return how the program ended and what it printed."""
-    call = call_of(spec, ask)
-    lay_out(call, home)
-    Path(ask.prompt_file).write_text(ask.prompt, encoding="utf-8")
-    state = Path(ask.prompt_file).parent
-    child = Child(
-        name="probe",
-        argv=tuple(str(Path(root, word)) if word.startswith(("./", "../")) else word for word in call.argv),
-        cwd=ask.worktree,
-        env=env | call.env,
-        stdin=ask.prompt_file if call.stdin else "",
-        log="probe.log",
-        marker=f"{_RUN}.1",
-        timeout=SECONDS,
-        stop=spec.stop,
-        dialect=spec.dialect,
+    git.add_worktree(place, base, branch=spec.worker_branch)
+    step = RunAgent(
+        role=Role.WORKER, attempt=1, place=Place.WORK, dispatch_id=f"{_RUN}.1", nonce="0" * 32, prompt=PROMPT
     )
-    done = InlineChildren(str(state)).wait(_RUN, child)
-    return done, _bytes(state / child.log)
-
-
-def lay_out(call: Call, home: Path) -> None:
-    """Make the folders and files that a call needs; what it is seeded with and is not there is left out."""
-    for folder in call.folders:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    for path, text in call.files.items():
-        Path(path).write_text(text, encoding="utf-8")
-    for target, source in call.seeds.items():
-        origin = home / source[2:] if source.startswith("~/") else Path(source)
-        if origin.is_file():
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, target)
-            Path(target).chmod(0o600)
+    done = Agent(house, dispatch, step, 1, place).run()
+    return done, tuple(change.path for change in git.dirt(place))
 
 
 def _verdict(trouble: str, changed: Sequence[str]) -> str:
@@ -195,18 +188,8 @@ def _build(repository: Path) -> None:
     _git(repository, "commit", "--quiet", "--message", "A place to try an agent program")
 
 
-def _changed(repository: Path) -> tuple[str, ...]:
-    """Return what git sees, whatever the program says."""
-    said = _git(repository, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
-    return tuple(line[3:] for line in said.split("\0") if line)
-
-
 def _git(folder: Path, *words: str) -> str:
     settings = ("user.name=gluerun", "user.email=gluerun@localhost", "commit.gpgSign=false", "core.hooksPath=/dev/null")
     options = [word for setting in settings for word in ("-c", setting)]
     done = subprocess.run(["git", *options, *words], cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""

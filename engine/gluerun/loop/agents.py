@@ -130,6 +130,8 @@ class Agent:
             branch=self.dispatch.spec.worker_branch if self.dispatch.spec else "",
         )
         state = tuple(path for entry in runner.state if (path := self._from_variable(runner, entry)))
+        if runner.own_homes:
+            state += (f"{doors.state_root}/{run_path(self.dispatch.run_id, 'home')}/",)
         return sandbox.confinement(self.step.role, self.house.config, replace(runner, state=state), places)
 
     def _from_variable(self, runner: RunnerSpec, entry: str) -> str:
@@ -240,7 +242,12 @@ class Agent:
         )
 
     def _last_message(self) -> str:
-        return (self.house.store.files.read(f"{self.output}.last") or b"").decode("utf-8", "replace")
+        """Return what the program left as its last message; no secret stays in that file either."""
+        files, path = self.house.store.files, f"{self.output}.last"
+        said = (files.read(path) or b"").decode("utf-8", "replace")
+        if (fit := secrets.redacted(said)) != said:
+            files.write(path, fit.encode(), durable=False)
+        return fit
 
     def _rollout(self, runner: RunnerSpec, log: bytes) -> list[bytes]:
         """Return what codex wrote down about the session beside what it printed: it names its model only there."""
