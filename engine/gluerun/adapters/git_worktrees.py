@@ -143,9 +143,9 @@ class WorkTrees:
             visited.add(head)
         if not visited:
             return ()
-        give = "\n".join([*sorted(visited), "--not", "--all", *([begin] if begin else []), ""])
-        words = ("rev-list", "--parents", "--topo-order", "--ignore-missing", "--stdin")
-        lines = [line.split(" ") for line in self._git.line(*words, give=encode(give)).split("\n") if line]
+        rest = ("--not", "--all", *([begin] if begin else []))
+        said = self._git.line("rev-list", "--parents", "--topo-order", "--ignore-missing", *sorted(visited), *rest)
+        lines = [line.split(" ") for line in said.split("\n") if line]
         parents = {parent for line in lines for parent in line[1:]}
         return tuple(line[0] for line in lines if line[0] not in parents)
 
