@@ -143,7 +143,8 @@ class WorkTrees:
             visited.add(head)
         if not visited:
             return ()
-        rest = ("--not", "--all", *([begin] if begin else []))
+        # Not `--all`: that goes through the HEADs of all work trees too, and this one is about to go.
+        rest = ("--not", "--glob=refs/", *([begin] if begin else []))
         said = self._git.line("rev-list", "--parents", "--topo-order", "--ignore-missing", *sorted(visited), *rest)
         lines = [line.split(" ") for line in said.split("\n") if line]
         parents = {parent for line in lines for parent in line[1:]}
