@@ -89,6 +89,10 @@ class Files(Protocol):
         """Remove a file, durably; False if it is not there."""
         ...
 
+    def drop(self, folder: str) -> bool:
+        """Remove a folder in which nothing is; False if something is, or if it is no folder."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         ...

@@ -17,14 +17,16 @@ REASONS = {
     ("loop/landing.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
     ("edge/probing.py", "add_worktree"): "in the scratch repository of a probe, which nobody else sees",
     ("loop/collecting.py", "forget"): "only what a policy gave up, by compare-and-swap",
-    ("edge/rescues.py", "advance"): "makes a branch that must not exist yet",
 }
 # Words of git that reset, delete or overwrite; each with the module that may say it, and why.
 WORDS = {"reset", "checkout", "clean", "stash", "prune", "gc", "branch", "switch", "restore", "rm", "update-ref"}
 SAID = {
     ("adapters/git.py", "update-ref"): "`keep`, `forget` and `delete_branch`: the callers are looked at above",
     ("adapters/git_landing.py", "update-ref"): "compare-and-swap",
-    ("adapters/git_worktrees.py", "update-ref"): "`add` and `commit_all`: the branch of a place, rescued by the callers",
+    (
+        "adapters/git_worktrees.py",
+        "update-ref",
+    ): "`add` and `commit_all`: the branch of a place, rescued by the callers",
     ("adapters/git_history.py", "update-ref"): "the scratch repository of a backtest",
     ("adapters/git_upkeep.py", "gc"): "never what a ref reaches, nor what is younger than two weeks",
 }

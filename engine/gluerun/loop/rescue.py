@@ -6,8 +6,10 @@ Two rescues never share a ref, and nothing that was rescued once is rescued agai
 
 from __future__ import annotations
 
+from gluerun.errors import UsageError
 from gluerun.loop.house import RESCUE
 from gluerun.records.codec import stamp
+from gluerun.records.names import is_branch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +80,22 @@ def tidy_run(house: House, run_id: str) -> None:
         for kind in ("gate", "audit"):
             drop_place(house, asked, run_id, house.place(f"{run_id}-{kind}"))
     house.store.sweep_run(run_id)
+
+
+def restore_branch(house: House, commit: str, branch: str) -> None:
+    """Make a new branch that holds a rescue; UsageError if there is one of this name."""
+    if not is_branch(branch):
+        raise UsageError(f"{branch!r} cannot be a branch name", "for example --branch rescued/work")
+    git = house.doors.git
+    with house.doors.locks.git():
+        if not git.advance(branch, commit, "0" * len(commit)):
+            raise UsageError(f"there is a branch {branch!r} already", "name another one: --branch NAME")
+
+
+def restore_place(house: House, commit: str, place: str) -> None:
+    """Make a work tree of the user's own with the files of a rescue, where nothing is yet."""
+    with house.doors.locks.git():
+        house.doors.git.hand_out(place, commit)
 
 
 def _keep_strays(

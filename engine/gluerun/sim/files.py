@@ -86,6 +86,13 @@ class SimFiles:
         self._do(Operation(verb="remove", path=path))
         return True
 
+    def drop(self, folder: str) -> bool:
+        """Remove a folder in which nothing is; False if something is, or if it is no folder."""
+        if not _clean(folder) or folder not in self._folders or self._list(folder):
+            return False
+        self._do(Operation(verb="drop", path=folder))
+        return True
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         return [name for name in self._list(folder) if not _is_temporary(name)]
@@ -161,6 +168,8 @@ class SimFiles:
             case "remove":
                 self.files.pop(done.path, None)
                 self._marks.pop(done.path, None)
+            case "drop":
+                self._folders.pop(done.path, None)
             case "move":
                 self._put(done.new, self.files.pop(done.path, b""), self._marks.pop(done.path, None))
             case "append" if (was := self._marks.get(done.path)) is not None:
