@@ -97,6 +97,10 @@ class Files(Protocol):
         """Remove a file, durably; False if it is not there."""
         ...
 
+    def drop(self, folder: str) -> bool:
+        """Remove a folder in which nothing is; False if something is, or if it is no folder."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         ...
@@ -172,6 +176,16 @@ class Landed:
 
     landing: Landing
     paths: tuple[str, ...] = ()
+
+
+@record
+class Told:
+    """What a commit says of itself; `at` is in seconds since 1970."""
+
+    commit: str
+    parents: tuple[str, ...]
+    at: int
+    message: str
 
 
 class Git(Protocol):
@@ -292,6 +306,43 @@ class Git(Protocol):
 
     def kept(self, prefix: str) -> dict[str, str]:
         """Return the refs under *prefix* and their commits."""
+        ...
+
+    def forget(self, ref: str, old: str) -> bool:
+        """Remove *ref* (under `refs/gluerun/`) if it is at *old*; False if it is not."""
+        ...
+
+    def strays(self, place: str) -> tuple[str, ...]:
+        """Return the newest commits that were made or visited at *place* and that no ref reaches.
+
+        What the work tree was made at, and what the engine committed there itself, is not among them.
+        """
+        ...
+
+    def salvage(self, place: str, message: str) -> str | None:
+        """Store the files of a folder at *place* that git knows no more as a work tree, as a commit without parents.
+
+        None if it is a work tree, or nothing is there. What the repository's own rules ignore is left out.
+        """
+        ...
+
+    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+        """Return who follows whom, when, and in what words, for each of *commits*; one process."""
+        ...
+
+    def weight(self, old: str, new: str) -> tuple[int, int]:
+        """Return how many paths differ between two commits, and how many bytes they hold in *new*."""
+        ...
+
+    def hand_out(self, place: str, commit: str) -> None:
+        """Make a work tree of the user's own at *place*, where nothing may be, detached at *commit*."""
+        ...
+
+    def maintain(self) -> str:
+        """Let git tidy its store if it finds that worth while; return "" or why it did not.
+
+        Nothing that a ref reaches goes, no work tree, and no object that is younger than two weeks.
+        """
         ...
 
     def delete_branch(self, branch: str, old: str) -> bool:

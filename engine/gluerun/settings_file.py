@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gluerun import settings_runners
-from gluerun.records.config import ProvisionFile
+from gluerun.records.config import Collection, ProvisionFile
 from gluerun.records.record import record
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
 from gluerun.settings_walk import VARIABLE, Walk, nearest, parsed
@@ -134,6 +134,15 @@ class _Reader(Walk):
     def take_review(self, place: Place, value: Any) -> None:
         self.values["independence"] = settings_runners.independence(self, place, value)
 
+    def take_gc(self, place: Place, value: Any) -> None:
+        names = {"keepDays": "keep_days", "keepRuns": "keep_runs", "maxMb": "max_mb", "rescueDays": "rescue_days"}
+        entry = self.members(place, value, (*names, "auto"))
+        found: dict[str, Any] = {}
+        for key, item in entry.items():
+            here = (*place, key)
+            found[names.get(key, key)] = self.flag(here, item) if key == "auto" else self.whole(here, item)
+        self.values["gc"] = Collection(**found)
+
     def take_roles(self, place: Place, value: Any) -> None:
         roles = {}
         for role, what in self.members(place, value, ROLES).items():
@@ -218,6 +227,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "limits": _Reader.take_limits,
     "prices": _Reader.take_prices,
     "review": _Reader.take_review,
+    "gc": _Reader.take_gc,
     "areas": _Reader.take_areas,
     "provisionFiles": _Reader.take_provision,
     "bootstrap": _Reader.take_bootstrap,

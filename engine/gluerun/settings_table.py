@@ -124,6 +124,9 @@ SHAPES: tuple[Shape, ...] = (
           doc="US dollars for a million tokens, by the beginning of a model's name; for programs that tell no cost"),
     Shape(key="review", form='{"independence": "none" | "session" | "model" | "provider"}',
           doc="how far the auditor's seat must differ from the worker's"),
+    Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
+          doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
+          "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
           doc="files ignored by git that are copied into every work tree"),

@@ -123,6 +123,12 @@ class Walk:
             raise self.fail(place, f"must be a whole number of seconds, not {value!r}", "0 means no limit")
         return value
 
+    def whole(self, place: Place, value: Any) -> int:
+        """Return a whole number that is not below zero."""
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1_000_000:
+            raise self.fail(place, f"must be a whole number from 0 to 1000000, not {value!r}")
+        return value
+
     def count(self, place: Place, value: Any) -> int:
         """Return a whole number above zero."""
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -62,9 +62,9 @@ class Crashing:
 
     def stretch(self, house, watch, *where):
         """Begin a stretch at whose beginning nobody acts."""
-        if self.known is not None and not watch.full and not watch.faults:
-            if self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
-                raise Recognised
+        asks = self.known is not None and not watch.full and not watch.faults
+        if asks and self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
+            raise Recognised
 
     def points(self):
         """Return the names of the points of a run without a fault."""

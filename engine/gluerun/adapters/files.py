@@ -128,6 +128,22 @@ class DiskFiles:
             raise _refusal("remove", path, error) from error
         return True
 
+    def drop(self, folder: str) -> bool:
+        """Remove a folder in which nothing is; False if something is, or if it is no folder."""
+        target = self._at(folder)
+        if target == self.root:
+            return False
+        try:
+            os.rmdir(target)
+            _sync_folder(os.path.dirname(target))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                return False
+            raise _refusal("remove", folder, error) from error
+        return True
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         return sorted(name for name in self._list(folder) if not _is_temporary(name))

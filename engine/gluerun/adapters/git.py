@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed
+    from gluerun.ports import Landed, Told
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -170,6 +170,41 @@ class RepositoryGit:
 
     def kept(self, prefix: str) -> dict[str, str]:
         return self._refs(prefix)
+
+    def forget(self, ref: str, old: str) -> bool:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to remove; kept refs are under {OURS}")
+        answer = self._git.run("update-ref", "--no-deref", "-d", ref, old, ok=(0, 1, 128))
+        if answer.code and self._refs(ref).get(ref) == old:
+            said = answer.err.decode("utf-8", "replace").strip()
+            raise GitError(f"{ref} cannot be removed: {said}", file=self._git.root)
+        return answer.code == 0
+
+    def strays(self, place: str) -> tuple[str, ...]:
+        return self._trees().strays(place)
+
+    def salvage(self, place: str, message: str) -> str | None:
+        return self._trees().salvage(place, message)
+
+    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+        from gluerun.adapters.git_upkeep import told
+
+        return told(self._git, commits)
+
+    def weight(self, old: str, new: str) -> tuple[int, int]:
+        from gluerun.adapters.git_upkeep import weight
+
+        return weight(self._git, old, new)
+
+    def hand_out(self, place: str, commit: str) -> None:
+        with self._lock():
+            self._git.run("worktree", "add", "--quiet", "--detach", "--", place, commit)
+
+    def maintain(self) -> str:
+        from gluerun.adapters.git_upkeep import maintain
+
+        with self._lock():
+            return maintain(self._git)
 
     def delete_branch(self, branch: str, old: str) -> bool:
         ref = f"refs/heads/{branch}"

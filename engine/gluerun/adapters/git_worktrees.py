@@ -21,6 +21,12 @@ HOME = ".worktrees"
 REASON = "gluerun works here"
 # Which branch a work tree of ours is for; an agent may have switched to another one.
 PURPOSE = "gluerun-branch"
+# Which commit it was made at: what its HEAD was on later and nothing reaches is somebody's work.
+BEGIN = "gluerun-begin"
+OWN = b"gluerun:"
+# A place on its way out. The rename is what removes it: one that is half gone is never taken for somebody's work.
+GONE = ".gone"
+_HEX = frozenset("0123456789abcdef")
 EMBEDDED = "does not have a commit checked out"
 
 
@@ -39,14 +45,22 @@ class WorkTrees:
         what = ("--detach", "--", place, commit) if branch is None else ("--", place, branch)
         self._git.run("worktree", "add", "--quiet", "--force", "--lock", "--reason", REASON, *what)
         folder = self._folder(place)
+        folders.put_durably(folders.join(folder, BEGIN), encode(commit))
         folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
 
     def remove(self, place: str) -> None:
         self._refuse_outside(place)
         known = list(self._metadata(place))
-        folders.clear(place)
+        home, name = os.path.split(os.path.normpath(place))
+        if os.path.lexists(encode(place)):
+            going = folders.join(home, f".{name}{GONE}")
+            folders.clear(going)
+            os.rename(encode(place), encode(going))
         for folder in known:
             folders.clear(folder)
+        for one in os.listdir(encode(home)) if os.path.isdir(encode(home)) else []:
+            if one.startswith(b".") and one.endswith(encode(GONE)):
+                folders.clear(folders.join(home, decode(one)))
 
     def head(self, place: str) -> str | None:
         if folders.own_folder(self._git.root, place) is None:
@@ -100,6 +114,41 @@ class WorkTrees:
         if head is not None and tree == self._tree_of(head):
             return head
         return self._commit(tree, head, message)
+
+    def salvage(self, place: str, message: str) -> str | None:
+        home = folders.folder_of(self._git.root)
+        is_folder = os.path.isdir(encode(place)) and not os.path.islink(encode(place))
+        if home is None or not is_folder or folders.own_folder(self._git.root, place) is not None:
+            return None
+        shared = folders.shared_of(home)
+        at = (f"--git-dir={shared}", "--work-tree=.")
+        with _PrivateIndex(shared, "salvage") as index:
+            answer = self._git.run(*at, "add", "-A", "--ignore-errors", at=place, index=index, ok=(0, 1, 128))
+            if not self._git.run(*at, "ls-files", at=place, index=index).out:
+                if answer.code:
+                    said = answer.err.decode("utf-8", "replace").strip()
+                    raise GitError(f"the files of a broken work tree cannot be taken: {said[:2000]}", file=place)
+                return None
+            tree = self._git.line(*at, "write-tree", at=place, index=index)
+        return self._commit(tree, None, message)
+
+    def strays(self, place: str) -> tuple[str, ...]:
+        folder = folders.own_folder(self._git.root, place)
+        if folder is None:
+            return ()
+        begin = decode(folders.read(folders.join(folder, BEGIN)) or b"").strip()
+        visited = _visited(folders.read(folders.join(folder, "logs/HEAD")) or b"") - {begin}
+        head = decode(folders.read(folders.join(folder, "HEAD")) or b"").strip()
+        if _is_id(head) and head != begin:
+            visited.add(head)
+        if not visited:
+            return ()
+        # Not `--all`: that goes through the HEADs of all work trees too, and this one is about to go.
+        rest = ("--not", "--glob=refs/", *([begin] if begin else []))
+        said = self._git.line("rev-list", "--parents", "--topo-order", "--ignore-missing", *sorted(visited), *rest)
+        lines = [line.split(" ") for line in said.split("\n") if line]
+        parents = {parent for line in lines for parent in line[1:]}
+        return tuple(line[0] for line in lines if line[0] not in parents)
 
     def commit_all(self, place: str, base: str, message: str) -> str:
         folder = self._folder(place)
@@ -213,6 +262,21 @@ class _PrivateIndex:
     def __exit__(self, *_: object) -> None:
         folders.discard(self._path)
         folders.discard(f"{self._path}.lock")
+
+
+def _visited(log: bytes) -> set[str]:
+    """Return the commits that a work tree's HEAD was on by somebody else's doing, from its log."""
+    found = set()
+    for line in log.split(b"\n"):
+        values, _, words = line.partition(b"\t")
+        parts = values.split(b" ")
+        if len(parts) > 1 and not words.startswith(OWN) and _is_id(one := decode(parts[1])) and set(one) != {"0"}:
+            found.add(one)
+    return found
+
+
+def _is_id(word: str) -> bool:
+    return len(word) in (40, 64) and set(word) <= _HEX
 
 
 def _letter(code: str) -> str:

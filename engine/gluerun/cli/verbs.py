@@ -46,6 +46,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
+    _verb("rescue list",  "rescues", "List what was rescued before it was removed."),
+    _verb("rescue show",  "rescues", "Show what a rescue holds."),
+    _verb("rescue restore", "rescues", "Get a rescue back, into a new branch or a new folder."),
+    _verb("gc",           "rescues", "Give up what is old and not needed, and say how much it frees."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
@@ -55,6 +59,6 @@ VERBS: tuple[Verb, ...] = (
 # Verbs of the predecessor that people may still type.
 LATER = (
     "console", "update", "migrate", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
-    "breaker", "stop", "resume", "wake", "gc", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
+    "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "verify", "review-policy", "experiment-report",
 )  # fmt: skip

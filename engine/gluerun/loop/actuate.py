@@ -29,7 +29,7 @@ from gluerun.core.actions import (
     Unlease,
 )
 from gluerun.loop import landing, planning, setting_aside, settling, starting
-from gluerun.loop.rescue import rescue_branch, tidy_run
+from gluerun.loop.rescue import leave_branch, tidy_run
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.record import replace
 
@@ -100,9 +100,7 @@ def _leave_branch(house: House, world: World, before: Task, after: Task) -> None
     if old == after.spec.worker_branch or before.run_id is None or world.target_head is None:
         return
     with house.doors.locks.git():
-        if (head := house.doors.git.head(old)) is not None:
-            rescue_branch(house, before.task_id, before.run_id, old, world.target_head)
-            house.doors.git.delete_branch(old, head)
+        leave_branch(house, before, before.run_id, old, world.target_head)
 
 
 def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, notes: Notes) -> bool:

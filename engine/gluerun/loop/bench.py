@@ -42,7 +42,7 @@ from gluerun.core.steps import (
 )
 from gluerun.errors import GitError, SchemaError
 from gluerun.loop.agents import Agent, tail_of
-from gluerun.loop.rescue import remove_place, rescue_branch
+from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How, scratch_of
@@ -79,8 +79,8 @@ class Bench:
                 return self._prepare(step)
             case RunSetup():
                 return self._setup(step)
-            case Clear(place=place, label=label):
-                return self._clear(place, label)
+            case Clear():
+                return self._clear(step)
             case OpenDispatch():
                 return self._open(step)
             case RunAgent():
@@ -153,11 +153,9 @@ class Bench:
         try:
             with self.house.doors.locks.git():
                 if step.place is Place.WORK:
-                    self._clear_old_work(path, step.commit)
-                    git.add_worktree(path, step.commit, branch=self._branch())
+                    begin_work(self.house, self.dispatch, path, step.commit, self._branch())
                 else:
-                    git.remove_worktree(path)
-                    git.add_worktree(path, step.commit)
+                    begin_aside(self.house, self.dispatch, path, step.commit)
             if step.seed:
                 git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
         except GitError as error:
@@ -166,11 +164,6 @@ class Bench:
         config = self.house.config
         setup = (*config.bootstrap, *((config.prewarm,) if config.prewarm else ()))
         return Prepared(trouble=trouble, setup=setup)
-
-    def _clear_old_work(self, path: str, base: str) -> None:
-        """Rescue what an earlier run left at this place and on this branch, beside what this run may leave."""
-        remove_place(self.house, self.dispatch, f"{self.dispatch.run_id}-found", path)
-        rescue_branch(self.house, self.dispatch.task_id or "", self.dispatch.run_id, self._branch(), base)
 
     def _branch(self) -> str:
         if self.dispatch.spec is None:
@@ -201,14 +194,14 @@ class Bench:
             return Done(trouble=f"set-up {step.command!r} left {dirt[0]}, which git does not ignore")
         return Done()
 
-    def _clear(self, place: Place, label: str) -> Done:
-        path = self._path(place)
+    def _clear(self, step: Clear) -> Done:
+        path, run_id = self._path(step.place), self.dispatch.run_id
         with self.house.doors.locks.git():
-            if place is Place.WORK:
-                run = f"{self.dispatch.run_id}-{label}" if label else self.dispatch.run_id
-                remove_place(self.house, self.dispatch, run, path)
+            if step.place is Place.WORK:
+                name = f"{run_id}-{step.label}" if step.label else run_id
+                remove_place(self.house, self.dispatch, name, path, step.reason)
             else:
-                self.house.doors.git.remove_worktree(path)
+                drop_place(self.house, self.dispatch, run_id, path)
         return Done()
 
     def _restore(self, commit: str, paths: tuple[str, ...]) -> Done:

@@ -61,13 +61,16 @@ class House:
         A run keeps to the settings it was started with, flags included, whatever is edited meanwhile.
         """
         if not self._config_digest:
-            data = codec.encode(self.config)
-            digest = hashlib.sha256(data).hexdigest()
+            data, digest = codec.encode(self.config), self.config_digest()
             # It is compared, not only looked for: with a broken one no run could ever begin.
             if self.doors.state.read(config_path(digest)) != data:
                 self.doors.state.write(config_path(digest), data)
             self._config_digest = digest
         return self._config_digest
+
+    def config_digest(self) -> str:
+        """Return the digest of the configuration, kept or not."""
+        return hashlib.sha256(codec.encode(self.config)).hexdigest()
 
     def place(self, name: str) -> str:
         """Return the absolute path of a work tree."""

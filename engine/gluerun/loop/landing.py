@@ -7,7 +7,7 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
-from gluerun.loop.rescue import tidy_run
+from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
@@ -136,9 +136,7 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
     """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
     if task.spec.dag_node:
         _remember_for_node(house, task, task.spec.dag_node)
-    if task.head_sha:
-        # Only if nobody has added to it; the target holds what was there.
-        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
+    give_up_branch(house, task)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))
     house.tell(
         "integration.integrated",

@@ -43,7 +43,7 @@ _MAX_ROUNDS = 10_000
 
 def plan(house: House) -> CycleReport:
     """Say what a cycle would do, and change nothing; no lock is taken."""
-    world = observe(house, _origin_run(house)).world
+    world = observe(house, origin_run_of(house)).world
     lines = [line_of(action) for action in plan_cycle(world)]
     return replace(report_of(world, "plan", lines, Notes()), quiet=not lines)
 
@@ -58,8 +58,8 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
 
 def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleReport, World]:
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
-    origin_run = _origin_run(house)
-    with house.doors.locks.origin(_holder(house, origin_run)):
+    origin_run = origin_run_of(house)
+    with house.doors.locks.origin(holder(house, origin_run)):
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
@@ -119,7 +119,7 @@ def _push(house: House, origin_run: str, notes: Notes) -> None:
         kind = "push.failed" if why else "push.ok"
     if why:
         notes.trouble.append(f"not pushed: {why}")
-    with suppress(BusyError), house.doors.locks.origin(_holder(house, origin_run)):
+    with suppress(BusyError), house.doors.locks.origin(holder(house, origin_run)):
         house.tell(kind, why or house.config.target_branch)
         house.journal.flush()
         if not why:
@@ -221,11 +221,13 @@ def _count_failures(house: House, look: Look, notes: Notes) -> Look:
     return replace(look, world=replace(look.world, circuit=circuit))
 
 
-def _origin_run(house: House) -> str:
+def origin_run_of(house: House) -> str:
+    """Return the id of a cycle that begins now."""
     return f"ORIGIN-{house.now():%Y%m%dT%H%M%SZ}-{house.doors.clock.pid()}"
 
 
-def _holder(house: House, origin_run: str) -> OriginHolder:
+def holder(house: House, origin_run: str) -> OriginHolder:
+    """Return who holds the loop's lock from now on."""
     now = house.now()
     return OriginHolder(
         owner="origin",

@@ -57,7 +57,7 @@ def _end_runs(house: House, world: World, path: str, subject: str) -> bool:
         if not house.doors.processes.end(run_id, grace=house.config.kill_grace_sec):
             return False
         if task is not None:
-            clear_places(house, task, run_id)
+            clear_places(house, task, run_id, "its lease was broken")
         else:
             tidy_run(house, run_id)
         book(house, run_id)

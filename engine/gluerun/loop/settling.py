@@ -8,6 +8,7 @@ from gluerun.core.backoff import begun
 from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.loop.booking import book
+from gluerun.loop.house import RESCUE
 from gluerun.loop.rescue import remove_place, tidy_run
 from gluerun.records import schema
 from gluerun.records.codec import canonical
@@ -88,7 +89,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
             # Somebody of a run without an ending still lives: its task is nobody else's yet.
             notes.trouble.append(f"some process of {action.run_id} could not be ended")
             return False
-        clear_places(house, task, action.run_id)
+        clear_places(house, task, action.run_id, action.note.failure_class.value)
         task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
         tidy_run(house, task.proof.run_id)
@@ -126,7 +127,7 @@ def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> boo
     until = f"{held.provider} is held back until {noted.until:%Y-%m-%d %H:%M:%SZ}"
     if action.task_id is not None:
         task = task_of(world, action.task_id)
-        clear_places(house, task, action.run_id)
+        clear_places(house, task, action.run_id, f"held back: {held.fault.value}")
         house.store.put_task(lifecycle.held(lifecycle.charged(task, spent), action.ending, house.now()))
         end_lease(house, world, task.task_id, LeaseStatus.PLANNED)
     if action.node is not None:
@@ -159,18 +160,18 @@ def _seed(house: House, task: Task, action: Settle) -> str | None:
         return None
     if action.run_id is None:
         return task.head_sha
-    kept = house.doors.git.kept(f"refs/gluerun/rescue/{task.task_id}/{action.run_id}")
+    kept = house.doors.git.kept(f"{RESCUE}/{task.task_id}/{action.run_id}")
     return next(iter(kept.values()), task.head_sha)
 
 
-def clear_places(house: House, task: Task, run_id: str) -> None:
+def clear_places(house: House, task: Task, run_id: str, reason: str) -> None:
     """Rescue and remove what a run left behind; its tree is proved dead by now."""
     git = house.doors.git
     place = house.place(task.task_id)
     with house.doors.locks.git():
         for lock in git.unlock(place, task.spec.worker_branch):
             house.tell("recovery.action", f"removed {lock}, left by a dead worker", task=task.task_id, run=run_id)
-        kept = remove_place(house, task, run_id, place)
+        kept = remove_place(house, task, run_id, place, reason)
     tidy_run(house, run_id)
     if kept:
         house.tell("work.rescued", f"{task.task_id}: kept {kept}", task=task.task_id, run=run_id, commit=kept)

@@ -36,6 +36,17 @@ class Independence(StrEnum):
 
 
 @record
+class Collection:
+    """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
+
+    keep_days: int = 30
+    keep_runs: int = 50
+    max_mb: int = 0
+    rescue_days: int = 90
+    auto: bool = False
+
+
+@record
 class Config:
     """The resolved configuration. Times are in the unit their name says."""
 
@@ -64,6 +75,7 @@ class Config:
     limits_day: Limits = Limits()
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
+    gc: Collection = Collection()
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True

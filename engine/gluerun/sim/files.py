@@ -113,6 +113,13 @@ class SimFiles:
         self._do(Operation(verb="remove", path=path))
         return True
 
+    def drop(self, folder: str) -> bool:
+        """Remove a folder in which nothing is; False if something is, or if it is no folder."""
+        if not _clean(folder) or folder not in self._folders or self._list(folder):
+            return False
+        self._do(Operation(verb="drop", path=folder))
+        return True
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         self._show("names", folder)
@@ -148,7 +155,7 @@ class SimFiles:
             return []
         path, data, new = self.under_way.path, self.under_way.data, self.under_way.new
         folder, name = _split(path)
-        torn = {f"{folder}/.{name}.{0:012x}.tmp".lstrip("/"): data[: len(data) // 2]}
+        torn: dict[str, bytes | None] = {f"{folder}/.{name}.{0:012x}.tmp".lstrip("/"): data[: len(data) // 2]}
         match verb := self.under_way.verb:
             case "write" | "create":
                 return [torn, {path: data}] if verb == "write" else [torn, {**torn, path: data}, {path: data}]
@@ -247,6 +254,8 @@ class SimFiles:
             case "remove":
                 self.files.pop(done.path, None)
                 self._marks.pop(done.path, None)
+            case "drop":
+                self._folders.pop(done.path, None)
             case "move":
                 self._put(done.new, self.files.pop(done.path, b""), self._marks.pop(done.path, None))
             case "append" if (was := self._marks.get(done.path)) is not None:

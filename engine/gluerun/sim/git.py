@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from gluerun.errors import GitError
-from gluerun.ports import Change, Landed, Landing, Merge
+from gluerun.ports import Change, Landed, Landing, Merge, Told
 from gluerun.records.record import record
 from gluerun.sim.git_model import (
     FILE,
@@ -44,6 +44,9 @@ class SimTree:
         self.commit = commit
         self.purpose = branch
         self.is_ours = is_ours
+        self.begin = commit
+        self.visited: list[str] = []
+        self.is_broken = False
         self.locks: set[str] = set()
         self.in_progress: str = ""
 
@@ -80,6 +83,7 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.maintained = 0
         self.intent: SimIntent | None = None
         if branch is not None:
             self.worktrees[root] = SimTree({}, branch, None, is_ours=False)
@@ -103,6 +107,7 @@ class SimGit:
         work = self._at(place)
         ignored = {path: one for path, one in work.files.items() if self._is_left_out(work, path)}
         work.branch, work.commit = branch, commit or None
+        work.visited += [commit] if commit else []
         work.files = {**ignored, **self._head_tree(work)}
 
     def commit(self, place: str, message: str) -> str:
@@ -113,7 +118,12 @@ class SimGit:
         head = self._head(work)
         new = self._store(self._take(work), (head,) if head else (), message)
         self._move_head(work, new)
+        work.visited.append(new)
         return new
+
+    def break_place(self, place: str) -> None:
+        """Take away what makes a folder a work tree, as an agent that removes `.git` does."""
+        self._at(place).is_broken = True
 
     # What the door promises.
 
@@ -216,6 +226,7 @@ class SimGit:
         if branch is not None:
             self.refs[HEADS + branch] = commit
         self.worktrees[place] = SimTree(files, branch, None if branch else commit, is_ours=True)
+        self.worktrees[place].begin = commit
         self.fault("add_worktree:after")
 
     def remove_worktree(self, place: str) -> None:
@@ -240,7 +251,7 @@ class SimGit:
 
     def worktree_head(self, place: str) -> str | None:
         work = self.worktrees.get(place)
-        return None if work is None else self._head(work)
+        return None if work is None or work.is_broken else self._head(work)
 
     def is_ignored(self, place: str, path: str) -> bool:
         work = self._at(place)
@@ -263,7 +274,7 @@ class SimGit:
 
     def snapshot(self, place: str, message: str) -> str | None:
         work = self.worktrees.get(place)
-        if work is None:
+        if work is None or work.is_broken:
             return None
         self.fault("snapshot:before")
         head, tree = self._head(work), self._take(work)
@@ -284,6 +295,57 @@ class SimGit:
     def kept(self, prefix: str) -> dict[str, str]:
         stem = prefix.rstrip("/")
         return {ref: self.refs[ref] for ref in sorted(self.refs) if f"{ref}/".startswith(f"{stem}/")}
+
+    def forget(self, ref: str, old: str) -> bool:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to remove; kept refs are under {OURS}")
+        self.fault("forget:before")
+        if self.refs.get(ref) != old:
+            return False
+        del self.refs[ref]
+        self.fault("forget:after")
+        return True
+
+    def strays(self, place: str) -> tuple[str, ...]:
+        work = self.worktrees.get(place)
+        if work is None or work.is_broken:
+            return ()
+        starts = [*self.refs.values(), *([work.begin] if work.begin else [])]
+        reached = {one for start in starts for one in self._ancestors(start)}
+        visited = dict.fromkeys([*work.visited, *([work.commit] if work.commit else [])])
+        loose = [one for one in visited if one not in reached]
+        older = {one for tip in loose for one in self._ancestors(tip) if one != tip}
+        return tuple(one for one in loose if one not in older)
+
+    def salvage(self, place: str, message: str) -> str | None:
+        work = self.worktrees.get(place)
+        if work is None or not work.is_broken or not work.files:
+            return None
+        self.fault("salvage:before")
+        tree = {path: one for path, one in work.files.items() if not is_ignored(work.files, path)}
+        new = self._store(tree, (), message)
+        self.fault("salvage:after")
+        return new
+
+    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+        found = [(one, self._commit(one)) for one in commits]
+        return tuple(Told(commit=one, parents=it.parents, at=it.order, message=it.message) for one, it in found)
+
+    def weight(self, old: str, new: str) -> tuple[int, int]:
+        found, after = self.changes(old, new), self._tree(new)
+        return len(found), sum(len(after[one.path][1]) for one in found if one.path in after)
+
+    def hand_out(self, place: str, commit: str) -> None:
+        self.fault("hand_out:before")
+        if place in self.worktrees:
+            raise GitError("something stands there already", file=place)
+        self.worktrees[place] = SimTree(dict(self._tree(commit)), None, commit, is_ours=False)
+        self.fault("hand_out:after")
+
+    def maintain(self) -> str:
+        self.fault("maintain:before")
+        self.maintained += 1
+        return ""
 
     def delete_branch(self, branch: str, old: str) -> bool:
         self.fault("delete_branch:before")
@@ -363,7 +425,7 @@ class SimGit:
     # How it is done.
 
     def _at(self, place: str) -> SimTree:
-        if place not in self.worktrees:
+        if place not in self.worktrees or self.worktrees[place].is_broken:
             raise GitError("this folder is no work tree of the repository", file=place)
         return self.worktrees[place]
 
