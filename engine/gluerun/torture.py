@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluerun import zoo
+from gluerun.adapters import tree
 from gluerun.adapters.runners import animals
 from gluerun.adapters.runners.animals import KEPT, SECRET
 from gluerun.loop.auto import auto
@@ -262,15 +263,10 @@ def _leaks(root: Path) -> Iterator[tuple[str, str]]:
 
 def _alive(folder: str) -> Iterator[tuple[int, str]]:
     """Yield the processes that were started below *folder* and live on."""
-    import psutil
-
-    for process in psutil.process_iter():
-        try:
-            words, env = process.cmdline(), process.environ()
-        except psutil.Error:
-            continue
-        if process.pid != os.getpid() and folder in f"{words} {env.get('GLUERUN_WORKTREE', '')}":
-            yield process.pid, " ".join(words)
+    for pid in tree.table():
+        words = tree.words_of(pid)
+        if pid != os.getpid() and folder in words:
+            yield pid, words
 
 
 def _end_what_is_left(folder: str) -> None:
