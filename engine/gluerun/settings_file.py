@@ -161,6 +161,9 @@ class _Reader(Walk):
                 raise self.fail(here, "names no path")
         self.values["areas"] = areas
 
+    def take_test_paths(self, place: Place, value: Any) -> None:
+        self.values["test_paths"] = tuple(self.words(place, value))
+
     def take_provision(self, place: Place, value: Any) -> None:
         found = []
         for at, item in enumerate(self.list(place, value)):
@@ -219,6 +222,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "prices": _Reader.take_prices,
     "review": _Reader.take_review,
     "areas": _Reader.take_areas,
+    "testPaths": _Reader.take_test_paths,
     "provisionFiles": _Reader.take_provision,
     "bootstrap": _Reader.take_bootstrap,
     "envAllowlist": _Reader.take_allowlist,

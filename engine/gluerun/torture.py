@@ -40,8 +40,8 @@ _LONGEST_OUTPUT = 2_000_000
 # Flags, because they go before whatever the environment of the caller says.
 FLAGS: dict[str, object] = {
     "max_retries": zoo.TRIES - 1,
-    "max_concurrent": 8,
-    "max_dispatch": 8,
+    "max_concurrent": 10,
+    "max_dispatch": 10,
     "max_consec_fails": 1000,
     "worker_infra_max": 0,
     "audit_infra_max": 0,
@@ -172,6 +172,7 @@ def _config() -> dict[str, object]:
         "runners": {"animals": {"kind": "command", "argv": [sys.executable, "-S", "-P", animals.__file__]}},
         "limits": {"try": {"seconds": _LONGEST_TRY, "outputBytes": _LONGEST_OUTPUT}},
         "areas": {"zoo": ["src", "tests"]},
+        "testTamper": "block",
     }
 
 
@@ -233,7 +234,9 @@ def _unlike(root: Path, before: Sights) -> Iterator[tuple[str, str]]:
         yield "hooker", "changed git's configuration"
     if now.hooks != before.hooks:
         yield "hooker", f"left git hooks: {', '.join(now.hooks)}"
-    merges = _git(root, "log", "--first-parent", "--format=%H %(trailers:key=Gluerun-Task,valueonly,separator=)", "main")
+    merges = _git(
+        root, "log", "--first-parent", "--format=%H %(trailers:key=Gluerun-Task,valueonly,separator=)", "main"
+    )
     *ours, first = [line.split(" ") for line in merges.splitlines()]
     if first[0] != before.head:
         yield "historian", "the target branch does not stand on its first commit"
@@ -299,9 +302,7 @@ def _finding(house: House, task_id: str, one: zoo.Animal, harm: dict[str, str], 
     verdict = OK if found == expected and not done else FAIL
     if verdict == FAIL and one.needs_sandbox and sandbox == "none":
         verdict = SKIPPED
-    return Finding(
-        animal=one.name, does=one.does, expected=expected, found=found, verdict=verdict, harm=done
-    )
+    return Finding(animal=one.name, does=one.does, expected=expected, found=found, verdict=verdict, harm=done)
 
 
 def words_of(state: str, failure: str, tries: int) -> str:

@@ -32,18 +32,16 @@ def _lands(name: str, does: str, tries: int = 1, *, needs_sandbox: bool = False)
 
 
 def _parks(name: str, does: str, failure: Failure, tries: int, *, needs_sandbox: bool = False) -> Animal:
-    return Animal(
-        name=name, does=does, state=PARKED, failure=failure.value, tries=tries, needs_sandbox=needs_sandbox
-    )
+    return Animal(name=name, does=does, state=PARKED, failure=failure.value, tries=tries, needs_sandbox=needs_sandbox)
 
 
 # A table is read by column.
 # fmt: off
 ANIMALS: tuple[Animal, ...] = (
     # Those that take longest begin first.
-    _parks("hanger",       "never ends",                                          Failure.LIMIT_REACHED, 2),
-    _parks("deaf",         "never ends and ignores every signal that it can",     Failure.LIMIT_REACHED, 2),
-    _parks("flood",        "prints without end",                                  Failure.LIMIT_REACHED, 2),
+    _parks("hanger",       "never ends",                                          Failure.LIMIT_REACHED, 3),
+    _parks("deaf",         "never ends and ignores every signal that it can",     Failure.LIMIT_REACHED, 3),
+    _parks("flood",        "prints without end",                                  Failure.LIMIT_REACHED, 3),
     _parks("alternator",   "fails in one way, then in another, for ever",         Failure.GATE_RED, 3),
     _lands("mover",        "renames the work trees of its siblings",              needs_sandbox=True),
     _parks("liar",         "says that tests pass which fail",                     Failure.GATE_RED, 2),
@@ -62,17 +60,17 @@ ANIMALS: tuple[Animal, ...] = (
     _lands("daemon",       "leaves processes that nobody can tell for its own"),
     _parks("filler",       "fills all the room that it has",                      Failure.WORKER_INFRA, 1),
     _lands("outsider",     "writes beside its work tree and into the checkout",   needs_sandbox=True),
-    _parks("linker",       "writes into the checkout through a link",             Failure.SCOPE_VIOLATION, 2,
+    _parks("linker",       "writes into the checkout through a link",             Failure.SCOPE_VIOLATION, 3,
            needs_sandbox=True),
     _parks("shortcut",     "leaves a link to a file that only it can see",        Failure.GATE_RED, 2),
     _lands("hooker",       "plants git hooks and changes git's configuration",    needs_sandbox=True),
-    _parks("poacher",      "commits files that belong to nobody here",            Failure.SCOPE_VIOLATION, 2),
-    _parks("renamer",      "renames a foreign file into its scope",               Failure.SCOPE_VIOLATION, 2),
-    _parks("line-ender",   "changes the line endings of everything",              Failure.SCOPE_VIOLATION, 2),
+    _parks("poacher",      "commits files that belong to nobody here",            Failure.SCOPE_VIOLATION, 3),
+    _parks("renamer",      "renames a foreign file into its scope",               Failure.SCOPE_VIOLATION, 3),
+    _parks("line-ender",   "changes the line endings of everything",              Failure.SCOPE_VIOLATION, 3),
     _lands("historian",    "rewrites history and moves the target branch",        needs_sandbox=True),
     _lands("brancher",     "deletes its own branch"),
     _lands("locker",       "leaves git's lock files behind"),
-    _parks("uprooter",     "deletes the tests and its link to the repository",    Failure.COMMIT_FAILED, 2),
+    _lands("uprooter",     "deletes the link to its repository, once",            2),
     _lands("clockmaker",   "dates its files to the far past and future"),
     _lands("late-bloomer", "succeeds with its second try only",                   2),
     _parks("echo",         "as auditor: echoes a verdict that the work planted",  Failure.AUDIT_INFRA, 1),

@@ -19,6 +19,7 @@ from gluerun.core import (
     prompts,
     scope,
     sessions,
+    tamper,
 )
 from gluerun.core.steps import (
     AgentDone,
@@ -51,6 +52,7 @@ from gluerun.core.steps import (
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.records import codec, schema
 from gluerun.records.attempt import Attempt, AttemptsIndex
+from gluerun.records.config import TamperRule
 from gluerun.records.dispatch import Ending, Held, Outcome, Role, Seat
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.fault import Fault, Limit
@@ -142,6 +144,7 @@ class _Worker:
         """Forget what only the last try was."""
         self.claim: PacketClaim | None = None
         self.changed: tuple[str, ...] = ()
+        self.tamper: tamper.Tamper | None = None
         self.seat: Seat | None = None
         self.auditor: Seat | None = None
         self.exit_code = 0
@@ -258,9 +261,12 @@ def _try(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, G
         return Wrong(failure=failure, reason=invalid or "the agent left no answer")
     seen = yield from _ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
     me.diff, me.changed = seen.diff_sha256, seen.changed
+    yield from _note_tests(me, attempt, seen)
     if wrong := _host_checks(me, seen, claim):
         if wrong.failure is Failure.SECRET_DETECTED:
             yield Restore(attempt=attempt, commit=me.dispatch.base_sha, paths=wrong.paths)
+        # A place that cannot even be looked at is of no use to the next try.
+        me.spoilt = bool(seen.trouble)
         return wrong
     return (yield from _commit_and_gate(me, attempt, seen, claim))
 
@@ -274,6 +280,7 @@ def _audit_only(me: _Worker, attempt: int) -> Generator[Step, Answered, Green | 
         reason = seen.trouble or "the work that waited for its audit is gone"
         return Wrong(failure=Failure.NO_CHANGES, reason=reason)
     me.diff, me.changed = seen.diff_sha256, seen.changed
+    yield from _note_tests(me, attempt, seen)
     me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
     me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
     return (yield from _commit_and_gate(me, attempt, seen, me.claim))
@@ -364,7 +371,21 @@ def _host_checks(me: _Worker, seen: Inspected, claim: PacketClaim | None) -> Wro
         paths = tuple(dict.fromkeys(hit.rsplit(":", 1)[0] for hit in seen.secrets))
         reason = f"something like a secret at {', '.join(seen.secrets[:5])}"
         return Wrong(failure=Failure.SECRET_DETECTED, reason=reason, paths=paths)
+    if me.config.test_tamper is TamperRule.BLOCK and seen.tamper and seen.tamper.grade is tamper.Grade.HIGH:
+        return Wrong(
+            failure=Failure.PROOF_SKIP_DETECTED,
+            reason=f"the tests prove less than before ({tamper.said(seen.tamper)})",
+            detail=tamper.facts(seen.tamper),
+            paths=seen.tamper.paths,
+        )
     return None
+
+
+def _note_tests(me: _Worker, attempt: int, seen: Inspected) -> Part:
+    """Keep what a try did to the tests beside it, for whoever looks."""
+    me.tamper = seen.tamper
+    if table := tamper.facts(seen.tamper):
+        yield KeepText(name=tamper.note_path(attempt), text=f"{table}\n")
 
 
 def _commit_and_gate(
@@ -459,6 +480,7 @@ def _ask_auditor(
         patch=patch,
         ledger=me.ledger,
         again=me.again,
+        tests=tamper.facts(me.tamper),
     )
     done = yield from _ask(_agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
     me.auditor = done.seat
@@ -786,6 +808,8 @@ def _packet(me: _Worker, attempt: int, green: Green, now: datetime, *, waived: b
         evidence.append(Evidence(kind="audit", ref="audit.json"))
     seats = (("worker", me.seat), ("auditor", me.auditor))
     evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
+    if me.tamper and (words := tamper.said(me.tamper)):
+        evidence.append(Evidence(kind=tamper.EVIDENCE, ref=words))
     if waived:
         evidence.append(Evidence(kind="waiver", ref="decider:accept-waiver"))
     return Packet(

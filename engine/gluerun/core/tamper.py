@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from enum import StrEnum
 
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What is looked at of one try; the rest is named as not read.
 LONGEST_FILE = 400_000
 MOST_FILES = 200
+EVIDENCE = "tamper"
 _SHOWN = 8
 
 DEFAULT_PATHS = (
@@ -32,6 +33,11 @@ RUN_PATHS = (
     "Makefile", "*.mk", "*.sh", "package.json", "tox.ini", "pytest.ini", "setup.cfg", "pyproject.toml", "noxfile.py",
     "justfile", ".github/",
 )  # fmt: skip
+
+
+def note_path(attempt: int) -> str:
+    """Return where the facts about one try are kept, in its run's folder."""
+    return f"attempts/{attempt}/tests.txt"
 
 
 class Grade(StrEnum):
@@ -99,23 +105,23 @@ def measured(
         lost_tests=len(lost),
         new_tests=len(gained),
         lost_assertions=max(0, _sum(old, "assertions") - _sum(new, "assertions")),
-        new_skips=sum(max(0, new[path].skips + new[path].silenced - old[path].skips - old[path].silenced) for path in old),
+        new_skips=sum(
+            max(0, new[path].skips + new[path].silenced - old[path].skips - old[path].silenced) for path in old
+        ),
         weakened=sum(_weakened(old[path], new[path]) for path in old),
         lost=tuple(lost[:_SHOWN]),
         paths=tuple(before)[:_SHOWN],
         unread=tuple(unread)[:_SHOWN],
     )
-    return replace_grade(told)
+    return graded(told)
 
 
-def replace_grade(told: Tamper) -> Tamper:
+def graded(told: Tamper) -> Tamper:
     """Return the facts with the grade that they add up to.
 
     High: fewer tests or assertions than before, something skipped, deleted or weakened. Low: tests were renamed or
     replaced, or something could not be read.
     """
-    from gluerun.records.record import replace
-
     fewer = told.lost_tests > told.new_tests or told.lost_assertions > 0
     if fewer or told.deleted_files or told.new_skips or told.weakened:
         return replace(told, grade=Grade.HIGH)
@@ -138,12 +144,13 @@ def said(told: Tamper) -> str:
 
 def facts(told: Tamper | None) -> str:
     """Return the facts as a short table for an auditor; empty if no test was touched."""
-    if told is None or not told.files and not told.unread:
+    if told is None or (not told.files and not told.unread):
         return ""
+    names = f" ({', '.join(told.lost)})" if told.lost else ""
     rows = [
         ("grade", told.grade.value),
         ("test files deleted", told.deleted_files),
-        ("tests gone", f"{told.lost_tests}{f' ({", ".join(told.lost)})' if told.lost else ''}"),
+        ("tests gone", f"{told.lost_tests}{names}"),
         ("tests new", told.new_tests),
         ("assertions fewer", told.lost_assertions),
         ("skips or silenced failures more", told.new_skips),
@@ -199,8 +206,8 @@ _SKIPS = re.compile(
     r"\bt\.(?:Skip|SkipNow|Skipf)\s*\(|@(?:Disabled|Ignore)\b|#\[ignore|__test__\s*=\s*False"
 )
 _SILENCED = re.compile(
-    r"\|\|\s*(?:true|:|exit\s+0)(?![\w-])|;\s*(?:true|exit\s+0)\s*$|continue-on-error:\s*true|--passWithNoTests|--deselect[= ]|"
-    r"--ignore(?:-glob)?[= ]\S*test|set \+e\b|collect_ignore",
+    r"\|\|\s*(?:true|:|exit\s+0)(?![\w-])|;\s*(?:true|exit\s+0)\s*$|continue-on-error:\s*true|"
+    r"--passWithNoTests|--deselect[= ]|--ignore(?:-glob)?[= ]\S*test|set \+e\b|collect_ignore",
     re.MULTILINE,
 )
 # Wider is weaker; of decimal places fewer are.
@@ -261,7 +268,9 @@ class _Python:
         self.assertions = 0
 
     def read(self, body: Sequence[ast.stmt], within: str) -> None:
-        defined = {one.name: one for one in body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+        defined = {
+            one.name: one for one in body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
         for one in _reached(body):
             match one:
                 case ast.ClassDef() if defined[one.name] is one:
@@ -310,7 +319,9 @@ def _heads(one: ast.stmt) -> list[ast.AST]:
 
 def _is_assertion(call: ast.Call) -> bool:
     function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    name = (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
     is_trivial = bool(call.args) and all(isinstance(one, ast.Constant) for one in call.args)
     return not is_trivial and (name.lower().startswith(("assert", "expect")) or name in ("raises", "warns", "fail"))
 

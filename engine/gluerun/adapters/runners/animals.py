@@ -315,10 +315,11 @@ def _locker(me: Animal) -> None:
 
 def _uprooter(me: Animal) -> None:
     me.work()
-    shutil.rmtree(me.tree / "tests")
-    (me.tree / ".git").unlink()
-    me.git("init", "--quiet")
     me.answer()
+    if me.attempt == 1:
+        shutil.rmtree(me.tree / "tests")
+        (me.tree / ".git").unlink()
+        me.git("init", "--quiet")
 
 
 def _clockmaker(me: Animal) -> None:
