@@ -170,6 +170,9 @@ class _Reader(Walk):
                 raise self.fail(here, "names no path")
         self.values["areas"] = areas
 
+    def take_test_paths(self, place: Place, value: Any) -> None:
+        self.values["test_paths"] = tuple(self.words(place, value))
+
     def take_provision(self, place: Place, value: Any) -> None:
         found = []
         for at, item in enumerate(self.list(place, value)):
@@ -229,6 +232,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
     "areas": _Reader.take_areas,
+    "testPaths": _Reader.take_test_paths,
     "provisionFiles": _Reader.take_provision,
     "bootstrap": _Reader.take_bootstrap,
     "envAllowlist": _Reader.take_allowlist,

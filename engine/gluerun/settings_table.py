@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, ControlState
+from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -67,6 +67,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("require_packet", "refuse a worker's change that comes without its report"),
     _knob("protect_orchestration", "refuse changes of a worker under docs/orchestration"),
     _knob("look_for_secrets", "refuse commits, pushes and task files with what looks like a secret"),
+    _knob("test_tamper", "what happens when tests are lost, skipped or weakened: the auditor is told, or the try fails",
+          choices=tuple(TamperRule)),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
@@ -128,6 +130,8 @@ SHAPES: tuple[Shape, ...] = (
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
+    Shape(key="testPaths", form='["pattern", …]',
+          doc="which files are tests, instead of the usual names; `tests/` means all below, `*_test.py` a name"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
           doc="files ignored by git that are copied into every work tree"),
     Shape(key="bootstrap", form='["command", …] or {"commands": [{"command"}]}',

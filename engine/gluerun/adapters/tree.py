@@ -128,6 +128,14 @@ def carriers(name: str, value: str) -> list[int]:
     return sorted(found)
 
 
+def words_of(pid: int) -> str:
+    """Return the command line and the first environment of a process in one line; empty if nobody may know."""
+    if not LINUX:
+        return _words_elsewhere(pid)
+    parts = (read(f"/proc/{pid}/cmdline"), read(f"/proc/{pid}/environ"))
+    return b"".join(part or b"" for part in parts).replace(b"\0", b" ").decode("utf-8", "replace")
+
+
 def holders(path: str) -> list[int]:
     """Return the living processes that hold the lock on *path*, inherited or not; Linux only.
 
@@ -209,3 +217,13 @@ def _carriers_elsewhere(name: str, value: str) -> list[int]:
         except (psutil.Error, OSError):
             continue
     return sorted(found)
+
+
+def _words_elsewhere(pid: int) -> str:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return " ".join((*process.cmdline(), *process.environ().values()))
+    except (psutil.Error, OSError):
+        return ""

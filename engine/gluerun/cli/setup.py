@@ -20,8 +20,9 @@ from gluerun.errors import OK, SAYS_NO, GluerunError
 if TYPE_CHECKING:
     from gluerun.cli.place import Place
     from gluerun.edge.probing import Probed
+    from gluerun.torture import Torture
 
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_COLOURS = {"ok": "green", "warn": "yellow", "skipped": "yellow", "fail": "bold red"}
 
 
 def init(
@@ -53,10 +54,15 @@ def doctor(
     runner: str = typer.Option(
         "", "--runner", metavar="NAME", help="Try this runner for real, with one small question to its account."
     ),
+    torture: bool = typer.Option(
+        False, "--torture", help="Let agents that misbehave loose in a scratch repository; takes a minute or two."
+    ),
     as_json: bool = JSON,
 ) -> int:
     """Look at everything that a cycle will need; exit code 1 if something fails."""
     place = here(context)
+    if torture:
+        return _torture(as_json=as_json)
     if runner:
         return _try_out(place, runner, as_json=as_json)
     try:
@@ -70,6 +76,31 @@ def doctor(
         checks = doctors.diagnose(root, probe_at(root), os.environ)
     show({"checks": checks}, as_json=as_json, words=lambda: _say_checks(checks))
     return SAYS_NO if doctors.worst(checks) is doctors.Severity.FAIL else OK
+
+
+def _torture(*, as_json: bool) -> int:
+    from gluerun.torture import torture
+    from gluerun.zoo import ANIMALS
+
+    if not as_json:
+        warn(f"{len(ANIMALS)} agents misbehave in a scratch repository; this takes a minute or two")
+    found = torture()
+    show(found, as_json=as_json, words=lambda: _say_torture(found))
+    return OK if found.is_good else SAYS_NO
+
+
+def _say_torture(found: Torture) -> None:
+    rows = [(one.verdict, one.animal, one.does, one.expected, one.found) for one in found.findings]
+    table(("", "agent", "what it does", "expected", "found"), rows, styles=_COLOURS)
+    for one in found.findings:
+        if one.harm:
+            say(f"{one.animal}: {one.harm}")
+    for words in found.harm:
+        say(f"harm: {words}")
+    good = sum(one.verdict == "ok" for one in found.findings)
+    say(f"{good} of {len(found.findings)} as expected, in {found.seconds:.0f} seconds; sandbox: {found.sandbox}.")
+    if found.sandbox == "none":
+        say("Without a sandbox nothing keeps an agent from writing elsewhere: see docs/sandbox.md.")
 
 
 def _try_out(place: Place, name: str, *, as_json: bool) -> int:

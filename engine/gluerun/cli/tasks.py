@@ -80,6 +80,8 @@ def _say_task(page: TaskPage) -> None:
         words = one.reason or ("accepted" if one.is_over else "under way, or cut off")
         words = f"{one.failure_class}: {words}" if one.failure_class else words
         say(f"  try {one.n:<9} {words}{f' → {one.decider_action}' if one.decider_action else ''}")
+        if one.tests:
+            say(f"  tests         {one.tests}")
 
 
 def task_new(

@@ -6,7 +6,7 @@ bottom and you have read what happens to a task between its dispatch and its end
 
 from __future__ import annotations
 
-from gluerun.core import answers, continuity, decider, independence, prompts
+from gluerun.core import answers, continuity, decider, independence, prompts, tamper
 from gluerun.core.asking import agent, ask, ending_of, held_of, must_wait, now_of_day, prepare
 from gluerun.core.notebook import (
     Green,
@@ -220,6 +220,8 @@ def _packet(me: Notebook, attempt: int, green: Green, now: datetime, *, waived: 
         evidence.append(Evidence(kind="audit", ref="audit.json"))
     seats = (("worker", me.seat), ("auditor", me.auditor))
     evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
+    if me.tamper and (words := tamper.said(me.tamper)):
+        evidence.append(Evidence(kind=tamper.EVIDENCE, ref=words))
     if waived:
         evidence.append(Evidence(kind="waiver", ref="decider:accept-waiver"))
     return Packet(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gluerun.core.asking import Part
     from gluerun.core.handover import Prior
+    from gluerun.core.tamper import Tamper
     from gluerun.records.capsule import ReviewerCapsule
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Dispatch
@@ -91,6 +92,7 @@ class Notebook:
         """Forget what only the last try was."""
         self.claim: PacketClaim | None = None
         self.changed: tuple[str, ...] = ()
+        self.tamper: Tamper | None = None
         self.seat: Seat | None = None
         self.auditor: Seat | None = None
         self.exit_code = 0

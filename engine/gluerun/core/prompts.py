@@ -119,6 +119,7 @@ def auditor(
     patch: str,
     ledger: Ledger | None,
     again: str = "",
+    tests: str = "",
 ) -> str:
     """Return an auditor's prompt about one commit; *again* is what it is told of the audit before."""
     parts = [
@@ -127,6 +128,8 @@ def auditor(
         task_section(_spec(dispatch), dispatch.owned_files),
     ]
     parts.append(f"## Gate\n{_gate_words(gate)}")
+    if tests:
+        parts.append(f"## What became of the tests (counted by the engine)\n{tests}")
     if claim and claim.summary:
         parts.append(f"## What the developer says (claims, not facts)\n{clipped(claim.summary, 2000)}")
     if again:

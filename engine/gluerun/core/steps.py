@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.core.tamper import Tamper
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.child import How
 from gluerun.records.dispatch import Role, Seat, Usage
@@ -132,12 +133,13 @@ class Inspect:
 
 @record
 class Inspected:
-    """What an agent really changed, and what looks like a secret in it."""
+    """What an agent really changed, what looks like a secret in it, and what it did to the tests."""
 
     changed: tuple[str, ...]
     diff_sha256: str
     secrets: tuple[str, ...] = ()
     trouble: str = ""
+    tamper: Tamper | None = None
 
 
 @record

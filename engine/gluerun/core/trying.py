@@ -13,6 +13,7 @@ from gluerun.core import (
     prompts,
     scope,
     sessions,
+    tamper,
 )
 from gluerun.core.asking import agent, ask, must_wait, now_of_day, prepare
 from gluerun.core.notebook import Green, Notebook, NotNow, Wrong, digest_of, note_session, session_name
@@ -25,6 +26,7 @@ from gluerun.core.steps import (
     Inspect,
     Inspected,
     Keep,
+    KeepText,
     OpenDispatch,
     Opened,
     Patch,
@@ -36,6 +38,7 @@ from gluerun.core.steps import (
     RunGate,
 )
 from gluerun.records import codec
+from gluerun.records.config import TamperRule
 from gluerun.records.dispatch import Role, Seat
 from gluerun.records.failure import Answer, Decision, Failure
 from gluerun.records.fault import Fault, Limit
@@ -48,6 +51,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from gluerun.core.asking import Part
     from gluerun.core.steps import Answered, Step
     from gluerun.records.verdict import Verdict
 
@@ -80,9 +84,12 @@ def try_once(me: Notebook, attempt: int, trouble: str) -> Generator[Step, Answer
         return Wrong(failure=failure, reason=invalid or "the agent left no answer")
     seen = yield from ask(Inspect(attempt=attempt, base=me.dispatch.base_sha), Inspected)
     me.diff, me.changed = seen.diff_sha256, seen.changed
+    yield from _note_tests(me, attempt, seen)
     if wrong := _host_checks(me, seen, claim):
         if wrong.failure is Failure.SECRET_DETECTED:
             yield Restore(attempt=attempt, commit=me.dispatch.base_sha, paths=wrong.paths)
+        # A place that cannot even be looked at is of no use to the next try.
+        me.spoilt = bool(seen.trouble)
         return wrong
     return (yield from _commit_and_gate(me, attempt, seen, claim))
 
@@ -96,6 +103,7 @@ def _audit_only(me: Notebook, attempt: int) -> Generator[Step, Answered, Green |
         reason = seen.trouble or "the work that waited for its audit is gone"
         return Wrong(failure=Failure.NO_CHANGES, reason=reason)
     me.diff, me.changed = seen.diff_sha256, seen.changed
+    yield from _note_tests(me, attempt, seen)
     me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
     me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
     return (yield from _commit_and_gate(me, attempt, seen, me.claim))
@@ -178,7 +186,21 @@ def _host_checks(me: Notebook, seen: Inspected, claim: PacketClaim | None) -> Wr
         paths = tuple(dict.fromkeys(hit.rsplit(":", 1)[0] for hit in seen.secrets))
         reason = f"something like a secret at {', '.join(seen.secrets[:5])}"
         return Wrong(failure=Failure.SECRET_DETECTED, reason=reason, paths=paths)
+    if me.config.test_tamper is TamperRule.BLOCK and seen.tamper and seen.tamper.grade is tamper.Grade.HIGH:
+        return Wrong(
+            failure=Failure.PROOF_SKIP_DETECTED,
+            reason=f"the tests prove less than before ({tamper.said(seen.tamper)})",
+            detail=tamper.facts(seen.tamper),
+            paths=seen.tamper.paths,
+        )
     return None
+
+
+def _note_tests(me: Notebook, attempt: int, seen: Inspected) -> Part:
+    """Keep what a try did to the tests beside it, for whoever looks."""
+    me.tamper = seen.tamper
+    if table := tamper.facts(seen.tamper):
+        yield KeepText(name=tamper.note_path(attempt), text=f"{table}\n")
 
 
 def _commit_and_gate(
@@ -274,6 +296,7 @@ def _ask_auditor(
         patch=patch,
         ledger=me.ledger,
         again=me.again,
+        tests=tamper.facts(me.tamper),
     )
     done = yield from ask(agent(Role.AUDITOR, attempt, Place.AUDIT, opened, text), AgentDone)
     me.auditor = done.seat

@@ -5,9 +5,11 @@ from __future__ import annotations
 from gluerun.core.board import board as board_of
 from gluerun.core.expect import expect
 from gluerun.core.intake import plan_intake
+from gluerun.core.tamper import note_path
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
 from gluerun.loop.observe import observe
+from gluerun.loop.store import run_path
 from gluerun.records import names, schema
 from gluerun.records.record import record
 from gluerun.records.spending import Spending
@@ -43,6 +45,7 @@ class AttemptLine:
     audit_verdict: str | None
     decider_action: str | None
     is_over: bool = True
+    tests: str | None = None
 
 
 @record
@@ -147,9 +150,16 @@ def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:
             audit_verdict=one.get("auditVerdict"),
             decider_action=one.get("deciderAction"),
             is_over=one.get("endedAt") is not None,
+            tests=_tests(house, run_id or "", one["n"]),
         )
         for one in (document or {}).get("attempts", ())
     )
+
+
+def _tests(house: House, run_id: str, attempt: int) -> str | None:
+    """Return what became of the tests in one try, in one line; None if it touched none."""
+    data = house.store.files.read(run_path(run_id, note_path(attempt)))
+    return "; ".join(data.decode("utf-8", "replace").splitlines()) if data else None
 
 
 def _phase(house: House, run_id: str) -> tuple[str, int]:

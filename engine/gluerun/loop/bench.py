@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import sandbox, secrets
+from gluerun.core import sandbox, secrets, tamper
 from gluerun.core.environment import of_program
 from gluerun.core.gates import gate_sha256
 from gluerun.core.spelling import bytes_of
@@ -274,15 +274,37 @@ class Bench:
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
             patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
+            tests = self._tests(base, now, tuple(change.path for change in changes))
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
         hits = tuple(f"{hit.path}:{hit.line}" for hit in secrets.in_patch(patch))
-        return Inspected(changed=tuple(change.path for change in changes), diff_sha256=digest, secrets=hits)
+        return Inspected(
+            changed=tuple(change.path for change in changes), diff_sha256=digest, secrets=hits, tamper=tests
+        )
+
+    def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
+        """Measure what became of the tests among *changed*; None if there are none."""
+        patterns = self.house.config.test_paths
+        paths = tamper.test_paths(changed, patterns)
+        if not paths:
+            return None
+        before: dict[str, str | None] = {}
+        after: dict[str, str | None] = {}
+        unread = list(paths[tamper.MOST_FILES :])
+        for path in paths[: tamper.MOST_FILES]:
+            pair = [self.house.doors.git.file_at(commit, path) for commit in (base, now)]
+            if any(data is not None and len(data) > tamper.LONGEST_FILE for data in pair):
+                unread.append(path)
+                continue
+            before[path], after[path] = (data if data is None else data.decode("utf-8", "replace") for data in pair)
+        return tamper.measured(before, after, patterns=patterns, unread=unread)
 
     def _commit(self, step: Commit) -> Committed:
         git = self.house.doors.git
         try:
+            # Whoever held a lock here has ended with its agent.
+            git.unlock(self._path(Place.WORK), self._branch())
             head = git.commit_all(self._path(Place.WORK), step.base, step.message)
             return Committed(head=head, code_tree=git.code_tree(head) if self.dispatch.gate_command else "")
         except GitError as error:

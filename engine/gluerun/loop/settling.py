@@ -60,8 +60,18 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
         run=action.run_id,
         **_sessions(house, action.run_id),
     )
+    if told := _tampered(house, action.run_id):
+        house.tell("tests.changed", f"{task.task_id}: {told}", task=task.task_id, run=action.run_id, tests=told)
     notes.reaped_ok += 1
     return True
+
+
+def _tampered(house: House, run_id: str) -> str:
+    """Return what an accepted packet says of the tests; empty if it says nothing of them."""
+    from gluerun.core.tamper import EVIDENCE
+
+    document = house.store.document(run_id, "packet.json") or {}
+    return next((str(one["ref"]) for one in document.get("evidence", ()) if one.get("kind") == EVIDENCE), "")
 
 
 def _packet_fault(house: House, task: Task, action: Close) -> str:

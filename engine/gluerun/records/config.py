@@ -35,6 +35,13 @@ class Independence(StrEnum):
     PROVIDER = "provider"
 
 
+class TamperRule(StrEnum):
+    """What is done about a try after which the tests prove less than before."""
+
+    WARN = "warn"
+    BLOCK = "block"
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -68,6 +75,8 @@ class Config:
     identity_email: str = "gluerun@localhost"
     protect_orchestration: bool = True
     look_for_secrets: bool = True
+    test_tamper: TamperRule = TamperRule.WARN
+    test_paths: tuple[str, ...] = ()
     sha256: str = ""
     sandbox: Sandbox = Sandbox()
     limits_try: Limits = Limits()

@@ -1,0 +1,310 @@
+"""`gluerun doctor --torture`: lets every animal of the zoo loose on this machine, and says what became of each.
+
+The repository is a scratch one, the engine is the real one: detached workers, its waiter, its sandbox, gates,
+audits and merges. Nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gluerun import zoo
+from gluerun.adapters import tree
+from gluerun.adapters.runners import animals
+from gluerun.adapters.runners.animals import KEPT, SECRET
+from gluerun.loop.auto import auto
+from gluerun.loop.journal import broken_link
+from gluerun.records.record import record
+from gluerun.wiring import STATE, open_house
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport
+
+OK, FAIL, SKIPPED = "ok", "fail", "skipped"
+_SLEEP = 0.2
+_LONGEST_TRY = 12
+_LONGEST_OUTPUT = 2_000_000
+# Flags, because they go before whatever the environment of the caller says.
+FLAGS: dict[str, object] = {
+    "max_retries": zoo.TRIES - 1,
+    "max_concurrent": 10,
+    "max_dispatch": 10,
+    "max_consec_fails": 1000,
+    "worker_infra_max": 0,
+    "audit_infra_max": 0,
+    "kill_grace_sec": 1.0,
+    "gate_timeout_sec": 120,
+    "min_disk_gb": 0.0,
+    "sleep": _SLEEP,
+    "generate": False,
+    "push": False,
+    "max_hours": 1.0,
+    "require_audit": True,
+    "require_packet": False,
+}
+
+
+@record
+class Finding:
+    """What became of one animal, beside what was promised."""
+
+    animal: str
+    does: str
+    expected: str
+    found: str
+    verdict: str
+    harm: str = ""
+
+
+@record
+class Torture:
+    """What `gluerun doctor --torture` answers."""
+
+    SCHEMA = "torture.v0"
+
+    is_good: bool
+    seconds: float
+    sandbox: str
+    findings: tuple[Finding, ...]
+    harm: tuple[str, ...] = ()
+
+
+def torture(names: Sequence[str] = (), *, tell: Callable[[CycleReport], None] = lambda _: None) -> Torture:
+    """Let the named animals loose, or all of them, each beside healthy neighbours; leave nothing behind."""
+    folder = Path(tempfile.mkdtemp(prefix="gluerun-torture-")).resolve()
+    started = time.monotonic()
+    chosen = tuple(one for one in zoo.ANIMALS if not names or one.name in names)
+    try:
+        root = folder / "repository"
+        tasks = build(root, chosen)
+        before = _sights(root)
+        house = open_house(str(root), flags=FLAGS)
+        ended = auto(house, tell=lambda report, _: tell(report))
+        sandbox = _sandbox(house)
+        harm = _harm(root, before)
+        findings = tuple(_finding(house, task, one, harm, sandbox) for task, one in tasks.items())
+        others = tuple(f"{one}: {harm[one]}" for one in harm if one not in {animal.name for animal in chosen})
+        others += (f"the loop: {', '.join(ended.trouble)}",) if ended.trouble else ()
+    finally:
+        _end_what_is_left(str(folder))
+        shutil.rmtree(folder, ignore_errors=True)
+    others += (f"{folder} could not be removed",) if folder.exists() else ()
+    return Torture(
+        is_good=not others and all(one.verdict != FAIL for one in findings),
+        seconds=round(time.monotonic() - started, 1),
+        sandbox=sandbox,
+        findings=findings,
+        harm=others,
+    )
+
+
+# --- the repository --------------------------------------------------------------------------------------
+
+
+def build(root: Path, chosen: Sequence[zoo.Animal]) -> dict[str, zoo.Animal]:
+    """Make the scratch repository with a task for each animal, and for its neighbours; return which is whose."""
+    root.mkdir(parents=True)
+    _git(root, "init", "--quiet", "--initial-branch=main")
+    healthy = zoo.Animal(name=zoo.HEALTHY, does="does what it was asked for", state=zoo.INTEGRATED)
+    middle = len(chosen) // 2
+    herd = (healthy, *chosen[:middle], healthy, *chosen[middle:], healthy)
+    files = {
+        ".gitignore": "__pycache__/\n.gluerun-state/\n.worktrees/\n.gluerun-evidence/\n.gluerun-cache/\n",
+        KEPT: "nobody's\n",
+        "src/__init__.py": "",
+        "tests/__init__.py": "",
+        "gluerun.config.json": json.dumps(_config(), indent=2) + "\n",
+    }
+    tasks: dict[str, zoo.Animal] = {}
+    for number, one in enumerate(herd, 1):
+        task_id = f"TASK-{number:04}"
+        tasks[task_id] = one
+        files |= _pen(task_id, _pen_name(task_id, one))
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    _git(root, "add", "--all")
+    _git(root, "commit", "--quiet", "--message", "A zoo")
+    return tasks
+
+
+def _pen_name(task_id: str, one: zoo.Animal) -> str:
+    return one.name if one.name != zoo.HEALTHY else f"healthy-{task_id[-4:]}"
+
+
+def _pen(task_id: str, name: str) -> dict[str, str]:
+    """Return what an animal finds: a file to change, a test that holds it, and the task that says so."""
+    module = name.replace("-", "_")
+    return {
+        f"src/{module}.py": "VALUE = 0\n",
+        f"tests/test_{module}.py": (
+            f"import unittest\n\nfrom src.{module} import VALUE\n\n\nclass Test(unittest.TestCase):\n"
+            "    def test_value(self):\n        self.assertIn(VALUE, (0, 1))\n\n"
+            "    def test_kind(self):\n        self.assertEqual(type(VALUE), int)\n"
+        ),
+        f"docs/orchestration/tasks/{task_id}.md": (
+            f"# {task_id}: {name}\n\nArea: zoo\n\n## Objective\n\nThe value is 1.\n\n## Scope\n\nOwned files:\n"
+            f"- `src/{module}.py`\n- `tests/test_{module}.py`\n\nForbidden files:\n- `keep`\n\n"
+            "## Acceptance Criteria\n\n- VALUE is 1\n"
+        ),
+    }
+
+
+def _config() -> dict[str, object]:
+    return {
+        "schemaVersion": "v1",
+        "targetBranch": "main",
+        "gateCommand": f"{shlex.quote(sys.executable)} -S -B -m unittest discover -q -t . -s tests",
+        "runner": "animals",
+        "runners": {"animals": {"kind": "command", "argv": [sys.executable, "-S", "-P", animals.__file__]}},
+        "limits": {"try": {"seconds": _LONGEST_TRY, "outputBytes": _LONGEST_OUTPUT}},
+        "areas": {"zoo": ["src", "tests"]},
+        "testTamper": "block",
+    }
+
+
+def _git(root: Path, *words: str) -> str:
+    identity = ("-c", "user.name=A keeper", "-c", "user.email=keeper@example.invalid")
+    quiet = ("-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null")
+    done = subprocess.run(["git", *identity, *quiet, *words], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+# --- what is held against what ---------------------------------------------------------------------------
+
+
+@record
+class Sights:
+    """What no animal may change: the target branch's first commit, git's own settings, the hooks."""
+
+    head: str
+    config: str
+    hooks: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def _sights(root: Path) -> Sights:
+    return Sights(
+        head=_git(root, "rev-parse", "main").strip(),
+        config=(root / ".git/config").read_text(encoding="utf-8"),
+        hooks=_hooks(root),
+        files=tuple(_git(root, "ls-tree", "-r", "--name-only", "main").splitlines()),
+    )
+
+
+def _hooks(root: Path) -> tuple[str, ...]:
+    hooks = root / ".git/hooks"
+    return tuple(sorted(one.name for one in hooks.iterdir() if one.suffix != ".sample")) if hooks.is_dir() else ()
+
+
+def _harm(root: Path, before: Sights) -> dict[str, str]:
+    """Return all the harm that was done, by the animal that did it, or by the place where it was done."""
+    found: dict[str, str] = {}
+    for path in _marks(root.parent):
+        name = next((one.name for one in zoo.ANIMALS if f"mark-{one.name}" in path.name), path.name)
+        found[name] = f"wrote {path.relative_to(root.parent)}"
+    for where, names in _leaks(root):
+        found["blabber"] = f"its secret stands in {where}: {names}"
+    for pid, words in _alive(str(root.parent)):
+        name = next((one.name for one in zoo.ANIMALS if repr(one.name) in words), "a process")
+        found[name] = f"process {pid} lives on: {words[:80]}"
+    found |= dict(_unlike(root, before))
+    if gap := broken_link((root / STATE / "events.ndjson").read_bytes().splitlines(keepends=True)):
+        found["the journal"] = gap
+    return found
+
+
+def _unlike(root: Path, before: Sights) -> Iterator[tuple[str, str]]:
+    """Yield what is not as it was in the repository: branch, checkout, hooks, configuration."""
+    now = _sights(root)
+    if now.config != before.config:
+        yield "hooker", "changed git's configuration"
+    if now.hooks != before.hooks:
+        yield "hooker", f"left git hooks: {', '.join(now.hooks)}"
+    merges = _git(
+        root, "log", "--first-parent", "--format=%H %(trailers:key=Gluerun-Task,valueonly,separator=)", "main"
+    )
+    *ours, first = [line.split(" ") for line in merges.splitlines()]
+    if first[0] != before.head:
+        yield "historian", "the target branch does not stand on its first commit"
+    if strange := [line[0] for line in ours if not line[1:] or not line[1]]:
+        yield "the target branch", f"{strange[0]} is nobody's merge"
+    if now.files != before.files:
+        yield "the target branch", f"other files: {sorted(set(now.files) ^ set(before.files))}"
+    if dirt := _git(root, "status", "--porcelain").splitlines():
+        yield "the checkout", f"is not clean: {', '.join(dirt)}"
+    changed = _git(root, "diff", "--name-only", before.head, "main", "--", "keep", ".gitignore", "docs").splitlines()
+    if changed:
+        yield "the target branch", f"changed: {', '.join(changed)}"
+
+
+def _marks(folder: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not where.endswith(".git/objects")]
+        yield from (Path(where, name) for name in (*folders, *names) if name.startswith("mark-"))
+
+
+def _leaks(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files of the state folder in which a secret stands as it was printed."""
+    for path in (root / STATE).rglob("*"):
+        if path.is_file() and SECRET.encode() in path.read_bytes():
+            yield str(path.relative_to(root)), path.name
+
+
+def _alive(folder: str) -> Iterator[tuple[int, str]]:
+    """Yield the processes that were started below *folder* and live on."""
+    for pid in tree.table():
+        words = tree.words_of(pid)
+        if pid != os.getpid() and folder in words:
+            yield pid, words
+
+
+def _end_what_is_left(folder: str) -> None:
+    for pid, _ in _alive(folder):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def _sandbox(house: House) -> str:
+    """Return what confined the animals; `none` if nothing did."""
+    for path in Path(house.doors.state_root, "runs").glob("*/children/*.json"):
+        said = json.loads(path.read_bytes())
+        if "worker" in path.name and said.get("confined"):
+            return str(said["confined"]).partition(",")[0]
+    return "none"
+
+
+def _finding(house: House, task_id: str, one: zoo.Animal, harm: dict[str, str], sandbox: str) -> Finding:
+    task = house.store.any_task(task_id)
+    if task is None:
+        found = "nobody knows its task"
+    else:
+        state = {"blocked": zoo.PARKED}.get(task.status.value, task.status.value)
+        note = task.last_failure
+        found = words_of(state, note.failure_class.value if note and state != zoo.INTEGRATED else "", task.tries)
+    done = harm.get(one.name, "")
+    expected = words_of(one.state, one.failure, one.tries)
+    verdict = OK if found == expected and not done else FAIL
+    if verdict == FAIL and one.needs_sandbox and sandbox == "none":
+        verdict = SKIPPED
+    return Finding(animal=one.name, does=one.does, expected=expected, found=found, verdict=verdict, harm=done)
+
+
+def words_of(state: str, failure: str, tries: int) -> str:
+    """Return an end in words: how, why, and after how many tries."""
+    return f"{state}{f', {failure}' if failure else ''}, {tries} {'try' if tries == 1 else 'tries'}"
