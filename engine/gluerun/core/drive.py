@@ -64,7 +64,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import datetime
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from gluerun.core.handover import Prior
     from gluerun.core.steps import Answered, Step
@@ -136,6 +136,7 @@ class _Worker:
         self.reviewed: ReviewerCapsule | None = None
         self.again = ""
         self.resumed: SessionMeta | None = None
+        self.prompt_sha256 = ""
         self.begin()
 
     def begin(self) -> None:
@@ -276,12 +277,14 @@ def _audit_only(me: _Worker, attempt: int) -> Generator[Step, Answered, Green | 
     me.diff, me.changed = seen.diff_sha256, seen.changed
     me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
     me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
+    me.prompt_sha256 = str(waiting.get("prompt", ""))
     return (yield from _commit_and_gate(me, attempt, seen, me.claim))
 
 
 def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
     text = handover.worker(me.dispatch, attempt, trouble, me.prior, me.ledger, me.config)
+    me.prompt_sha256 = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     for again in range(me.config.worker_infra_max + 1):
         done = yield from _start_worker(me, attempt, text, first=again == 0)
         if not done.trouble or again == me.config.worker_infra_max:
@@ -472,7 +475,7 @@ def _heed(me: _Worker, attempt: int, verdict: Verdict) -> Generator[Step, Answer
     empty = Ledger(task_id=me.task_id, run_id=me.dispatch.run_id, findings=(), updated_at=now)
     me.ledger = continuity.updated(me.ledger or empty, verdict, attempt, now)
     yield Keep(name="findings-status.json", document=codec.to_wire(me.ledger))
-    audit = codec.to_wire(replace(verdict, nonce="0" * 32))
+    audit = _kept(verdict)
     yield Keep(name="audit.json", document=audit, attempt=attempt)
     me.reviewed = capsules.reviewer(me.dispatch, me.spec, attempt, now, verdict=verdict, audit_sha256=_digest(audit))
     yield Keep(name=capsules.REVIEWER, document=codec.to_wire(me.reviewed), attempt=attempt)
@@ -589,7 +592,7 @@ def _hold(me: _Worker, now_not: NotNow, after: Wrong | None = None) -> Drive:
     green = me.green if now_not.role is Role.AUDITOR else None
     yield Clear(place=Place.WORK, reason=now_not.done.trouble)
     if green is not None:
-        known = {"claim": green.claim, "seat": me.seat}
+        known = {"claim": green.claim, "seat": me.seat, "prompt": me.prompt_sha256}
         yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from _now()
     if after is None:
@@ -696,6 +699,12 @@ def _prior(me: _Worker, wrong: Wrong, advice: str) -> Prior:
     )
 
 
+def _kept(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as it is kept: without the secret of its question."""
+    document: dict[str, Any] = codec.to_wire(replace(verdict, nonce="0" * 32))
+    return document
+
+
 def _digest(document: object) -> str:
     return hashlib.sha256(codec.canonical(document)).hexdigest()
 
@@ -781,9 +790,12 @@ def _packet(me: _Worker, attempt: int, green: Green, now: datetime, *, waived: b
     evidence = [Evidence(kind="claim", ref=item.ref) for item in claim.evidence]
     commands: tuple[Command, ...] = claim.commands
     if green.check:
-        evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=green.check.log_sha256))
+        receipt = _digest(codec.to_wire(green.check))
+        evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=receipt))
     if me.verdict:
-        evidence.append(Evidence(kind="audit", ref="audit.json"))
+        evidence.append(Evidence(kind="audit", ref="audit.json", sha256=_digest(_kept(me.verdict))))
+    if me.prompt_sha256:
+        evidence.append(Evidence(kind="prompt", ref=f"attempts/{attempt}", sha256=me.prompt_sha256))
     seats = (("worker", me.seat), ("auditor", me.auditor))
     evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
     if waived:

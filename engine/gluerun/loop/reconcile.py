@@ -64,6 +64,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
         house.store.sweep()
+        house.journal.mend(house.now())
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
@@ -78,6 +79,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
+        house.anchor()
         is_due = house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
