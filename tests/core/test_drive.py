@@ -117,7 +117,7 @@ PACKET = Packet(
     evidence=(
         Evidence(kind="gate-check", ref="gate-check.json"),
         Evidence(kind="audit", ref="audit.json"),
-        Evidence(kind="prompt", ref="attempts/1"),
+        Evidence(kind="prompt", ref=f"runs/{run_id(1)}/attempts/1"),
     ),
     blockers=(),
     next_action="integrate",
@@ -182,7 +182,8 @@ CLAIM = {
           "evidence": (Evidence(kind="claim", ref="x.log"), *PACKET.evidence)}, []),
         ({}, {"require_audit": False}, {}, {"evidence": (GATED, PROMPTED)}, AUDIT),
         ({}, {}, {"gate_command": ""}, {"evidence": (AUDITED, PROMPTED)}, GATE),
-        ({}, {"require_audit": False, "require_packet": True}, {"gate_command": ""}, {"evidence": (PROMPTED,)}, [*AUDIT, *GATE]),
+        ({}, {"require_audit": False, "require_packet": True}, {"gate_command": ""}, {"evidence": (PROMPTED,)},
+         [*AUDIT, *GATE]),
     ],
     ids=[
         "without an answer it is derived", "what an agent claims is kept as a claim", "without an audit",
@@ -488,7 +489,7 @@ def test_a_waived_judgement_keeps_the_receipt_of_its_gate():
         tries=1,
         head_sha=head_of(1),
         diff_sha256="d" * 64,
-        packet_sha256=digest(codec.to_wire(packet)),
+        packet_sha256=digest(codec.to_wire(sealed(host, packet))),
         green_tree="6" * 64,
         green_gate="7" * 64,
     )

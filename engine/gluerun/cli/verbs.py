@@ -46,6 +46,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
+    _verb("verify",       "verify", "Tell whether the journal and every merge's evidence are whole."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
@@ -56,5 +57,5 @@ VERBS: tuple[Verb, ...] = (
 LATER = (
     "console", "update", "migrate", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
     "breaker", "stop", "resume", "wake", "gc", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
-    "metrics", "graph", "campaign", "context", "memory", "manifest", "verify", "review-policy", "experiment-report",
+    "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -136,7 +136,7 @@ class _Worker:
         self.reviewed: ReviewerCapsule | None = None
         self.again = ""
         self.resumed: SessionMeta | None = None
-        self.prompt_sha256 = ""
+        self.prompt_sha256 = self.prompt_ref = ""
         self.begin()
 
     def begin(self) -> None:
@@ -277,7 +277,7 @@ def _audit_only(me: _Worker, attempt: int) -> Generator[Step, Answered, Green | 
     me.diff, me.changed = seen.diff_sha256, seen.changed
     me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
     me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
-    me.prompt_sha256 = str(waiting.get("prompt", ""))
+    me.prompt_sha256, me.prompt_ref = str(waiting.get("prompt", "")), str(waiting.get("promptRef", ""))
     return (yield from _commit_and_gate(me, attempt, seen, me.claim))
 
 
@@ -285,6 +285,7 @@ def _run_worker(me: _Worker, attempt: int, trouble: str) -> Generator[Step, Answ
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
     text = handover.worker(me.dispatch, attempt, trouble, me.prior, me.ledger, me.config)
     me.prompt_sha256 = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    me.prompt_ref = f"runs/{me.dispatch.run_id}/attempts/{attempt}"
     for again in range(me.config.worker_infra_max + 1):
         done = yield from _start_worker(me, attempt, text, first=again == 0)
         if not done.trouble or again == me.config.worker_infra_max:
@@ -592,7 +593,7 @@ def _hold(me: _Worker, now_not: NotNow, after: Wrong | None = None) -> Drive:
     green = me.green if now_not.role is Role.AUDITOR else None
     yield Clear(place=Place.WORK, reason=now_not.done.trouble)
     if green is not None:
-        known = {"claim": green.claim, "seat": me.seat, "prompt": me.prompt_sha256}
+        known = {"claim": green.claim, "seat": me.seat, "prompt": me.prompt_sha256, "promptRef": me.prompt_ref}
         yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from _now()
     if after is None:
@@ -795,7 +796,7 @@ def _packet(me: _Worker, attempt: int, green: Green, now: datetime, *, waived: b
     if me.verdict:
         evidence.append(Evidence(kind="audit", ref="audit.json", sha256=_digest(_kept(me.verdict))))
     if me.prompt_sha256:
-        evidence.append(Evidence(kind="prompt", ref=f"attempts/{attempt}", sha256=me.prompt_sha256))
+        evidence.append(Evidence(kind="prompt", ref=me.prompt_ref, sha256=me.prompt_sha256))
     seats = (("worker", me.seat), ("auditor", me.auditor))
     evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
     if waived:

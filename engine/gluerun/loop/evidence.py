@@ -49,11 +49,13 @@ def evidence_of(store: Store, task: Task) -> Known:
     return Known(gate=digests.get("gate-check", ""), prompt=digests.get("prompt", ""), config=config)
 
 
-def keep_candidate_receipt(store: Store, task: Task, prover: str) -> None:
-    """Put the receipt of the candidate's gate beside the other evidence of the task's run."""
+def keep_candidate_receipt(store: Store, task: Task, prover: str) -> str | None:
+    """Put the receipt of the candidate's gate beside the other evidence of the task's run; return its digest."""
     data = store.files.read(run_path(prover, RECEIPT))
-    if data is not None and task.run_id is not None:
-        store.files.write(run_path(task.run_id, CANDIDATE), data)
+    if data is None or task.run_id is None:
+        return None
+    store.files.write(run_path(task.run_id, CANDIDATE), data)
+    return hashlib.sha256(codec.canonical(codec.decode(data))).hexdigest()
 
 
 def documents(store: Store, run_id: str) -> Iterator[tuple[str, bytes]]:

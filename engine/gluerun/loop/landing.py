@@ -34,9 +34,10 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
             return _prove(house, world, task, action, notes)
         case ProofDone():
             house.store.sweep_run(action.run_id)
-            keep_candidate_receipt(house.store, task, action.run_id)
+            receipt = keep_candidate_receipt(house.store, task, action.run_id)
             house.store.put_task(lifecycle.proved(task, house.now()))
-            house.tell("integration.proved", f"{task.task_id}: {action.reason}", task=task.task_id, run=action.run_id)
+            words = f"{task.task_id}: {action.reason}"
+            house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
             return True
         case Advance():
             return _advance(house, task, notes)

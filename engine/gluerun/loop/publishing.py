@@ -36,13 +36,13 @@ def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> Cycl
     for task in living:
         if known.get(task.task_id) != (digest := _digest(task)):
             known[task.task_id] = digest
-            files[_path(task.task_id)] = _masked(task)
+            files[record_path(task.task_id)] = _masked(task)
             files |= _evidence(house, task)
     for task_id in {*memory.published, *house.store.shelved} - {task.task_id for task in living}:
         settled = house.store.settled_task(task_id)
         known.pop(task_id, None)
         if settled is not None:
-            files[_path(task_id)] = _masked(settled)
+            files[record_path(task_id)] = _masked(settled)
             files |= _evidence(house, settled)
     if not files:
         return memory
@@ -90,7 +90,7 @@ def restore(house: House, path: str) -> bool:
     if not path.startswith(LIVE) or not names.is_task(task_id):
         return False
     commit = house.doors.git.commit_of(CONTROL_REF)
-    data = house.doors.git.file_at(commit, _path(task_id)) if commit else None
+    data = house.doors.git.file_at(commit, record_path(task_id)) if commit else None
     if data is None:
         return False
     house.store.put_task(schema.load(Task, data, file=path))
@@ -104,7 +104,7 @@ def is_record(path: str) -> bool:
 
 def evidence_path(task_id: str, name: str) -> str:
     """Return where a document of a task's accepted run is published."""
-    return f"{_path(task_id).removesuffix('.json')}/{name}"
+    return f"{record_path(task_id).removesuffix('.json')}/{name}"
 
 
 def _evidence(house: House, task: Task) -> dict[str, bytes | None]:
@@ -121,7 +121,8 @@ def _evidence(house: House, task: Task) -> dict[str, bytes | None]:
     return {evidence_path(task.task_id, name): data for name, data in found if redacted_json(data) == data}
 
 
-def _path(task_id: str) -> str:
+def record_path(task_id: str) -> str:
+    """Return where a task's record is published."""
     return f"tasks/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
 
 

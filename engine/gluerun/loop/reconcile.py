@@ -22,6 +22,7 @@ from gluerun.records.task import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
+    from gluerun.core.chain import Fault
     from gluerun.core.plan import Phase
     from gluerun.core.world import World
     from gluerun.loop.house import House
@@ -84,6 +85,14 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
     if is_due:
         _push(house, origin_run, notes)
     return report_of(look.world, mode, notes.lines, notes), look.world
+
+
+def mend_journal(house: House) -> Fault | None:
+    """Cut off what a crash tore of the journal, and let no broken chain go on unsaid; return where it breaks."""
+    with house.doors.locks.origin(_holder(house, _origin_run(house))):
+        found = house.journal.note_break(house.now())
+        house.anchor()
+        return found
 
 
 def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:

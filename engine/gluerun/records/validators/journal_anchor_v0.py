@@ -29,6 +29,8 @@ def validate(data, place=''):
             if isinstance(data__seq, (int, float)) and (not isinstance(data__seq, bool)):
                 if data__seq < 1:
                     raise Invalid(place + '.seq', 'must be at least 1', data__seq)
+                if data__seq > 9007199254740991:
+                    raise Invalid(place + '.seq', 'must be at most 9007199254740991', data__seq)
         if 'hash' in data_keys:
             data_keys.remove('hash')
             data__hash = data['hash']
