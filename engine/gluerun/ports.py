@@ -188,6 +188,15 @@ class Told:
     message: str
 
 
+@record
+class Logged:
+    """A commit of a history: its id, its parents, its whole message."""
+
+    commit: str
+    parents: tuple[str, ...]
+    message: str
+
+
 class Git(Protocol):
     """The repository, in words of the domain. Work trees are named by their absolute path.
 
@@ -359,6 +368,13 @@ class Git(Protocol):
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         """Return value → commit for every first-parent commit of *branch* that carries trailer *key*."""
+        ...
+
+    def logged(self, ref: str, word: str) -> tuple[Logged, ...]:
+        """Return the commits of *ref*'s first-parent line with *word* in their message, the newest first.
+
+        *ref* is a full name; empty if there is no such ref.
+        """
         ...
 
     def outgoing(self, branch: str, *, limit: int) -> str:

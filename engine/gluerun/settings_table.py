@@ -104,6 +104,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("sleep", "seconds between two cycles of `auto` in which nothing happened"),
     _knob("drain_poll_secs", "seconds between two looks while draining"),
     _knob("drain_timeout_secs", "seconds after which draining gives up; 0 means never"),
+    _knob("journal_file_bytes", "bytes after which a file of the journal is sealed and a new one begun", low=1024),
 )
 
 SHAPES: tuple[Shape, ...] = (

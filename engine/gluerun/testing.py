@@ -10,9 +10,11 @@ import json
 import re
 from contextlib import suppress
 
+from gluerun.core.chain import lines_of
 from gluerun.errors import GluerunError, ImpossibleError, SchemaError
 from gluerun.loop.bench import Bench
 from gluerun.loop.house import House
+from gluerun.loop.journal import journal_files
 from gluerun.loop.nodes import GATES, GRAPH
 from gluerun.loop.observe import TASKS
 from gluerun.loop.reconcile import reconcile
@@ -483,7 +485,7 @@ class SimHouse:
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
         """Return the journal, or what it says of one kind; a torn last line is none yet."""
-        lines = (self.state_files.read("events.ndjson") or b"").split(b"\n")[:-1]
+        lines = [line for _, data in journal_files(self.state_files) for line in lines_of(data)]
         return [event for event in map(json.loads, lines) if not kind or event["type"] == kind]
 
     def prompts(self, task_id: str, role: Role = Role.WORKER) -> list[str]:

@@ -115,15 +115,31 @@ PACKET = Packet(
     commands=(),
     tests=(),
     evidence=(
-        Evidence(kind="gate-check", ref="gate-check.json", sha256="5" * 64),
+        Evidence(kind="gate-check", ref="gate-check.json"),
         Evidence(kind="audit", ref="audit.json"),
+        Evidence(kind="prompt", ref=f"runs/{run_id(1)}/attempts/1"),
     ),
     blockers=(),
     next_action="integrate",
     created_at=NOW,
     summary="did it",
 )
-AUDITED = Evidence(kind="audit", ref="audit.json")
+GATED, AUDITED, PROMPTED = PACKET.evidence
+
+
+def sealed(host, packet):
+    """Return *packet* with the digests of what this host has seen beside each piece of evidence."""
+    found = {
+        "gate-check": lambda: digest(codec.to_wire(check(host.of(RunGate)[-1]))),
+        "audit": lambda: digest(host.kept("audit.json")),
+        "prompt": lambda: hashlib.sha256(
+            next(one.prompt for one in reversed(host.of(RunAgent)) if one.role is Role.WORKER).encode()
+        ).hexdigest(),
+    }
+    return replace(
+        packet,
+        evidence=tuple(replace(one, sha256=found[one.kind]()) if one.kind in found else one for one in packet.evidence),
+    )
 
 
 def test_a_good_try_from_its_place_to_its_packet():
@@ -134,7 +150,7 @@ def test_a_good_try_from_its_place_to_its_packet():
         "prepare work", "keep 0 of 1 tries", *AGENT_IN_WORK, "inspect", "commit", *GATE, "patch", *AUDIT, *VERDICT,
         "keep 1 of 1 tries", *ACCEPT,
     ]  # fmt: skip
-    assert host.kept("packet.json") == codec.to_wire(PACKET)
+    assert host.kept("packet.json") == codec.to_wire(sealed(host, PACKET))
     assert ending == replace(
         FAILED,
         outcome=Outcome.ACCEPTED,
@@ -142,7 +158,7 @@ def test_a_good_try_from_its_place_to_its_packet():
         tries=1,
         head_sha=head_of(1),
         diff_sha256="d" * 64,
-        packet_sha256=digest(codec.to_wire(PACKET)),
+        packet_sha256=digest(codec.to_wire(sealed(host, PACKET))),
         green_tree="6" * 64,
         green_gate="7" * 64,
     )
@@ -164,9 +180,10 @@ CLAIM = {
         ({"worker": CLAIM}, {}, {},
          {"commands": (Command(cmd="make", exit_code=0),), "next_action": "merge",
           "evidence": (Evidence(kind="claim", ref="x.log"), *PACKET.evidence)}, []),
-        ({}, {"require_audit": False}, {}, {"evidence": PACKET.evidence[:1]}, AUDIT),
-        ({}, {}, {"gate_command": ""}, {"evidence": (AUDITED,)}, GATE),
-        ({}, {"require_audit": False, "require_packet": True}, {"gate_command": ""}, {"evidence": ()}, [*AUDIT, *GATE]),
+        ({}, {"require_audit": False}, {}, {"evidence": (GATED, PROMPTED)}, AUDIT),
+        ({}, {}, {"gate_command": ""}, {"evidence": (AUDITED, PROMPTED)}, GATE),
+        ({}, {"require_audit": False, "require_packet": True}, {"gate_command": ""}, {"evidence": (PROMPTED,)},
+         [*AUDIT, *GATE]),
     ],
     ids=[
         "without an answer it is derived", "what an agent claims is kept as a claim", "without an audit",
@@ -179,10 +196,13 @@ def test_a_packet_says_what_the_host_knows(script, config, task, packet, absent)
     kept = host.kept("packet.json")
 
     assert ending.outcome is Outcome.ACCEPTED
+    wanted = codec.to_wire(sealed(host, replace(PACKET, **packet)))
     if "commands" not in packet:
-        assert kept == codec.to_wire(replace(PACKET, **packet))
+        assert kept == wanted
     else:
-        assert {name: kept[codec.wire_name(name)] for name in packet} == codec.to_wire(packet)
+        assert {name: kept[codec.wire_name(name)] for name in packet} == {
+            name: wanted[codec.wire_name(name)] for name in packet
+        }
     assert [word for word in absent if word in host.story()] == []
 
 
@@ -461,7 +481,7 @@ def test_a_waived_judgement_keeps_the_receipt_of_its_gate():
     ending = work(host)
     packet = replace(PACKET, evidence=(*PACKET.evidence, Evidence(kind="waiver", ref="decider:accept-waiver")))
 
-    assert host.kept("packet.json") == codec.to_wire(packet)
+    assert host.kept("packet.json") == codec.to_wire(sealed(host, packet))
     assert ending == replace(
         FAILED,
         outcome=Outcome.ACCEPTED,
@@ -469,7 +489,7 @@ def test_a_waived_judgement_keeps_the_receipt_of_its_gate():
         tries=1,
         head_sha=head_of(1),
         diff_sha256="d" * 64,
-        packet_sha256=digest(codec.to_wire(packet)),
+        packet_sha256=digest(codec.to_wire(sealed(host, packet))),
         green_tree="6" * 64,
         green_gate="7" * 64,
     )

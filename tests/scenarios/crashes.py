@@ -98,7 +98,7 @@ class Crashing:
             named = found["evidence"][0]["taskIds"] if found else []
             if sorted(named) != sorted(self.wants):
                 yield f"{node} rests on {named}"
-        link = broken_link((house.state_files.read("events.ndjson") or b"").split(b"\n")[:-1])
+        link = broken_link(house.state_files)
         if link:
             yield link
 

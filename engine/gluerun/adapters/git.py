@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed, Told
+    from gluerun.ports import Landed, Logged, Told
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -224,6 +224,9 @@ class RepositoryGit:
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         return publishing.trailers(self._git, branch, key)
+
+    def logged(self, ref: str, word: str) -> tuple[Logged, ...]:
+        return publishing.logged(self._git, ref, word)
 
     def outgoing(self, branch: str, *, limit: int) -> str:
         return publishing.outgoing(self._git, branch, limit)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gluerun.adapters.git_command import encode, pieces
+from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
+from gluerun.ports import Logged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ REPLACED = b"Not updating"
 def publish(git: GitCommand, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
     """Commit *files* on top of *ref*, which moves only if nobody else moved it meanwhile."""
     for _ in range(RACES):
-        old = git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
+        old = _now(git, ref)
         story = _story(git, ref, old, files, message)
         answer = git.run("fast-import", "--quiet", "--done", "--date-format=now", give=story, ok=(0, 1))
         if answer.code == 0:
@@ -29,6 +31,13 @@ def publish(git: GitCommand, ref: str, files: Mapping[str, bytes | None], messag
             break
     said = answer.err.decode("utf-8", "replace").strip()
     raise GitError(f"{ref} cannot be published: {said[:2000]}", file=git.root)
+
+
+def _now(git: GitCommand, ref: str) -> str:
+    known = refs(git.root, [ref])
+    if known is not None:
+        return known.get(ref, "")
+    return git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
 
 
 def published(git: GitCommand, ref: str) -> dict[str, bytes]:
@@ -65,6 +74,22 @@ def trailers(git: GitCommand, branch: str, key: str) -> dict[str, str]:
             if value.strip():
                 found.setdefault(value.strip(), commit)
     return found
+
+
+def logged(git: GitCommand, ref: str, word: str) -> tuple[Logged, ...]:
+    """Return the commits of *ref*'s first-parent line with *word* in their message, the newest first."""
+    if git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
+        return ()
+    form = "%H%n%P%n%B"
+    words = ("log", "-z", "--first-parent", "--no-patch", "--no-show-signature", "--fixed-strings", f"--grep={word}")
+    answer = git.run(*words, f"--format={form}", ref, "--")
+    found = []
+    for one in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+        commit, _, rest = one.partition("\n")
+        parents, _, message = rest.partition("\n")
+        if commit:
+            found.append(Logged(commit=commit, parents=tuple(parents.split()), message=message.rstrip("\n") + "\n"))
+    return tuple(found)
 
 
 def outgoing(git: GitCommand, branch: str, limit: int) -> str:

@@ -16,20 +16,26 @@ _HEX = frozenset("0123456789abcdef")
 
 def heads(root: str, branches: list[str]) -> dict[str, str] | None:
     """Return the commits of those of *branches* that exist; None if only git itself can tell."""
+    found = refs(root, [f"refs/heads/{branch}" for branch in branches])
+    return None if found is None else {ref.removeprefix("refs/heads/"): commit for ref, commit in found.items()}
+
+
+def refs(root: str, wanted: list[str]) -> dict[str, str] | None:
+    """Return what those of the *wanted* refs that exist point to; None if only git itself can tell."""
     shared = _shared(root)
     if shared is None:
         return None
     found, missing = {}, []
-    for branch in branches:
-        said = _said(folders.join(shared, f"refs/heads/{branch}"))
+    for ref in wanted:
+        said = _said(folders.join(shared, ref))
         if said is None:
-            missing.append(branch)
+            missing.append(ref)
         elif _is_commit(said):
-            found[branch] = said
+            found[ref] = said
         else:
             return None  # a symbolic ref, or one that a crash broke
     packed = _packed(shared) if missing else {}
-    return found | {branch: packed[ref] for branch in missing if (ref := f"refs/heads/{branch}") in packed}
+    return found | {ref: packed[ref] for ref in missing if ref in packed}
 
 
 def is_elsewhere(root: str, branch: str) -> bool:

@@ -50,6 +50,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("rescue show",  "rescues", "Show what a rescue holds."),
     _verb("rescue restore", "rescues", "Get a rescue back, into a new branch or a new folder."),
     _verb("gc",           "rescues", "Give up what is old and not needed, and say how much it frees."),
+    _verb("verify",       "verify", "Tell whether the journal and every merge's evidence are whole."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
@@ -60,5 +61,5 @@ VERBS: tuple[Verb, ...] = (
 LATER = (
     "console", "update", "migrate", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
     "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
-    "metrics", "graph", "campaign", "context", "memory", "manifest", "verify", "review-policy", "experiment-report",
+    "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from gluerun.core.notebook import (
     close_attempt,
     digest_of,
     index_of,
+    kept_verdict,
     open_attempt,
     prior_of,
     recall_findings,
@@ -183,7 +184,7 @@ def _hold(me: Notebook, now_not: NotNow, after: Wrong | None = None) -> Drive:
     green = me.green if now_not.role is Role.AUDITOR else None
     yield Clear(place=Place.WORK, reason=now_not.done.trouble)
     if green is not None:
-        known = {"claim": green.claim, "seat": me.seat}
+        known = {"claim": green.claim, "seat": me.seat, "prompt": me.prompt_sha256, "promptRef": me.prompt_ref}
         yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from now_of_day()
     if after is None:
@@ -215,9 +216,12 @@ def _packet(me: Notebook, attempt: int, green: Green, now: datetime, *, waived: 
     evidence = [Evidence(kind="claim", ref=item.ref) for item in claim.evidence]
     commands: tuple[Command, ...] = claim.commands
     if green.check:
-        evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=green.check.log_sha256))
+        receipt = digest_of(codec.to_wire(green.check))
+        evidence.append(Evidence(kind="gate-check", ref="gate-check.json", sha256=receipt))
     if me.verdict:
-        evidence.append(Evidence(kind="audit", ref="audit.json"))
+        evidence.append(Evidence(kind="audit", ref="audit.json", sha256=digest_of(kept_verdict(me.verdict))))
+    if me.prompt_sha256:
+        evidence.append(Evidence(kind="prompt", ref=me.prompt_ref, sha256=me.prompt_sha256))
     seats = (("worker", me.seat), ("auditor", me.auditor))
     evidence += [Evidence(kind="seat", ref=independence.said(role, seat)) for role, seat in seats if seat]
     if me.tamper and (words := tamper.said(me.tamper)):

@@ -21,6 +21,7 @@ from gluerun.records.verdict import Ledger
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import Any
 
     from gluerun.core.asking import Part
     from gluerun.core.handover import Prior
@@ -86,6 +87,7 @@ class Notebook:
         self.reviewed: ReviewerCapsule | None = None
         self.again = ""
         self.resumed: SessionMeta | None = None
+        self.prompt_sha256 = self.prompt_ref = ""
         self.begin()
 
     def begin(self) -> None:
@@ -180,6 +182,12 @@ def prior_of(me: Notebook, wrong: Wrong, advice: str) -> Prior:
         advice=advice,
         summary=said,
     )
+
+
+def kept_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as it is kept: without the secret of its question."""
+    document: dict[str, Any] = codec.to_wire(replace(verdict, nonce="0" * 32))
+    return document
 
 
 def digest_of(document: object) -> str:

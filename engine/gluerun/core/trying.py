@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from gluerun.core import (
     answers,
     capsules,
@@ -16,7 +18,7 @@ from gluerun.core import (
     tamper,
 )
 from gluerun.core.asking import agent, ask, must_wait, now_of_day, prepare
-from gluerun.core.notebook import Green, Notebook, NotNow, Wrong, digest_of, note_session, session_name
+from gluerun.core.notebook import Green, Notebook, NotNow, Wrong, digest_of, kept_verdict, note_session, session_name
 from gluerun.core.steps import (
     AgentDone,
     Clear,
@@ -106,12 +108,15 @@ def _audit_only(me: Notebook, attempt: int) -> Generator[Step, Answered, Green |
     yield from _note_tests(me, attempt, seen)
     me.seat = codec.from_wire(Seat, waiting["seat"]) if "seat" in waiting else None
     me.claim = codec.from_wire(PacketClaim, waiting["claim"]) if "claim" in waiting else None
+    me.prompt_sha256, me.prompt_ref = str(waiting.get("prompt", "")), str(waiting.get("promptRef", ""))
     return (yield from _commit_and_gate(me, attempt, seen, me.claim))
 
 
 def _run_worker(me: Notebook, attempt: int, trouble: str) -> Generator[Step, Answered, AgentDone]:
     """Run the agent; a fault of its infrastructure is tried again without touching the tries."""
     text = handover.worker(me.dispatch, attempt, trouble, me.prior, me.ledger, me.config)
+    me.prompt_sha256 = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    me.prompt_ref = f"runs/{me.dispatch.run_id}/attempts/{attempt}"
     for again in range(me.config.worker_infra_max + 1):
         done = yield from _start_worker(me, attempt, text, first=again == 0)
         if not done.trouble or again == me.config.worker_infra_max:
@@ -310,7 +315,7 @@ def _heed(me: Notebook, attempt: int, verdict: Verdict) -> Generator[Step, Answe
     empty = Ledger(task_id=me.task_id, run_id=me.dispatch.run_id, findings=(), updated_at=now)
     me.ledger = continuity.updated(me.ledger or empty, verdict, attempt, now)
     yield Keep(name="findings-status.json", document=codec.to_wire(me.ledger))
-    audit = codec.to_wire(replace(verdict, nonce="0" * 32))
+    audit = kept_verdict(verdict)
     yield Keep(name="audit.json", document=audit, attempt=attempt)
     me.reviewed = capsules.reviewer(me.dispatch, me.spec, attempt, now, verdict=verdict, audit_sha256=digest_of(audit))
     yield Keep(name=capsules.REVIEWER, document=codec.to_wire(me.reviewed), attempt=attempt)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.errors import StateError
+from gluerun.core.chain import Head
+from gluerun.errors import SchemaError, StateError
 from gluerun.loop.journal import Journal
 from gluerun.loop.store import Store
-from gluerun.records import codec, names
+from gluerun.records import codec, names, schema
 from gluerun.records.config import Config
+from gluerun.records.event import JournalAnchor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from gluerun.ports import Doors, Files
 
 CONTROL_REF = "refs/gluerun/control"
+JOURNAL_REF = "refs/gluerun/journal"
+ANCHOR = "journal.json"
 RESCUE = "refs/gluerun/rescue"
 
 
@@ -40,7 +44,7 @@ class House:
         self.doors = doors
         self.config = config
         self.store = Store(doors.state)
-        self.journal = Journal(doors.state)
+        self.journal = Journal(doors.state, limit=config.journal_file_bytes, anchored=self._anchored)
         self._config_digest = ""
 
     def now(self) -> datetime:
@@ -71,6 +75,27 @@ class House:
     def config_digest(self) -> str:
         """Return the digest of the configuration, kept or not."""
         return hashlib.sha256(codec.encode(self.config)).hexdigest()
+
+    def anchor(self) -> None:
+        """Let git know where the journal stands, if it has grown: one commit, on a ref that only grows."""
+        if not self.journal.has_grown:
+            return
+        from gluerun.core.provenance import anchor_message  # a cycle that has nothing to tell anchors nothing
+
+        head = self.journal.head()
+        document = codec.encode(JournalAnchor(seq=head.seq, hash=head.hash))
+        self.doors.git.publish(JOURNAL_REF, {ANCHOR: document}, anchor_message(head))
+        self.journal.has_grown = False
+
+    def _anchored(self) -> Head:
+        """Return where the journal stood when git was told last; the genesis if it never was."""
+        commit = self.doors.git.commit_of(JOURNAL_REF)
+        data = self.doors.git.file_at(commit, ANCHOR) if commit else None
+        try:
+            anchor = schema.load(JournalAnchor, data or b"", file=ANCHOR)
+        except SchemaError:
+            return Head()
+        return Head(seq=anchor.seq, hash=anchor.hash)
 
     def place(self, name: str) -> str:
         """Return the absolute path of a work tree."""

@@ -1,47 +1,56 @@
 """`events.ndjson`: what has happened, each line sealed with the hash of the one before. Only L0 appends.
 
-The journal is testimony; files are the truth. No state is ever rebuilt from it.
+The journal is testimony; files are the truth. No state is ever rebuilt from it. A file that has grown big is sealed:
+renamed to `events/<first>-<last>.ndjson` and never touched again, while the chain goes on in a new one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 
-from gluerun.errors import SchemaError
+from gluerun.core.chain import (
+    BROKEN,
+    LOST,
+    Fault,
+    Head,
+    Segment,
+    before,
+    follow_all,
+    kind_of,
+    line_of,
+    lines_of,
+    seal,
+    segments,
+)
 from gluerun.records import codec
-from gluerun.records.event import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from gluerun.ports import Files
 
 PATH = "events.ndjson"
-GENESIS = "0" * 64
+SEALED = "events"
+MENDED = "events.mended"
+NOTED = "events.noted"
 _TAIL = 65_536
 
 
-def seal(seq: int, ts: datetime, kind: str, message: str, data: Mapping[str, object], prev: str) -> Event:
-    """Return an event whose hash is the SHA-256 of its canonical JSON without the hash itself."""
-    body = {"seq": seq, "ts": codec.stamp(ts), "type": kind, "message": message, "data": dict(data), "prev": prev}
-    digest = hashlib.sha256(codec.canonical(body)).hexdigest()
-    return Event(seq=seq, ts=ts, type=kind, message=message, data=dict(data), prev=prev, hash=digest)
-
-
-def line_of(event: Event) -> bytes:
-    """Return an event as its line of the journal."""
-    return codec.canonical(codec.to_wire(event)) + b"\n"
-
-
 class Journal:
-    """The journal of one repository; lines wait until `flush` appends them in one durable write."""
+    """The journal of one repository; lines wait until `flush` appends them in one durable write.
 
-    def __init__(self, files: Files) -> None:
+    A file of *limit* bytes is sealed. *anchored* says where the chain stood as git knows it: a journal of which
+    nothing is left goes on from there.
+    """
+
+    def __init__(self, files: Files, *, limit: int = 4_194_304, anchored: Callable[[], Head] = Head) -> None:
         self._files = files
+        self._limit = limit
+        self._anchored = anchored
         self._pending: list[tuple[datetime, str, str, dict[str, object]]] = []
+        self.has_grown = False
 
     def tell(self, now: datetime, kind: str, message: str, **data: object) -> None:
         """Note one transition; values of None are left out."""
@@ -51,63 +60,171 @@ class Journal:
         self._pending.append((now, kind, redacted(message), kept))
 
     def flush(self) -> None:
-        """Append what was noted. A torn last line of a crash is cut off first, and that is noted too."""
+        """Append what was noted. What a crash tore is cut off first, a broken chain begins a file, a big one ends."""
         if not self._pending:
             return
-        seq, prev = self._head()
+        head = self._ready()
         lines = []
         for now, kind, message, data in self._pending:
-            seq += 1
-            event = seal(seq, now, kind, message, data, prev)
-            prev = event.hash
+            event = seal(head, now, kind, message, data)
+            head = Head(seq=event.seq, hash=event.hash)
             lines.append(line_of(event))
         self._files.append(PATH, b"".join(lines))
         self._pending.clear()
+        self.has_grown = True
+
+    def head(self) -> Head:
+        """Return where the chain stands, what waits flushed."""
+        self.flush()
+        lines = self._last_lines(1)
+        found = follow_all(before(lines[-1]) or Head(), lines[-1:]) if lines else Head()
+        return found if isinstance(found, Head) else Head()
 
     def last(self, count: int) -> list[dict[str, object]]:
-        """Return the last *count* events as documents, oldest first."""
-        lines = self._files.tail(PATH, max(_TAIL, count * 512)).splitlines()[-count:]
+        """Return the last *count* events as documents, oldest first, over the borders of files."""
         found = []
-        for line in lines:
+        for line in self._last_lines(count):
             try:
                 found.append(codec.decode(line))
-            except SchemaError:
-                continue  # the first line of a tail may be half a line
+            except ValueError:
+                continue
         return found
 
-    def _head(self) -> tuple[int, str]:
-        tail = self._files.tail(PATH, _TAIL)
-        if tail and not tail.endswith(b"\n"):
-            tail = self._mend()
-        for line in reversed(tail.splitlines()):
-            try:
-                document = json.loads(line)
-                return int(document["seq"]), str(document["hash"])
-            except (ValueError, KeyError, TypeError):
-                continue
-        return 0, GENESIS
+    def note_break(self, now: datetime) -> Fault | None:
+        """Look at the whole unsealed file; if its chain is broken, seal it as it is and go on in a new one."""
+        self._mended_tail(now)
+        data = self._files.read(PATH)
+        found = self._followed(data, self._sealed_head()) if data else Head()
+        if isinstance(found, Head):
+            self.flush()
+            return None
+        self._seal_file(0, is_broken=True)
+        self._pending = self._pending or [(now, NOTED, "the break was noted because somebody asked for it", {})]
+        self.flush()
+        return found
 
-    def _mend(self) -> bytes:
+    def mend(self, now: datetime) -> None:
+        """Cut off at once what a crash tore: one byte is looked at."""
+        if self._files.tail(PATH, 1) not in (b"", b"\n"):
+            self._mended_tail(now)
+            self.flush()
+
+    def _ready(self) -> Head:
+        """Return the head that the next event follows, its file ready to be appended to."""
+        now = self._pending[0][0]
+        tail = self._mended_tail(now)
+        if not tail:
+            return self._begin(now)
+        mark = self._files.mark(PATH)
+        size = mark.size if mark is not None else 0
+        # Of a big file only the end is looked at, from its first whole line on.
+        found = self._followed(tail, self._sealed_head()) if size <= len(tail) else self._followed(_cut(tail), None)
+        if isinstance(found, Fault):
+            self._seal_file(0, is_broken=True)
+            return self._begin(now)
+        if size >= self._limit:
+            self._seal_file(found.seq)
+        return found
+
+    def _begin(self, now: datetime) -> Head:
+        """Return what the first event of a new file follows; after a break or a loss that event says so."""
+        sealed = segments(self._files.names(SEALED))
+        if not sealed:
+            known = self._anchored()
+            if known.seq:
+                self._pending.insert(0, (now, LOST, f"the events up to {known.seq} are not here any more", {}))
+            return known
+        newest = sealed[-1]
+        head = None if newest.is_broken else self._sealed_head()
+        if head is not None:
+            return head
+        digest = hashlib.sha256(self._files.read(f"{SEALED}/{newest.name}") or b"").hexdigest()
+        words = f"the chain is broken in {SEALED}/{newest.name}, which was sealed as it was; it goes on here"
+        self._pending.insert(0, (now, BROKEN, words, {"segment": newest.name, "sha256": digest}))
+        return Head(seq=newest.last, hash=digest)
+
+    def _sealed_head(self) -> Head | None:
+        """Return where the newest sealed file ends; None if it ends in no event. Without one: the genesis."""
+        sealed = segments(self._files.names(SEALED))
+        if not sealed:
+            return Head()
+        line = lines_of(self._tail_of(f"{SEALED}/{sealed[-1].name}", 1))[-1:]
+        start = before(line[0]) if line else None
+        found = follow_all(start, line) if start else None
+        return found if isinstance(found, Head) else None
+
+    def _followed(self, data: bytes, head: Head | None) -> Head | Fault:
+        """Follow the chain over the lines of *data*, which go on from *head*; from anything if that is None."""
+        lines = lines_of(data)
+        start = before(lines[0])
+        if start is None:
+            return Fault(seq=head.seq + 1 if head else 0, reason="its line is no event in canonical form")
+        # What begins after a break or a loss follows what only the whole journal can tell.
+        if head is not None and start != head and kind_of(lines[0]) not in (BROKEN, LOST):
+            return Fault(seq=start.seq + 1, reason="it does not follow from the event before")
+        return follow_all(start, lines)
+
+    def _seal_file(self, last: int, *, is_broken: bool = False) -> None:
+        """Give the file its name among the sealed ones; no two of them overlap, whatever it holds."""
+        count = max(len(lines_of(self._files.read(PATH) or b"")), 1)
+        sealed = segments(self._files.names(SEALED))
+        first = sealed[-1].last + 1 if sealed else max(last - count + 1, 1)
+        segment = Segment(first=first, last=max(last, first + count - 1), is_broken=is_broken)
+        self._files.move(PATH, f"{SEALED}/{segment.name}")
+
+    def _mended_tail(self, now: datetime) -> bytes:
+        """Return the end of the file with at least one whole line; a torn last line is cut off, and that is noted."""
+        tail = self._tail_of(PATH, 1)
+        if not tail or tail.endswith(b"\n"):
+            return tail
         whole = self._files.read(PATH) or b""
         kept, _, torn = whole.rpartition(b"\n")
         kept = kept + b"\n" if kept else b""
         self._files.write(PATH, kept)
-        now = self._pending[0][0]
-        self._pending.insert(0, (now, "events.mended", "a torn last line was cut off", {"bytes": len(torn)}))
-        return kept[-_TAIL:]
+        self._pending.insert(0, (now, MENDED, "a torn last line was cut off", {"bytes": len(torn)}))
+        return self._tail_of(PATH, 1)
+
+    def _tail_of(self, path: str, count: int) -> bytes:
+        """Return the end of a file: *count* whole lines at least, or all of it."""
+        size = max(_TAIL, count * 512)
+        while True:
+            tail = self._files.tail(path, size)
+            # The first line of a tail may be half a line.
+            if len(tail) < size or tail.count(b"\n") > count + 1:
+                return tail
+            size *= 4
+
+    def _last_lines(self, count: int) -> list[bytes]:
+        """Return the last *count* whole lines, oldest first."""
+        found: list[bytes] = []
+        sealed = segments(self._files.names(SEALED))
+        for path in (PATH, *(f"{SEALED}/{one.name}" for one in reversed(sealed))):
+            found = lines_of(self._tail_of(path, count))[-(count - len(found)) :] + found
+            if len(found) >= count:
+                break
+        return found
 
 
-def broken_link(lines: list[bytes]) -> str:
-    """Return what is wrong with a whole journal, naming the first bad sequence number; empty if nothing is."""
-    prev, seq = GENESIS, 0
-    for number, line in enumerate(lines, 1):
-        try:
-            document = codec.decode(line)
-            body = {key: document[key] for key in ("seq", "ts", "type", "message", "data", "prev")}
-        except (SchemaError, KeyError, TypeError):
-            return f"line {number} is no event"
-        digest = hashlib.sha256(codec.canonical(body)).hexdigest()
-        if body["prev"] != prev or digest != document.get("hash") or body["seq"] != seq + 1:
-            return f"the chain breaks at event {body['seq']}"
-        prev, seq = digest, seq + 1
+def journal_files(files: Files) -> list[tuple[Segment | None, bytes]]:
+    """Return every file of the journal in order, the sealed ones with their numbers; the last one may be torn."""
+    while True:
+        sealed = segments(files.names(SEALED))
+        found = [(one, files.read(f"{SEALED}/{one.name}") or b"") for one in sealed]
+        newest = files.read(PATH)
+        if segments(files.names(SEALED)) == sealed:  # else a cycle has just sealed one
+            return [*found, *([(None, newest)] if newest is not None else [])]
+
+
+def broken_link(files: Files) -> str:
+    """Return what is wrong with the chain of a whole journal, naming the first bad event; empty if nothing is."""
+    head = Head()
+    for _, data in journal_files(files):
+        found = follow_all(head, lines_of(data))
+        if isinstance(found, Fault):
+            return f"the chain breaks at event {found.seq}: {found.reason}"
+        head = found
     return ""
+
+
+def _cut(tail: bytes) -> bytes:
+    return tail.partition(b"\n")[2]

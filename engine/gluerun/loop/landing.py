@@ -7,6 +7,8 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
+from gluerun.core.provenance import NO_GATE, Provenance, merge_message
+from gluerun.loop.evidence import evidence_of, keep_candidate_receipt
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
@@ -32,8 +34,10 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
             return _prove(house, world, task, action, notes)
         case ProofDone():
             house.store.sweep_run(action.run_id)
+            receipt = keep_candidate_receipt(house.store, task, action.run_id)
             house.store.put_task(lifecycle.proved(task, house.now()))
-            house.tell("integration.proved", f"{task.task_id}: {action.reason}", task=task.task_id, run=action.run_id)
+            words = f"{task.task_id}: {action.reason}"
+            house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
             return True
         case Advance():
             return _advance(house, task, notes)
@@ -50,7 +54,7 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     merge = git.merge(target, head)
     if merge.conflicts:
         return settle(house, world, integration.conflict(world, task, merge.conflicts), notes)
-    candidate = git.commit_tree(merge.tree, [target, head], _message(task))
+    candidate = git.commit_tree(merge.tree, [target, head], _message(house, task))
     proof = Proof(
         state=ProofState.PROVED,
         branch_head=head,
@@ -100,11 +104,22 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
     )
 
 
-def _message(task: Task) -> str:
-    return (
-        f"integrate({task.task_id}): {task.spec.title}\n\n"
-        f"Gluerun-Task: {task.task_id}\nGluerun-Run: {task.run_id}\nGluerun-Packet: {task.packet_sha256}\n"
+def _message(house: House, task: Task) -> str:
+    """Return the candidate's message: by its trailers its evidence is found again, and known to be the same."""
+    from gluerun import assets  # only who integrates asks for the version, and that is dear
+
+    known = evidence_of(house.store, task)
+    said = Provenance(
+        task=task.task_id,
+        run=task.run_id or "",
+        packet=task.packet_sha256 or "",
+        gate=known.gate if task.spec.gate_command else NO_GATE,
+        prompt=known.prompt,
+        config=known.config,
+        engine=assets.engine_version(),
+        journal=house.journal.head(),
     )
+    return merge_message(task.spec.title, said)
 
 
 def _advance(house: House, task: Task, notes: Notes) -> bool:

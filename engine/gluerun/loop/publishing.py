@@ -16,7 +16,7 @@ from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
 from gluerun.records.origin import CycleMemory
 from gluerun.records.record import replace
-from gluerun.records.task import Task
+from gluerun.records.task import Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,16 +36,19 @@ def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> Cycl
     for task in living:
         if known.get(task.task_id) != (digest := _digest(task)):
             known[task.task_id] = digest
-            files[_path(task.task_id)] = _masked(task)
+            files[record_path(task.task_id)] = _masked(task)
+            files |= _evidence(house, task)
     for task_id in {*memory.published, *house.store.shelved} - {task.task_id for task in living}:
         settled = house.store.settled_task(task_id)
         known.pop(task_id, None)
         if settled is not None:
-            files[_path(task_id)] = _masked(settled)
+            files[record_path(task_id)] = _masked(settled)
+            files |= _evidence(house, settled)
     if not files:
         return memory
-    changed = ", ".join(sorted(path.split("/")[-1].removesuffix(".json") for path in files)[:5])
-    house.doors.git.publish(CONTROL_REF, files, f"state of {changed}{' …' if len(files) > 5 else ''}")
+    named = sorted(path.split("/")[-1].removesuffix(".json") for path in files if is_record(path))
+    message = f"state of {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"
+    house.doors.git.publish(CONTROL_REF, files, message)
     house.store.shelved.clear()
     return replace(memory, published=known)
 
@@ -58,6 +61,8 @@ def rebuild(house: House) -> int:
     merged = house.doors.git.trailers(house.config.target_branch, TRAILER)
     found: dict[str, Task] = {}
     for path, data in published.items():
+        if not is_record(path):
+            continue  # evidence is not brought back: it stays where it can be looked at
         try:
             task = schema.load(Task, data, file=path)
         except GluerunError as error:
@@ -85,7 +90,7 @@ def restore(house: House, path: str) -> bool:
     if not path.startswith(LIVE) or not names.is_task(task_id):
         return False
     commit = house.doors.git.commit_of(CONTROL_REF)
-    data = house.doors.git.file_at(commit, _path(task_id)) if commit else None
+    data = house.doors.git.file_at(commit, record_path(task_id)) if commit else None
     if data is None:
         return False
     task = schema.load(Task, data, file=path)
@@ -94,7 +99,32 @@ def restore(house: House, path: str) -> bool:
     return True
 
 
-def _path(task_id: str) -> str:
+def is_record(path: str) -> bool:
+    """Tell whether a published file is a task's record, and not evidence beside one."""
+    return path.count("/") == 2 and path.endswith(".json")
+
+
+def evidence_path(task_id: str, name: str) -> str:
+    """Return where a document of a task's accepted run is published."""
+    return f"{record_path(task_id).removesuffix('.json')}/{name}"
+
+
+def _evidence(house: House, task: Task) -> dict[str, bytes | None]:
+    """Return the documents that lead from the merge commit back to what was done, by their published paths.
+
+    One in which something would have to be masked does not leave: masked, it would not be what its digest says.
+    """
+    if task.run_id is None or task.status not in (Status.ACCEPTED, Status.INTEGRATED):
+        return {}
+    from gluerun.core.secrets import redacted_json
+    from gluerun.loop.evidence import documents  # only what has changed is published
+
+    found = documents(house.store, task.run_id)
+    return {evidence_path(task.task_id, name): data for name, data in found if redacted_json(data) == data}
+
+
+def record_path(task_id: str) -> str:
+    """Return where a task's record is published."""
     return f"tasks/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
 
 

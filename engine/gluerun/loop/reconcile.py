@@ -22,6 +22,7 @@ from gluerun.records.task import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
+    from gluerun.core.chain import Fault
     from gluerun.core.plan import Phase
     from gluerun.core.world import World
     from gluerun.loop.house import House
@@ -64,6 +65,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
         house.store.sweep()
+        house.journal.mend(house.now())
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
@@ -78,10 +80,19 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
+        house.anchor()
         is_due = house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
     return report_of(look.world, mode, notes.lines, notes), look.world
+
+
+def mend_journal(house: House) -> Fault | None:
+    """Cut off what a crash tore of the journal, and let no broken chain go on unsaid; return where it breaks."""
+    with house.doors.locks.origin(_holder(house, _origin_run(house))):
+        found = house.journal.note_break(house.now())
+        house.anchor()
+        return found
 
 
 def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:

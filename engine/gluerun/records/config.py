@@ -115,6 +115,7 @@ class Config:
     sleep: float = 20.0
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0
+    journal_file_bytes: int = 4_194_304
 
     def runner_of(self, role: str) -> str:
         """Return the name of the runner that plays *role*; empty if none is set."""

@@ -20,3 +20,13 @@ class Event:
     data: dict[str, object]
     prev: str
     hash: str
+
+
+@record
+class JournalAnchor:
+    """Where the journal stands, as `refs/gluerun/journal` keeps it outside the state folder."""
+
+    SCHEMA = "journal-anchor.v0"
+
+    seq: int
+    hash: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from gluerun.errors import GitError
-from gluerun.ports import Change, Landed, Landing, Merge, Told
+from gluerun.ports import Change, Landed, Landing, Logged, Merge, Told
 from gluerun.records.record import record
 from gluerun.sim.git_model import (
     FILE,
@@ -381,6 +381,16 @@ class SimGit:
                 found.setdefault(value, at)
             at = commit.parents[0] if commit.parents else None
         return found
+
+    def logged(self, ref: str, word: str) -> tuple[Logged, ...]:
+        found: list[Logged] = []
+        at = self.refs.get(ref)
+        while at is not None:
+            one = self.commits[at]
+            if word in one.message:
+                found.append(Logged(commit=at, parents=one.parents, message=one.message.rstrip("\n") + "\n"))
+            at = one.parents[0] if one.parents else None
+        return tuple(found)
 
     def outgoing(self, branch: str, *, limit: int) -> str:
         mine = self.head(branch)

@@ -29,6 +29,7 @@ NAMES = (
     "gate-check.v0",
     "gate-result.v0",
     "identity.v0",
+    "journal-anchor.v0",
     "l1-lease.v0",
     "lease.v0",
     "lock.v0",
@@ -90,6 +91,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.gate_result_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
+        case "journal-anchor.v0":
+            from gluerun.records.validators.journal_anchor_v0 import validate
         case "l1-lease.v0":
             from gluerun.records.validators.l1_lease_v0 import validate
         case "lease.v0":
