@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from gluerun import zoo
 from gluerun.adapters import tree
+from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.runners import animals
 from gluerun.adapters.runners.animals import KEPT, SECRET
 from gluerun.loop.auto import auto
@@ -222,7 +223,7 @@ def _harm(root: Path, before: Sights) -> dict[str, str]:
         name = next((one.name for one in zoo.ANIMALS if repr(one.name) in words), "a process")
         found[name] = f"process {pid} lives on: {words[:80]}"
     found |= dict(_unlike(root, before))
-    if gap := broken_link((root / STATE / "events.ndjson").read_bytes().splitlines(keepends=True)):
+    if gap := broken_link(DiskFiles(str(root / STATE))):
         found["the journal"] = gap
     return found
 

@@ -19,7 +19,7 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence",
+    "independence", "gc", "test_paths",
 }  # fmt: skip
 
 
@@ -50,9 +50,11 @@ def samples(knob: Knob) -> list[tuple[object, str, object]]:
         return [(word, word, word) for word in "abcde"]
     if knob.type is bool:
         return [(at % 2 == 0, str(int(at % 2 == 0)), at % 2 == 0) for at in range(5)]
+    if knob.choices:
+        return [(word, word, word) for word in (knob.choices * 5)[:5]]
     if knob.type is str:
         return [(f"t{at}", f"t{at}", f"t{at}") for at in range(5)]
-    return [(at, str(at), knob.type(at)) for at in range(1001, 1006)]
+    return [(at, str(at), knob.type(at)) for at in range(1025, 1030)]
 
 
 def value_of(found: settings.Settings, knob: Knob) -> object:

@@ -171,8 +171,7 @@ class Days:
         house, faults = self.house, []
         self._epochs.look(house)
         faults += self._epochs.back
-        lines = (house.state_files.read("events.ndjson") or b"").split(b"\n")[:-1]
-        faults += [link] if (link := broken_link(lines)) else []
+        faults += [link] if (link := broken_link(house.state_files)) else []
         landed, at = [], house.git.head("main")
         while at is not None:
             commit = house.git.commits[at]

@@ -89,7 +89,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
 
 def mend_journal(house: House) -> Fault | None:
     """Cut off what a crash tore of the journal, and let no broken chain go on unsaid; return where it breaks."""
-    with house.doors.locks.origin(_holder(house, _origin_run(house))):
+    with house.doors.locks.origin(holder(house, origin_run_of(house))):
         found = house.journal.note_break(house.now())
         house.anchor()
         return found
