@@ -46,8 +46,12 @@ CLEANLY = {"when": "## Try 2", **shells("test ! -e src/1.txt && echo good > src/
     ids=["claude-turns", "codex-turns", "claude-usd"],
 )
 def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog, worker, limit, calls):
-    with FakeModel({"cases": [AUDITOR, CLEANLY], **shells(*EIGHT)}) as model:
-        set_up(backlog, model, worker=worker, limits={"try": limit}, env={"GLUERUN_SESSION_AFFINITY": "0"})
+    # A model thinks for a while; one that answers at once has gone on before anybody can stop it.
+    thinks = [{**turn, "delay": 0.5} for turn in shells(*EIGHT)["turns"]]
+    with FakeModel({"cases": [AUDITOR, CLEANLY], "turns": thinks}) as model:
+        free = {"fake-model": {"fresh": 0, "cached": 0, "output": 0}} if "usd" in limit else {}
+        limits = {"try": limit}
+        set_up(backlog, model, worker=worker, limits=limits, prices=free, env={"GLUERUN_SESSION_AFFINITY": "0"})
         ended = backlog.ask("auto")
 
     first, second = children(backlog, "worker")

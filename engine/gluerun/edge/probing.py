@@ -92,7 +92,8 @@ def try_out(
     run_id = house.new_run()
     done, changed = _asked(house, run_id)
     child = house.doors.children.finished(run_id, _NAME)
-    is_good = not done.trouble and changed == (FILE,)
+    trouble = done.trouble.removeprefix(f"the {Role.WORKER} ")
+    is_good = not trouble and changed == (FILE,)
     if is_good:
         shutil.rmtree(folder, ignore_errors=True)
         remember(spec.name, version, home)
@@ -102,7 +103,7 @@ def try_out(
         path=path,
         version=version,
         is_good=is_good,
-        verdict=_verdict(done.trouble, changed),
+        verdict=_verdict(trouble, changed),
         seconds=child.duration_ms / 1000 if child else 0.0,
         model=done.seat.model if done.seat else "unknown",
         turns=usage.turns,
