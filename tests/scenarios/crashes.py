@@ -377,7 +377,8 @@ class Matrix:
         if not name.startswith("" if self.crashes else self.where) or (count - first) % step or not fits(self.kind, name):
             return None
         self.points += not self.crashes
-        self._wait(1 if self.crashes else self.forks - 1)
+        self.known.learn()
+        self._wait(0 if self.crashes else self.forks - 1)
         if os.fork():
             self.living += 1
             return None
