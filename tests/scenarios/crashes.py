@@ -475,6 +475,11 @@ class Matrix:
 
 
     @property
+    def label(self):
+        """Return the kind of the fault, as a word of the table."""
+        return f"{self.kind} twice" if self.again else self.kind
+
+    @property
     def rate(self):
         """Return how many points or states were played in a minute."""
         return self.played / max(self.seconds, 0.001) * 60
@@ -485,7 +490,7 @@ class Matrix:
         pure = self.played / max(self.cpu, 0.001) * 60
         return "\n".join(
             [
-                f"{self.kind}: {self.played} states at {self.points} points, {self.whole} to their end, "
+                f"{self.label}: {self.played} states at {self.points} points, {self.whole} to their end, "
                 f"{len(self.red)} red, {self.rate:,.0f} a minute ({pure:,.0f} of CPU), {self.seconds:.1f} s",
                 *first,
             ]
