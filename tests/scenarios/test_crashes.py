@@ -15,14 +15,12 @@ from tests.scenarios.backlogs import (
     MAIN,
     ONE,
     SCENARIOS,
-    TWO,
     broken,
     commit_beside,
     held,
     let_cycle,
     one_task,
     planned,
-    spoil,
 )
 from tests.scenarios.crashes import Crashing, Matrix
 
@@ -193,6 +191,46 @@ def overtaken():
     return house
 
 
+class NeverSyncs(SimFiles):
+    """Says that it was synced, and did not."""
+
+    def write(self, path, data, *, durable=True):
+        super().write(path, data, durable=False)
+
+
+class EpochsStandStill(SimFiles):
+    """Starts every run of a task under the same epoch."""
+
+    def write(self, path, data, *, durable=True):
+        if path.startswith("tasks/live/"):
+            data = codec.encode(codec.decode(data) | {"epoch": 1})
+        super().write(path, data, durable=durable)
+
+
+class ForgetsImports(SimFiles):
+    """Does not remember which ids a batch was given."""
+
+    def write(self, path, data, *, durable=True):
+        if not path.endswith("/import.json"):
+            super().write(path, data, durable=durable)
+
+
+class BooksAgain(SimFiles):
+    """Books a run under another name each time."""
+
+    def write(self, path, data, *, durable=True):
+        if path.startswith("costs/") and path in self.files:
+            path = path.replace(".json", ".json-again")
+        super().write(path, data, durable=durable)
+
+
+class KnowsNoEpochs(Door):
+    """Does not know what was published of a task whose record is lost."""
+
+    def file_at(self, commit, path):
+        return None
+
+
 def through(door, build):
     """Return *build* with another door to the repository."""
 
@@ -204,36 +242,51 @@ def through(door, build):
     return spoilt
 
 
-def torn():
-    house = one_task()
-    files = TearsRecords(house.fuse.of("state"))
-    house.state_files = files
-    house.processes = SimProcesses(house.clock, files)
-    return house
+def upon(files, build):
+    """Return *build* with another door to the state folder."""
+
+    def spoilt():
+        house = build()
+        house.state_files = files(house.fuse.of("state"))
+        house.processes = SimProcesses(house.clock, house.state_files)
+        return house
+
+    return spoilt
 
 
 OVERTAKEN = Crashing(overtaken, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt", "c.txt"))
 
 
 def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
-    matrix = Matrix(OVERTAKEN, stride=STRIDE or 11).run()
-
-    show(capsys, matrix)
-    assert matrix.red == {}
+    play(capsys, "overtaken", OVERTAKEN, stride=STRIDE or 17)
 
 
 @pytest.mark.parametrize(
-    ("build", "files", "where", "says"),
+    ("hole", "like", "how", "says"),
     [
-        (through(LandsBlindly, overtaken), OVERTAKEN.files, "git land", "c.txt is not in the target"),
-        (through(KeepsNothing, one_task), MAIN.files, "git", "what RUN-"),
-        (torn, MAIN.files, "state before write tasks", "states are"),
+        (through(LandsBlindly, overtaken), OVERTAKEN, {"where": "git land"}, "c.txt is not in the target"),
+        (through(KeepsNothing, one_task), MAIN, {"where": "git"}, "what RUN-"),
+        (upon(TearsRecords, one_task), MAIN, {"where": "state before write tasks"}, "states are"),
+        (upon(NeverSyncs, one_task), MAIN, {"kind": "power", "where": "state after write", "stride": 5}, ""),
+        (upon(EpochsStandStill, one_task), MAIN, {"where": "git snapshot"}, "was given twice"),
+        (through(KnowsNoEpochs, broken), SCENARIOS["broken"], {"where": "git publish"}, "went back"),
+        (upon(ForgetsImports, planned), SCENARIOS["planned"], {"where": "work after create"}, "states are"),
+        (upon(BooksAgain, held), SCENARIOS["held"], {"where": "state after write costs"}, "is booked 2 times"),
     ],
-    ids=["without compare-and-swap", "without rescue", "without whole writes"],
+    ids=[
+        *("compare-and-swap", "rescue", "atomic replace", "fsync", "epochs", "published epochs", "idempotent import"),
+        "booking once",
+    ],
 )
-def test_a_house_with_a_hole_is_red(build, files, where, says):
-    spoilt = Crashing(build, let_cycle, commit_beside, wants={ONE: "integrated"}, files=files)
+def test_without_a_protection_the_matrix_is_red(hole, like, how, says):
+    spoilt = Crashing(hole, *like.steps, wants=like.wants, files=like.files, nodes=like.nodes)
 
-    matrix = Matrix(spoilt, where=where).run()
+    matrix = Matrix(spoilt, states=12, **how).run()
 
     assert any(says in fault for faults in matrix.red.values() for fault in faults)
+
+
+def test_what_is_known_to_be_green_is_told_from_what_is_not():
+    matrix = Matrix(Crashing(one_task, let_cycle, wants=MAIN.wants, files=("b.txt",)), stride=40).run()
+
+    assert (len(matrix.red), matrix.whole) == (matrix.played, matrix.played)

@@ -64,6 +64,9 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
     match action:
         case Admit(task_id=task_id, path=path, mark=mark, file=file):
             task = lifecycle.admitted(file, path, mark, house.now())
+            if (lease := world.lease(task_id)) is not None:
+                # Its record was lost while a run of it lived: no epoch is given twice.
+                task = replace(task, epoch=lease.epoch)
             house.store.put_task(task)
             house.tell("task.admitted", f"{task_id}: {task.spec.title}", task=task_id)
             notes.imported.append(task_id)
@@ -80,6 +83,8 @@ def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetA
         case SetAside(path=path, reason=reason):
             place = house.store.set_aside(path)
             restored = publishing.restore(house, path)
+            # Its Markdown is looked at again, also where the folder has not changed: nothing else knows of it.
+            notes.has_seen_inputs = notes.has_seen_inputs and restored
             now = f"moved to {place}{', its published state restored' if restored else ''}"
             house.tell("state.set_aside", f"{reason}; {now}", path=path)
             notes.trouble.append(f"{reason}; it was {now}")
