@@ -308,10 +308,10 @@ class Matrix:
     Points are chosen by *stride*, among those whose name begins with *where*. With *again*, a fork does the
     same at chosen points of its recovery: a second fault. Of a power loss each fork plays some *states* that
     the disk may be found in. A fork whose further way is known to be green need not go it; one in *every*
-    goes it all the same.
+    goes it all the same. One that *looks for* some fault ends when it has met it.
     """
 
-    def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50):
+    def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50, looks_for=None):
         self.scenario = scenario
         self.kind = kind
         self.stride = stride
@@ -320,6 +320,7 @@ class Matrix:
         self.forks = forks
         self.states = states
         self.every = every
+        self.looks_for = looks_for
         self.crashes = ()
         self.living = 0
         self.seconds = self.cpu = 0.0
@@ -379,8 +380,10 @@ class Matrix:
         first = self.crashes[0] if self.crashes else 0
         if not name.startswith("" if self.crashes else self.where) or (count - first) % step or not fits(self.kind, name):
             return None
-        self.points += not self.crashes
         self.known.learn()
+        if self.looks_for is not None and self._has_found():
+            return None
+        self.points += not self.crashes
         self._wait(0 if self.crashes else self.forks - 1)
         if os.fork():
             self.living += 1
@@ -391,6 +394,10 @@ class Matrix:
             house.fuse.chooses = None
             self.scenario.known = self.known
         return self._strike(house, name)
+
+    def _has_found(self):
+        """Tell whether the fault that is looked for was met; then nobody looks any further."""
+        return any(self.looks_for in fault for _, faults, _ in self.known.reports for fault in faults)
 
     def _be_fork(self, crashes):
         gc.disable()  # a collection would only copy pages

@@ -281,7 +281,7 @@ def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
 def test_without_a_protection_the_matrix_is_red(hole, like, how, says):
     spoilt = Crashing(hole, *like.steps, wants=like.wants, files=like.files, nodes=like.nodes)
 
-    matrix = Matrix(spoilt, states=12, **how).run()
+    matrix = Matrix(spoilt, states=12, looks_for=says, **how).run()
 
     assert any(says in fault for faults in matrix.red.values() for fault in faults)
 
