@@ -37,7 +37,6 @@ STORAGE = {
     "adapters/runners/replay.py": "it plays an agent: what it writes is an agent's work",
     "adapters/runners/scripted.py": "it plays an agent: what it writes is an agent's work",
     "edge/agents.py": "what the user's home remembers of programs; replaced whole",
-    "edge/setup.py": "the starter files of a repository that has no state yet",
     "edge/probing.py": "a repository of its own in a temporary folder",
     "backtest.py": "a repository of its own in a temporary folder",
     "demo.py": "a repository of its own",

@@ -15,7 +15,6 @@ from tests.scenarios.backlogs import (
     MAIN,
     ONE,
     SCENARIOS,
-    broken,
     commit_beside,
     held,
     let_cycle,
@@ -224,13 +223,6 @@ class BooksAgain(SimFiles):
         super().write(path, data, durable=durable)
 
 
-class KnowsNoEpochs(Door):
-    """Does not know what was published of a task whose record is lost."""
-
-    def file_at(self, commit, path):
-        return None
-
-
 def through(door, build):
     """Return *build* with another door to the repository."""
 
@@ -268,14 +260,12 @@ def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
         (through(KeepsNothing, one_task), MAIN, {"where": "git"}, "what RUN-"),
         (upon(TearsRecords, one_task), MAIN, {"where": "state before write tasks"}, "states are"),
         (upon(NeverSyncs, one_task), MAIN, {"kind": "power", "where": "state after write", "stride": 5}, ""),
-        (upon(EpochsStandStill, one_task), MAIN, {"where": "git snapshot"}, "was given twice"),
-        (through(KnowsNoEpochs, broken), SCENARIOS["broken"], {"where": "git publish"}, "went back"),
+        (upon(EpochsStandStill, one_task), MAIN, {"where": "git snapshot", "stride": 999}, "was given twice"),
         (upon(ForgetsImports, planned), SCENARIOS["planned"], {"where": "work after create"}, "states are"),
         (upon(BooksAgain, held), SCENARIOS["held"], {"where": "state after write costs"}, "is booked 2 times"),
     ],
     ids=[
-        *("compare-and-swap", "rescue", "atomic replace", "fsync", "epochs", "published epochs", "idempotent import"),
-        "booking once",
+        *("compare-and-swap", "rescue", "atomic replace", "fsync", "epochs", "idempotent import", "booking once"),
     ],
 )
 def test_without_a_protection_the_matrix_is_red(hole, like, how, says):

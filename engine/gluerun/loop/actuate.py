@@ -28,6 +28,7 @@ from gluerun.core.actions import (
     Unlease,
 )
 from gluerun.loop import landing, planning, publishing, settling, starting
+from gluerun.loop.booking import book, costs_path
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.record import replace
 
@@ -97,6 +98,8 @@ def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, n
     match action:
         case Unlease(task_id=task_id, run_id=run_id, reason=reason):
             house.doors.processes.end(run_id, grace=house.config.kill_grace_sec)
+            if house.store.files.mark(costs_path(run_id)) is None:
+                book(house, run_id)  # its task's record was lost, and nobody will settle it
             settling.end_lease(house, world, task_id, LeaseStatus.STALE)
             house.tell("lease.removed", f"{task_id}: {reason}", task=task_id, run=run_id)
         case MarkOrphan(run_id=run_id, task_id=task_id, reason=reason):
