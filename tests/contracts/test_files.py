@@ -308,6 +308,90 @@ class TestDiskFiles:
         assert calls == synced
 
 
+WAYS = {
+    "write": lambda files: files.write("a/x", b"new"),
+    "create": lambda files: files.create("a/y", b"new"),
+    "append": lambda files: files.append("a/z", b"new"),
+    "move": lambda files: files.move("b/x", "a/x"),
+    "remove": lambda files: files.remove("a/x"),
+}
+
+
+class TestADiskThatFails:
+    """What the system refuses becomes one clear error with path and words, and nothing half-written is left."""
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EACCES])
+    @pytest.mark.parametrize("call", ["open", "write", "fsync", "fdatasync", "rename", "link", "unlink"])
+    def test_every_refusal_names_the_path_and_says_why(self, disk, monkeypatch, way, code, call):
+        for path in ("a/x", "b/x"):
+            disk.write(path, b"old")
+        real, armed = getattr(os, call), []
+
+        def fail(*args, **more):
+            if armed and not (call == "open" and not args[1] & (os.O_WRONLY | os.O_RDWR)):
+                armed.clear()
+                raise OSError(code, os.strerror(code))
+            return real(*args, **more)
+
+        monkeypatch.setattr(os, call, fail)
+        armed.append(True)
+        try:
+            WAYS[way](disk)
+        except StateError as error:
+            assert os.strerror(code).lower() in error.message
+            assert error.message.split(":")[0].split()[-1] == error.file
+            assert error.file.startswith(("a/", "b/"))
+        finally:
+            armed.clear()
+            monkeypatch.undo()
+        disk.sweep("a")
+        assert {disk.read("a/x"), disk.read("a/y")} <= {b"old", b"new", None}
+        assert disk.read("a/z") in (None, b"", b"new"), "an append takes back what it could not finish"
+        assert [name for name in os.listdir(f"{disk.root}/a") if name.endswith(".tmp")] == []
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+    @pytest.mark.parametrize("way", WAYS)
+    def test_a_folder_that_may_only_be_read_is_named(self, disk, way):
+        for path in ("a/x", "b/x"):
+            disk.write(path, b"old")
+        os.chmod(f"{disk.root}/a", 0o500)
+        try:
+            with pytest.raises(StateError, match="permission denied"):
+                WAYS[way](disk)
+        finally:
+            os.chmod(f"{disk.root}/a", 0o700)
+
+    def test_a_file_where_a_folder_should_be_is_named(self, disk):
+        disk.write("a", b"")
+        with pytest.raises(StateError, match=r"cannot write a/x: (not a directory|file exists)"):
+            disk.write("a/x", b"new")
+
+    def test_a_full_file_system_keeps_what_was_there(self, tmp_path):
+        script = (
+            "import sys; from gluerun.adapters.files import DiskFiles; from gluerun.errors import StateError\n"
+            "files = DiskFiles(sys.argv[1]); files.write('a', b'old'); files.append('log', b'1')\n"
+            "for act in (lambda: files.write('a', b'x' * 9_000_000), lambda: files.append('log', b'x' * 9_000_000)):\n"
+            "    try: act()\n"
+            "    except StateError as error: print(error.message)\n"
+            "files.remove('a'); print(files.read('log'), files.names(''))\n"
+        )
+        command = f'mount -t tmpfs -o size=1m none {tmp_path} && exec "$@"'
+        argv = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, "-c", script, str(tmp_path)]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        try:
+            done = subprocess.run(argv, capture_output=True, check=False, env=env, text=True)
+        except FileNotFoundError:
+            pytest.skip("no unshare here")
+        if "mount" in done.stderr or "unshare" in done.stderr:
+            pytest.skip(f"no file system of our own: {done.stderr.strip()}")
+        assert done.stdout.splitlines() == [
+            "cannot write a: no space left on device",
+            "cannot write log: no space left on device",
+            "b'1' ['log']",
+        ], done.stderr
+
+
 class TestSimFiles:
     def test_a_crash_before_a_write_leaves_a_temporary_that_is_swept(self):
         files = SimFiles()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +308,50 @@ def test_a_probe_survives_what_it_asks(tmp_path):
     assert ask(("no-such-program",))[0] == 127
     assert ask(("sleep", "9"))[0] == 124
     assert ask(("sh", "-c", "echo no >&2; exit 3")) == (3, "no")
+
+
+# --- a crash at any point --------------------------------------------------------------------------------
+
+CHANGES = ("open", "os.mkdir", "os.link", "os.rename", "os.remove")
+
+
+def init_and_die(folder: Path, step: int) -> int:
+    """Run `init` in a fork that dies at its *step*-th change of a file there; return the fork's exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    seen = 0
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal seen
+        reads = event == "open" and not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
+        if event in CHANGES and not reads and str(args[0]).startswith(str(folder)):
+            seen += 1
+            if seen == step:
+                os._exit(9)
+
+    sys.addaudithook(hook)
+    init(folder)
+    os._exit(0)
+
+
+def starters(folder: Path) -> dict[str, bytes]:
+    """Return the files that stand in a repository, beside git's own."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".git" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.endswith(".tmp")}
+
+
+def test_an_init_that_is_cut_off_anywhere_is_completed_by_the_next(tmp_path):
+    ends = {}
+    for step in range(1, 100):
+        folder = tmp_path / f"r{step}"
+        folder.mkdir()
+        git(folder, "init", "-q", "-b", "main")
+        code = init_and_die(folder, step)
+        init(folder)
+        ends[step] = starters(folder)
+        if code == 0:
+            break
+
+    assert len(ends) > 10
+    assert [step for step, files in ends.items() if files != ends[len(ends)]] == []

@@ -22,6 +22,9 @@ QUIET = 2
 ROOMY = 1 << 40
 FULL_CYCLES = 3
 SLOW_MINUTES = 90
+# What is found of a worker's place after a power loss, the same for some points in a row.
+FATES = ("there", "empty", "gone", "locked")
+FATE_LASTS = 5
 WORDS = {"EIO": "input/output error", "ENOSPC": "no space left on device", "EACCES": "permission denied"}
 GIVES_SPACE = ("remove", "remove_worktree", "delete_branch", "unlock", "move", "finish_landing")
 
@@ -336,10 +339,12 @@ class Matrix:
     Points are chosen by *stride*, among those whose name begins with *where*. With *again*, a fork does the
     same at chosen points of its recovery: a second fault. Of a power loss each fork plays some *states* that
     the disk may be found in. A fork whose further way is known to be green need not go it; one in *every*
-    goes it all the same.
+    goes it all the same. One that *looks for* some fault ends when it has met it.
     """
 
-    def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50):
+    def __init__(
+        self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50, looks_for=None
+    ):
         self.scenario = scenario
         self.kind = kind
         self.stride = stride
@@ -348,6 +353,7 @@ class Matrix:
         self.forks = forks
         self.states = states
         self.every = every
+        self.looks_for = looks_for
         self.crashes = ()
         self.living = 0
         self.seconds = self.cpu = 0.0
@@ -411,8 +417,11 @@ class Matrix:
             or not fits(self.kind, name)
         ):
             return None
+        self.known.learn()
+        if self.looks_for is not None and self._has_found():
+            return None
         self.points += not self.crashes
-        self._wait(1 if self.crashes else self.forks - 1)
+        self._wait(0 if self.crashes else self.forks - 1)
         if os.fork():
             self.living += 1
             return None
@@ -422,6 +431,10 @@ class Matrix:
             house.fuse.chooses = None
             self.scenario.known = self.known
         return self._strike(house, name)
+
+    def _has_found(self):
+        """Tell whether the fault that is looked for was met; then nobody looks any further."""
+        return any(self.looks_for in fault for _, faults, _ in self.known.reports for fault in faults)
 
     def _be_fork(self, crashes):
         gc.disable()  # a collection would only copy pages
@@ -489,7 +502,7 @@ class Matrix:
         for run_id in house.processes.started:
             house.processes.crash(run_id)
         house.reboot()
-        fate = dice.choice(["there", "empty", "gone", "locked"])
+        fate = FATES[self.crashes[0] // FATE_LASTS % len(FATES)]
         ours = [place for place, work in house.git.worktrees.items() if work.is_ours]
         for place in ours:
             work = house.git.worktrees[place]
@@ -505,6 +518,11 @@ class Matrix:
             house.written[:] = [one for one in house.written if (one[1], one[2].encode()) in kept]
 
     @property
+    def label(self):
+        """Return the kind of the fault, as a word of the table."""
+        return f"{self.kind} twice" if self.again else self.kind
+
+    @property
     def rate(self):
         """Return how many points or states were played in a minute."""
         return self.played / max(self.seconds, 0.001) * 60
@@ -515,7 +533,7 @@ class Matrix:
         pure = self.played / max(self.cpu, 0.001) * 60
         return "\n".join(
             [
-                f"{self.kind}: {self.played} states at {self.points} points, {self.whole} to their end, "
+                f"{self.label}: {self.played} states at {self.points} points, {self.whole} to their end, "
                 f"{len(self.red)} red, {self.rate:,.0f} a minute ({pure:,.0f} of CPU), {self.seconds:.1f} s",
                 *first,
             ]

@@ -12,8 +12,6 @@ import os
 
 from gluerun.records.dispatch import Life
 
-CANDIDATES = 200
-
 
 class Segment:
     """One stretch between two moments at which nobody acts: what it looked at, and what stood when it began."""
@@ -92,13 +90,11 @@ class Known:
         key = everything_else(house, *more)
         self.learn()
         files, folders, cache = house.state_files.files, house.state_files._folders, {}
-        for needs in reversed(self.ways.get(key, [])):
-            for what, path, value in needs:
-                if (what, path) not in cache:
-                    cache[what, path] = answer(files, folders, what, path)
-                if cache[what, path] != value:
-                    break
-            else:
+        for questions, answers in self.ways.get(key, {}).items():
+            for one in questions:
+                if one not in cache:
+                    cache[one] = answer(files, folders, *one)
+            if hash(tuple([cache[one] for one in questions])) in answers:
                 if not self.insists:
                     return True
                 self.was_foretold = True
@@ -114,7 +110,9 @@ class Known:
         for segment in reversed(self.segments):
             later = {one for one in needs if one[0] not in ("read", "mark") or one[1] not in segment.wrote}
             needs = segment.looked | later
-            ways.append((segment.key, [(*one, answer(segment.files, segment.folders, *one)) for one in sorted(needs)]))
+            questions = tuple(sorted(needs))
+            answers = tuple([answer(segment.files, segment.folders, *one) for one in questions])
+            ways.append((segment.key, questions, hash(answers)))
         self.write("ways", ways)
 
     def write(self, kind, what):
@@ -136,8 +134,6 @@ class Known:
             elif kind == "found":
                 self.found += what
             else:
-                for key, needs in what:
-                    known = self.ways.setdefault(key, [])
-                    known.append(needs)
-                    del known[:-CANDIDATES]
+                for key, questions, answers in what:
+                    self.ways.setdefault(key, {}).setdefault(questions, set()).add(answers)
         self.offset += at

@@ -1,146 +1,150 @@
-"""A crash at every step of the loop and of its workers, and a second one while the first is mended.
+"""A fault at every step of the loop and of its workers, a second one while the first is mended, and power losses.
 
-`CRASH_STRIDE=1` plays every point of every scenario; without it only the main one is played whole.
+`CRASH_STRIDE=1` plays every point of every scenario with every kind of fault; without it only the main story is
+crashed at every point. `CRASH_TABLE=<file>` keeps what was played, as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import pytest
+from tests.scenarios.backlogs import (
+    MAIN,
+    ONE,
+    SCENARIOS,
+    commit_beside,
+    held,
+    let_cycle,
+    one_task,
+    planned,
+)
 from tests.scenarios.crashes import Crashing, Matrix
 
+from gluerun.cli.verbs import VERBS
+from gluerun.core.actions import Action
 from gluerun.ports import Landed, Landing
+from gluerun.records import codec
 from gluerun.sim.files import Operation, SimFiles
 from gluerun.sim.processes import SimProcesses
-from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
 
-ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
 STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
-# A second crash is a second fault of infrastructure: neither is the work's.
-PATIENT = {"worker_infra_max": 3, "max_retries": 6, "max_consec_fails": 99}
+TABLE = os.environ.get("CRASH_TABLE") or ""
+ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
+EVERYTHING = {"main": MAIN, **SCENARIOS}
+PLAYED: list[tuple[str, Matrix]] = []
 
-
-def one_task():
-    """A task whose gate is red once and whose target moves under it, so that it is proved by a run."""
-    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
-    house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
-    return house.gate(lambda tree: int(tree.get("a.txt") == "bad"))
-
-
-def three_tasks():
-    """A task, one that waits for it, and one beside them."""
-    return one_task().given(TWO, depends_on=[ONE]).given(THREE)
-
-
-def conflict():
-    """A task that a colleague overtakes in the same file."""
-    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
-    return house.agent(ONE, [Move(writes={"a.txt": "mine"}), Move(writes={"a.txt": "both"})])
-
-
-def widened():
-    """A task whose scope is too narrow, so that its files travel to the next run by rescue."""
-    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
-    return house.agent(ONE, [Move(writes={"a.txt": "a", "b.txt": "b"})])
-
-
-def planned():
-    """A node that a planner fills with two tasks."""
-    owned = {"TASK-9001": "src/one", "TASK-9002": "src/two"}
-    texts = [markdown(task, area="src", node="core", owned=[path]) for task, path in owned.items()]
-    return SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core").planner("core", [batch(*texts)])
-
-
-def speaking(*moves):
-    """A task whose worker and auditor are programs of two providers, and tell what they cost."""
-    runners = {"agent": speaker(provider="one"), "judge": speaker("judge", provider="two")}
-    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
-    house.given(ONE, owned=["a.txt"]).agent(ONE, moves)
-    return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
-
-
-def good():
-    return Move(writes={"a.txt": "good"}, says=ended(2.0))
-
-
-def held_worker():
-    """A task whose worker's provider is overloaded when it is asked first."""
-    return speaking(refused(529, "Overloaded", usd=0.5), good())
-
-
-def held_auditor():
-    """A task whose work is green and has to wait for its auditor."""
-    house = speaking(good())
-    return house.auditor(ONE, [refused(529, "Overloaded", usd=0.5), Move(act=verdict("accepted").act, says=ended())])
-
-
-def limited():
-    """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
-    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
-    return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
-
-
-def let_cycle(house):
-    house.cycle()
-
-
-def commit_beside(house):
-    house.colleague("b.txt", "hers")
-
-
-def commit_over(house):
-    house.colleague("a.txt", "hers")
-
-
-MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
-SCENARIOS = {
-    "three tasks": Crashing(
-        three_tasks,
-        let_cycle,
-        commit_beside,
-        wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
-        files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
-    ),
-    "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
-    "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
-    "planned": Crashing(
-        planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
-    ),
-    "held worker": Crashing(held_worker, wants={ONE: "integrated"}, files=("a.txt",)),
-    "held auditor": Crashing(
-        held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
-    ),
-    "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+# Verbs that write elsewhere than behind the doors of a repository, and those that write nothing.
+ELSEWHERE = {
+    "init": "crashed by itself in tests/contracts/test_setup.py",
+    "demo": "plays in a repository of its own",
+    "backtest": "plays in a repository of its own",
+    "runners": "a memory of its own in the user's home, replaced whole",
+}
+READS = {
+    *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
+    *("area-gate", "costs", "version"),
 }
 
 
-def show(capsys, matrix):
-    """Print how fast a matrix was, and what it found."""
+@pytest.fixture(scope="module", autouse=True)
+def table():
+    """Print, after the last test, what was played; keep it where `CRASH_TABLE` says."""
+    yield
+    rows = [
+        {
+            "scenario": name,
+            "fault": matrix.label,
+            "points": matrix.points,
+            "states": matrix.played,
+            "toTheirEnd": matrix.whole,
+            "red": len(matrix.red),
+            "seconds": round(matrix.seconds, 1),
+            "perMinute": round(matrix.rate),
+        }
+        for name, matrix in PLAYED
+    ]
+    if TABLE:
+        Path(TABLE).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def play(capsys, name, scenario, **how):
+    """Play a matrix, print what came of it, and demand that nothing did."""
+    matrix = Matrix(scenario, **how).run()
+    PLAYED.append((name, matrix))
     with capsys.disabled():
-        print(f"\n  {matrix.words()}")
+        print(f"\n  {name:<14}{matrix.words()}", end="")
+    assert matrix.red == {}
+    return matrix
 
 
 def test_a_crash_at_any_point_loses_nothing_and_doubles_nothing(capsys):
-    matrix = Matrix(MAIN).run()
-
-    show(capsys, matrix)
-    assert matrix.red == {}
+    play(capsys, "main", MAIN)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_in_any_story_loses_nothing_and_doubles_nothing(name, capsys):
-    matrix = Matrix(SCENARIOS[name], stride=STRIDE or 9).run()
+    play(capsys, name, SCENARIOS[name], stride=STRIDE or 17)
 
-    show(capsys, matrix)
-    assert matrix.red == {}
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_a_door_that_fails_ends_the_cycle_with_one_clear_error_and_nothing_else(kind, capsys):
+    play(capsys, "main", MAIN, kind=kind, stride=STRIDE or 7)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_door_that_fails_in_any_story_loses_nothing(name, capsys):
+    number = list(SCENARIOS).index(name)
+    for kind in ERRORS if STRIDE else (ERRORS[number % len(ERRORS)], "EIO"):
+        play(capsys, name, SCENARIOS[name], kind=kind, stride=STRIDE or 37)
 
 
 def test_a_second_crash_while_the_first_is_mended_loses_nothing(capsys):
-    matrix = Matrix(MAIN, stride=STRIDE * 4 or 31, again=STRIDE * 4 or 17).run()
+    play(capsys, "main", MAIN, stride=STRIDE * 4 or 31, again=STRIDE * 4 or 17)
 
-    show(capsys, matrix)
-    assert matrix.red == {}
+
+# --- the power goes --------------------------------------------------------------------------------------
+
+
+def test_a_power_loss_at_any_point_loses_nothing_that_was_promised(capsys):
+    play(capsys, "main", MAIN, kind="power", stride=STRIDE or 3, states=400 if STRIDE else 24)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_power_loss_in_any_story_loses_nothing_that_was_promised(name, capsys):
+    play(capsys, name, SCENARIOS[name], kind="power", stride=STRIDE or 37, states=100 if STRIDE else 16)
+
+
+# --- the matrix is complete ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def carried_out():
+    """What the scenarios carry out and type when nothing goes wrong."""
+    return {name: scenario.kinds() for name, scenario in EVERYTHING.items()}
+
+
+def kind_of(action):
+    """Return an action as a report names it."""
+    return "".join("-" + letter.lower() if letter.isupper() else letter for letter in action.__name__).lstrip("-")
+
+
+@pytest.mark.parametrize("action", [kind_of(action) for action in Action.__args__])
+def test_every_action_is_carried_out_in_the_matrix(action, carried_out):
+    assert [name for name, (kinds, _) in carried_out.items() if action in kinds], "extend tests/scenarios/backlogs.py"
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS if verb.name not in READS])
+def test_every_verb_that_writes_is_typed_in_the_matrix_or_says_where_it_is_crashed(verb, carried_out):
+    typed = [name for name, (_, verbs) in carried_out.items() if verb in verbs]
+
+    assert typed or verb in ELSEWHERE, "extend tests/scenarios/backlogs.py"
+
+
+def test_every_story_ends_well_when_nothing_goes_wrong():
+    assert {name: faults for name, scenario in EVERYTHING.items() if (faults := scenario.faults())} == {}
 
 
 # --- the matrix sees what it is there for ----------------------------------------------------------------
@@ -186,6 +190,39 @@ def overtaken():
     return house
 
 
+class NeverSyncs(SimFiles):
+    """Says that it was synced, and did not."""
+
+    def write(self, path, data, *, durable=True):
+        super().write(path, data, durable=False)
+
+
+class EpochsStandStill(SimFiles):
+    """Starts every run of a task under the same epoch."""
+
+    def write(self, path, data, *, durable=True):
+        if path.startswith("tasks/live/"):
+            data = codec.encode(codec.decode(data) | {"epoch": 1})
+        super().write(path, data, durable=durable)
+
+
+class ForgetsImports(SimFiles):
+    """Does not remember which ids a batch was given."""
+
+    def write(self, path, data, *, durable=True):
+        if not path.endswith("/import.json"):
+            super().write(path, data, durable=durable)
+
+
+class BooksAgain(SimFiles):
+    """Books a run under another name each time."""
+
+    def write(self, path, data, *, durable=True):
+        if path.startswith("costs/") and path in self.files:
+            path = path.replace(".json", ".json-again")
+        super().write(path, data, durable=durable)
+
+
 def through(door, build):
     """Return *build* with another door to the repository."""
 
@@ -197,36 +234,49 @@ def through(door, build):
     return spoilt
 
 
-def torn():
-    house = one_task()
-    files = TearsRecords(house.fuse.of("state"))
-    house.state_files = files
-    house.processes = SimProcesses(house.clock, files)
-    return house
+def upon(files, build):
+    """Return *build* with another door to the state folder."""
+
+    def spoilt():
+        house = build()
+        house.state_files = files(house.fuse.of("state"))
+        house.processes = SimProcesses(house.clock, house.state_files)
+        return house
+
+    return spoilt
 
 
 OVERTAKEN = Crashing(overtaken, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt", "c.txt"))
 
 
 def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
-    matrix = Matrix(OVERTAKEN, stride=STRIDE or 11).run()
-
-    show(capsys, matrix)
-    assert matrix.red == {}
+    play(capsys, "overtaken", OVERTAKEN, stride=STRIDE or 17)
 
 
 @pytest.mark.parametrize(
-    ("build", "files", "where", "says"),
+    ("hole", "like", "how", "says"),
     [
-        (through(LandsBlindly, overtaken), OVERTAKEN.files, "git land", "c.txt is not in the target"),
-        (through(KeepsNothing, one_task), MAIN.files, "git", "what RUN-"),
-        (torn, MAIN.files, "state before write tasks", "states are"),
+        (through(LandsBlindly, overtaken), OVERTAKEN, {"where": "git land"}, "c.txt is not in the target"),
+        (through(KeepsNothing, one_task), MAIN, {"where": "git"}, "what RUN-"),
+        (upon(TearsRecords, one_task), MAIN, {"where": "state before write tasks"}, "states are"),
+        (upon(NeverSyncs, one_task), MAIN, {"kind": "power", "where": "state after write", "stride": 5}, ""),
+        (upon(EpochsStandStill, one_task), MAIN, {"where": "git snapshot", "stride": 999}, "was given twice"),
+        (upon(ForgetsImports, planned), SCENARIOS["planned"], {"where": "work after create"}, "states are"),
+        (upon(BooksAgain, held), SCENARIOS["held"], {"where": "state after write costs"}, "is booked 2 times"),
     ],
-    ids=["without compare-and-swap", "without rescue", "without whole writes"],
+    ids=[
+        *("compare-and-swap", "rescue", "atomic replace", "fsync", "epochs", "idempotent import", "booking once"),
+    ],
 )
-def test_a_house_with_a_hole_is_red(build, files, where, says):
-    spoilt = Crashing(build, let_cycle, commit_beside, wants={ONE: "integrated"}, files=files)
+def test_without_a_protection_the_matrix_is_red(hole, like, how, says):
+    spoilt = Crashing(hole, *like.steps, wants=like.wants, files=like.files, nodes=like.nodes)
 
-    matrix = Matrix(spoilt, where=where).run()
+    matrix = Matrix(spoilt, states=12, looks_for=says, **how).run()
 
     assert any(says in fault for faults in matrix.red.values() for fault in faults)
+
+
+def test_what_is_known_to_be_green_is_told_from_what_is_not():
+    matrix = Matrix(Crashing(one_task, let_cycle, wants=MAIN.wants, files=("b.txt",)), stride=40).run()
+
+    assert (len(matrix.red), matrix.whole) == (matrix.played, matrix.played)

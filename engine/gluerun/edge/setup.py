@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluerun import assets
+from gluerun.adapters.files import DiskFiles
 from gluerun.edge.starter import GUIDE, TEMPLATE, starter_graph
-from gluerun.errors import MISSING, ConfigError, ToolMissingError, UsageError
+from gluerun.errors import MISSING, ConfigError, StateError, ToolMissingError, UsageError
 from gluerun.records.codec import encode
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
@@ -148,17 +149,13 @@ def _starter(branch: str, gate: str, runner: str) -> dict[str, object]:
 
 
 def _create(path: Path, data: bytes) -> bool:
+    """Put a file whole or not at all, so that what a crash left out is written the next time."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        return False
-    except OSError as error:
+        return DiskFiles(str(path.parent)).create(path.name, data)
+    except StateError as error:
         raise ConfigError(
-            f"{path}: {error.strerror or error}", "check the folder's permissions", file=str(path)
+            f"{path}: {error.message.rpartition(': ')[2]}", "check the folder's permissions", file=str(path)
         ) from None
-    return True
 
 
 def _ignore(path: Path) -> bool:
@@ -169,6 +166,5 @@ def _ignore(path: Path) -> bool:
     if not missing:
         return False
     gap = "" if not before or before.endswith("\n") else "\n"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(gap + "\n".join(missing) + "\n")
+    DiskFiles(str(path.parent)).append(path.name, (gap + "\n".join(missing) + "\n").encode())
     return True

@@ -29,6 +29,7 @@ from gluerun.core.actions import (
     Unlease,
 )
 from gluerun.loop import landing, planning, setting_aside, settling, starting
+from gluerun.loop.booking import book, costs_path
 from gluerun.loop.rescue import leave_branch, tidy_run
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.record import replace
@@ -72,7 +73,10 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:
     match action:
         case Admit(task_id=task_id, path=path, mark=mark, file=file):
-            task = replace(lifecycle.admitted(file, path, mark, house.now()), epoch=house.store.floor(task_id))
+            lease = world.lease(task_id)
+            # Its record was lost while a run of it lived: no epoch is given twice.
+            epoch = max(house.store.floor(task_id), lease.epoch if lease else 0)
+            task = replace(lifecycle.admitted(file, path, mark, house.now()), epoch=epoch)
             house.store.put_task(task)
             house.tell("task.admitted", f"{task_id}: {task.spec.title}", task=task_id)
             notes.imported.append(task_id)
@@ -107,6 +111,8 @@ def _tend_run(house: House, world: World, action: Unlease | MarkOrphan | Stop, n
     match action:
         case Unlease(task_id=task_id, run_id=run_id, reason=reason):
             house.doors.processes.end(run_id, grace=house.config.kill_grace_sec)
+            if house.store.files.mark(costs_path(run_id)) is None:
+                book(house, run_id)  # its task's record was lost, and nobody will settle it
             tidy_run(house, run_id)
             settling.end_lease(house, world, task_id, LeaseStatus.STALE)
             house.tell("lease.removed", f"{task_id}: {reason}", task=task_id, run=run_id)

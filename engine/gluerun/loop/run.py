@@ -11,7 +11,7 @@ import traceback
 
 from gluerun.core import steps
 from gluerun.core.drive import DRIVES
-from gluerun.errors import GluerunError, ImpossibleError, StateError
+from gluerun.errors import GitError, GluerunError, ImpossibleError, StateError
 from gluerun.loop.bench import Bench
 from gluerun.loop.house import House, kept_config
 from gluerun.loop.store import run_path
@@ -50,6 +50,9 @@ def perform(house: House, run_id: str, bench: Hands = Bench) -> Ending:
     house = House(house.doors, kept_config(house.doors.state, dispatch.config_sha256))
     try:
         ending = _drive(house, dispatch, bench(house, dispatch))
+    except (StateError, GitError) as error:
+        # A disk or a git that fails is the machine's fault: as with a run that vanished, another one follows.
+        ending = _broken_off(house, dispatch, error.message, Failure.STALE_LEASE)
     except GluerunError as error:
         ending = _broken_off(house, dispatch, error.message)
     except Exception as error:  # noqa: BLE001 the border of a run: its end must be told, whatever it was
@@ -112,17 +115,17 @@ def _keep(house: House, run_id: str, number: int, step: Step, answer: Answered) 
     house.store.files.append(run_path(run_id, _STEPS), codec.canonical(document) + b"\n")
 
 
-def _broken_off(house: House, dispatch: Dispatch, reason: str) -> Ending:
-    """Return the ending of a run that could not go on."""
+def _broken_off(house: House, dispatch: Dispatch, reason: str, failure: Failure = Failure.WORKER_INFRA) -> Ending:
+    """Return the ending of a run that could not go on; a try is counted, so that no fault is met for ever."""
     return Ending(
         run_id=dispatch.run_id,
         role=dispatch.role,
         epoch=dispatch.epoch,
         outcome=Outcome.FAILED,
         finished_at=house.now(),
-        tries=house.store.tries_begun(dispatch.run_id),
+        tries=max(1, house.store.tries_begun(dispatch.run_id)),
         task_id=dispatch.task_id,
         node=dispatch.node,
-        failure=Failure.WORKER_INFRA,
+        failure=failure,
         reason=reason,
     )

@@ -1,0 +1,289 @@
+"""The scenarios of the fault matrix: between them they carry out every action and type every verb that writes."""
+
+from __future__ import annotations
+
+from tests.scenarios.crashes import Crashing
+
+from gluerun.edge import backlog
+from gluerun.errors import UsageError
+from gluerun.loop import auto, drive, promotion
+from gluerun.loop.reconcile import drain, reconcile
+from gluerun.sim.crash import SimCrash
+from gluerun.sim.watch import SimWatch
+from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
+
+ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
+# A second fault of infrastructure is still not the work's.
+PATIENT = {"worker_infra_max": 3, "max_retries": 6, "max_consec_fails": 99}
+
+
+def typed(verb, act):
+    """Return *act* as what a verb does."""
+
+    def typing(house):
+        return act(house)
+
+    typing.verb = verb
+    return typing
+
+
+def one_task(**config):
+    """A task whose gate is red once and whose target moves under it, so that it is proved by a run."""
+    house = SimHouse(**{**PATIENT, **config}).given(ONE, owned=["a.txt"])
+    house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
+    return house.gate(lambda tree: int(tree.get("a.txt") == "bad"))
+
+
+def three_tasks():
+    """A task, one that waits for it, and one beside them."""
+    return one_task().given(TWO, depends_on=[ONE]).given(THREE)
+
+
+def conflict():
+    """A task that a colleague overtakes in the same file."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
+    return house.agent(ONE, [Move(writes={"a.txt": "mine"}), Move(writes={"a.txt": "both"})])
+
+
+def widened():
+    """A task whose scope is too narrow, so that its files travel to the next run by rescue."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
+    return house.agent(ONE, [Move(writes={"a.txt": "a", "b.txt": "b"})])
+
+
+def proposals(**owned):
+    """Return proposals for the node core."""
+    return [markdown(task.replace("_", "-"), area="src", node="core", owned=[path]) for task, path in owned.items()]
+
+
+def planned():
+    """A node that a planner fills with two tasks."""
+    house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core")
+    return house.planner("core", [batch(*proposals(TASK_9001="src/one", TASK_9002="src/two"))])
+
+
+def proved_node():
+    """A node whose target moves in the moment of its task's landing, and one for which nothing is to be done."""
+    house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core", {"id": "shell", "depends_on": ("core",)})
+    house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
+    house.fuse.once("git land:after", lambda: house.colleague("c.txt", "hers"))
+    return house
+
+
+def cut_off():
+    """Two tasks whose story is cut three times, each time where another half of a change is left."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO, depends_on=[ONE])
+    for point in ("state before remove leases/TASK-0001.json", "state before move tasks/live/TASK-0002.json"):
+        house.fuse.once(point, lambda: crash(house))
+    house.fuse.once("git land:after", lambda: crash(house))
+    return house
+
+
+def crash(house):
+    """Let the process die here."""
+    raise SimCrash(f"in {house.doors().root}")
+
+
+def refused_first():
+    """A task that a person writes in three goes while STOP is set: with a mistake, with another scope, and well."""
+    return SimHouse(**PATIENT).task_file(ONE, "# TASK-0001: No scope\n\nStatus: ready\n").stop()
+
+
+def orphaned():
+    """A worker whose wrapper vanishes while its agent lives on."""
+    return SimHouse(**PATIENT, orphan_grace=150).given(ONE, owned=["a.txt"]).hold(ONE)
+
+
+def held():
+    """A task whose provider cannot be asked for some hours; what every program cost is said."""
+    runners = {"agent": speaker(provider="anthropic"), "judge": speaker("judge", provider="openai")}
+    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    done = Move(writes={"a.txt": "good"}, says=ended(0.5, tokens=10))
+    return house.given(ONE, owned=["a.txt"]).agent(ONE, [refused(429, "You've hit your usage limit", usd=0.25), done])
+
+
+def broken():
+    """Two tasks, of which the record of one is made unreadable."""
+    return SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO)
+
+
+class WorkingWatch(SimWatch):
+    """Sleeps, and lets the runs work meanwhile."""
+
+    def __init__(self, house):
+        super().__init__(house.clock)
+        self.house = house
+
+    def wait(self, run_ids, seconds):
+        """Let the runs work and time pass."""
+        self.house.let_work()
+        super().wait(run_ids, seconds)
+
+
+def by_hand():
+    """Tasks that a person drives verb by verb."""
+    house = SimHouse(**PATIENT).graph("core").given(ONE, owned=["a.txt"], node="core", area="src").given(TWO)
+    house.watch = WorkingWatch(house)
+    return house
+
+
+# --- what happens in them --------------------------------------------------------------------------------
+
+let_cycle = typed("reconcile", lambda house: house.cycle())
+
+
+def speaking(*moves):
+    """A task whose worker and auditor are programs of two providers, and tell what they cost."""
+    runners = {"agent": speaker(provider="one"), "judge": speaker("judge", provider="two")}
+    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    house.given(ONE, owned=["a.txt"]).agent(ONE, moves)
+    return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
+
+
+def good():
+    return Move(writes={"a.txt": "good"}, says=ended(2.0))
+
+
+def held_worker():
+    """A task whose worker's provider is overloaded when it is asked first."""
+    return speaking(refused(529, "Overloaded", usd=0.5), good())
+
+
+def held_auditor():
+    """A task whose work is green and has to wait for its auditor."""
+    house = speaking(good())
+    return house.auditor(ONE, [refused(529, "Overloaded", usd=0.5), Move(act=verdict("accepted").act, says=ended())])
+
+
+def limited():
+    """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
+    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
+    return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
+
+
+def commit_beside(house):
+    house.colleague("b.txt", "hers")
+
+
+def commit_over(house):
+    house.colleague("a.txt", "hers")
+
+
+def take_in(house):
+    return house.cycle(mode="apply")
+
+
+def write_it(house):
+    house.given(ONE, owned=["b.txt"])
+
+
+def write_it_better(house):
+    house.given(ONE, owned=["a.txt"])
+
+
+def resume(house):
+    house.resume()
+
+
+def orphan(house):
+    if house.lease(ONE) and house.record(ONE).run_id in house.processes.due():
+        house.orphan(ONE)
+
+
+def release(house):
+    house.release(ONE)
+
+
+def spoil(house):
+    with house.fuse.out():
+        house.state_files.write(f"tasks/live/{ONE}.json", b"{")
+
+
+def sleep(house):
+    house.clock.tick(hours=6)
+
+
+def add_task(house):
+    draft = backlog.Draft(title="More", objective="There is more.", owned=("src/more.txt",), accept=("It is there.",))
+    opened = house.open()
+    if not house.work_files.files.keys() & {"docs/orchestration/tasks/TASK-0003.md"}:
+        backlog.add(opened.store, house.work_files, house.config, draft)
+
+
+def promote(house):
+    try:
+        promotion.promote(house.open(), "core")
+    except UsageError:
+        pass  # a fault came between; it is promoted later
+
+
+def run_auto(house):
+    auto.auto(house.open())
+
+
+def drive_one(house):
+    drive.drive(house.open(), ONE)
+
+
+MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
+SCENARIOS = {
+    "three tasks": Crashing(
+        three_tasks,
+        let_cycle,
+        commit_beside,
+        wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
+        files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
+    "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
+    "planned": Crashing(
+        planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
+    ),
+    "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one", "c.txt"), nodes=("core",)),
+    "cut off": Crashing(
+        cut_off,
+        *(let_cycle, let_cycle, take_in, let_cycle, let_cycle),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "src/TASK-0002.txt"),
+    ),
+    "refused first": Crashing(
+        refused_first,
+        *(let_cycle, write_it, let_cycle, write_it_better, let_cycle, resume),
+        wants={ONE: "integrated"},
+        files=("a.txt",),
+    ),
+    "orphaned": Crashing(
+        orphaned,
+        *(let_cycle, orphan, let_cycle, release, let_cycle),
+        wants={ONE: "integrated"},
+        files=("a.txt",),
+    ),
+    "held": Crashing(
+        held,
+        *[let_cycle] * 5,
+        sleep,
+        *[let_cycle] * 5,
+        sleep,
+        wants={ONE: "integrated"},
+        files=("a.txt",),
+    ),
+    "broken": Crashing(
+        broken, let_cycle, spoil, wants={ONE: "integrated", TWO: "integrated"}, files=("a.txt", "src/TASK-0002.txt")
+    ),
+    "held worker": Crashing(held_worker, wants={ONE: "integrated"}, files=("a.txt",)),
+    "held auditor": Crashing(
+        held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
+    ),
+    "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "by hand": Crashing(
+        by_hand,
+        typed("drive", drive_one),
+        typed("recover", lambda house: reconcile(house.open(), "recover")),
+        typed("integrate", lambda house: drain(house.open(), mode="integrate")),
+        typed("task new", add_task),
+        typed("promote-gate", promote),
+        typed("auto", run_auto),
+        wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
+        files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
+    ),
+}
