@@ -79,7 +79,7 @@ def read_nodes(data):
 @cache
 def readers():
     """Every reader by name: what takes bytes, and raises nothing but errors of ours."""
-    found = {name: lambda data, cls=cls: schema.load(cls, data, file=name) for name, cls in bound_classes().items()}
+    found = {name: lambda data, cls=cls: schema.load(cls, data, file="odd") for name, cls in bound_classes().items()}
     found |= {f"stream-{dialect.value}": read_stream(dialect) for dialect in Dialect}
     found["config"] = lambda data: settings_file.read(data, "gluerun.config.json")
     found["task"] = lambda data: taskfile.parse(
