@@ -49,8 +49,19 @@ PARALLEL_RINGS = ("contracts", "scenarios", "e2e", "agents")  # the others are o
 WHEEL_RINGS = {"e2e", "agents"}
 COVERED_RINGS = {"core": "gluerun.core", "records": "gluerun.records"}
 PYTEST_FAILED, PYTEST_NO_TESTS = 1, 5
-SOAKED = ("tests/contracts/test_stopping.py", "tests/e2e/test_kills.py")
-SOAKING = {"GLUERUN_SOAK_KILLS": "1000", "GLUERUN_E2E_KILLS": "300"}
+SOAKED = (
+    "tests/core/test_odd_documents.py",
+    "tests/contracts/test_stopping.py",
+    "tests/scenarios/test_days.py",
+    "tests/e2e/test_kills.py",
+)
+SOAKING = {
+    "GLUERUN_SOAK_KILLS": "1000",
+    "GLUERUN_E2E_KILLS": "1000",
+    "GLUERUN_SOAK_FILE": str(CHECKOUT / "benchmarks" / "soak.json"),
+    "ODD_DOCUMENTS": "1000000",
+    "DAYS": "10000",
+}
 LOOPBACK = CHECKOUT / "tests" / "agents" / "loopback.py"
 
 LAYOUT = "1"  # part of every environment's name: raise it when environments are built in another way

@@ -23,9 +23,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SESSION = "GLUERUN_TEST_SESSION"
 KEPT = {
     *(SESSION, "GLUERUN_E2E_PYTHON", "GLUERUN_AGENT_PROGRAMS", "GLUERUN_LOOPBACK_ONLY"),
-    *("GLUERUN_E2E_KILLS", "GLUERUN_SOAK_KILLS"),
+    *("GLUERUN_E2E_KILLS", "GLUERUN_SOAK_KILLS", "GLUERUN_SOAK_FILE"),
 }
-CACHES = ("__pycache__/", "_cache/", ".hypothesis/", ".coverage", ".gluerun-cache/", ".pyc")
+CACHES = ("benchmarks/soak.json", "__pycache__/", "_cache/", ".hypothesis/", ".coverage", ".gluerun-cache/", ".pyc")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 

@@ -132,8 +132,8 @@ class Locks(Protocol):
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         ...
 
-    def resident(self) -> AbstractContextManager[None]:
-        """Be the one resident loop of the repository; BusyError if there is one already."""
+    def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError naming the one that there is already."""
         ...
 
     def git(self) -> AbstractContextManager[None]:

@@ -61,7 +61,7 @@ def answer(root: str, mode: str, run_id: str, now: float, *, as_json: bool) -> s
             return note.words
         report = {**note.report, "mode": mode, "runId": run_id}
         return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -26,6 +26,7 @@ def test_git_knows_no_person():
         "GLUERUN_LOOPBACK_ONLY",
         "GLUERUN_E2E_KILLS",
         "GLUERUN_SOAK_KILLS",
+        "GLUERUN_SOAK_FILE",
     }
 
 

@@ -136,10 +136,10 @@ class Days:
         self._note(f"clock {hours}")
         self.house.clock.step(hours=hours)
 
-    def sleep(self, hours: float) -> None:
+    def suspend(self, hours: float) -> None:
         """The machine sleeps."""
         self._note(f"sleep {hours}")
-        self.house.clock.sleep(hours=hours)
+        self.house.clock.suspend(hours=hours)
 
     def disk_full(self, *, on: bool) -> None:
         """The disk fills up, or there is room again."""
@@ -275,7 +275,7 @@ BEFALLS = (
     lambda life, chance: life.kill_worker(chance.randint(0, 9), orphaned=chance.random() < 0.5),
     lambda life, chance: life.reboot(hard=chance.random() < 0.5),
     lambda life, chance: life.step_clock(chance.choice(STEPS)),
-    lambda life, chance: life.sleep(chance.randint(1, 12)),
+    lambda life, chance: life.suspend(chance.randint(1, 12)),
     lambda life, chance: life.disk_full(on=chance.random() < 0.3),
     lambda life, chance: life.spoil(chance.randint(0, 99), chance.randint(0, 99)),
 )

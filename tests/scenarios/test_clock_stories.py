@@ -59,7 +59,7 @@ class TestSleep:
         house = under_way(gate_timeout_sec=10, decider_timeout_sec=10, stale_minutes=1)
         length = house.lease(ONE).expires_at - house.lease(ONE).created_at
 
-        house.clock.sleep(hours=length.total_seconds() / 3600 + 8)
+        house.clock.suspend(hours=length.total_seconds() / 3600 + 8)
         house.cycle(work=False)
 
         assert house.events("run.stopped") == []
@@ -74,7 +74,7 @@ class TestSleep:
         assert house.record(ONE).proof.state == "proving"
         house.processes.sign_in(house.record(ONE).proof.run_id)
 
-        house.clock.sleep(hours=30)
+        house.clock.suspend(hours=30)
         house.until_quiet()
 
         assert house.events("run.stopped") == []
@@ -84,7 +84,7 @@ class TestSleep:
         house = under_way()
         length = house.lease(ONE).expires_at - house.lease(ONE).created_at
 
-        house.clock.sleep(hours=8)
+        house.clock.suspend(hours=8)
         house.clock.tick(hours=length.total_seconds() / 3600)
         house.cycle(1, work=False)
 

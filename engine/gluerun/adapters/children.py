@@ -197,7 +197,7 @@ class _Records:
 
     def finished(self, run_id: str, name: str) -> ChildDone | None:
         """Return what the waiter wrote; what the child had as its scratch folder is gone by then."""
-        from gluerun.records import codec
+        from gluerun.records import schema
         from gluerun.records.child import ChildDone
 
         path = _done(run_id, name)
@@ -210,7 +210,7 @@ class _Records:
 
             # What cannot be removed is not worth a run; it lies in the run's folder and goes with it.
             shutil.rmtree(scratch, ignore_errors=True)
-        return codec.from_wire(ChildDone, codec.decode(data, file=path))
+        return schema.load(ChildDone, data, file=path)
 
     def _absolute(self, path: str) -> str:
         return os.path.join(self._files.root, path)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # A look at the lock holds it for some microseconds: whoever wants it for good tries for so long.
 LOOK_SECONDS = 0.1
-_RECORD = "locks/origin.lock.json"
 
 
 class FlockLocks:
@@ -36,30 +35,24 @@ class FlockLocks:
 
     def origin(self, holder: OriginHolder) -> AbstractContextManager[None]:
         """Hold the loop's lock; BusyError naming the holder if another cycle has it."""
-
-        def sign() -> None:
-            from gluerun.records import codec
-
-            self._files.write(_RECORD, codec.encode(holder), durable=False)
-
-        return _Held(
-            f"{self._folder}/origin.lock",
-            LOOK_SECONDS,
-            busy=self._busy,
-            entered=sign,
-            leaving=self._unsign,
+        return self._signed_lock(
+            "origin",
+            holder,
+            lambda who: BusyError(f"another cycle holds the lock: {who}", "wait for it to finish, then run it again"),
         )
 
     def origin_holder(self) -> OriginHolder | None:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
-        return self._signed() if is_held(f"{self._folder}/origin.lock") else None
+        return self._signed("origin") if is_held(f"{self._folder}/origin.lock") else None
 
-    def resident(self) -> AbstractContextManager[None]:
-        """Be the one resident loop of the repository; BusyError if there is one already."""
-        return _Held(
-            f"{self._folder}/auto.lock",
-            LOOK_SECONDS,
-            busy=lambda: BusyError("another resident loop runs in this repository", "`gluerun status` shows its work"),
+    def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError naming the one that there is already."""
+        return self._signed_lock(
+            "auto",
+            holder,
+            lambda who: BusyError(
+                f"another resident loop runs in this repository: {who}", "`gluerun status` shows its work"
+            ),
         )
 
     def git(self) -> AbstractContextManager[None]:
@@ -73,18 +66,36 @@ class FlockLocks:
             ),
         )
 
-    def _unsign(self) -> None:
-        try:
-            os.unlink(f"{self._files.root}/{_RECORD}")
-        except OSError:
-            pass  # advisory, and not worth the sync that our file door would make
+    def _signed_lock(
+        self, name: str, holder: OriginHolder, busy: Callable[[str], BusyError]
+    ) -> AbstractContextManager[None]:
+        """Return a lock beside which stands who holds it."""
+        path = _record(name)
 
-    def _busy(self) -> BusyError:
-        holder = self._signed()
-        who = f"{holder.owner} (pid {holder.pid}, run {holder.run_id})" if holder.pid else "somebody unknown"
-        return BusyError(f"another cycle holds the lock: {who}", "wait for it to finish, then run it again")
+        def sign() -> None:
+            from gluerun.records import codec
 
-    def _signed(self) -> OriginHolder:
+            self._files.write(path, codec.encode(holder), durable=False)
+
+        def unsign() -> None:
+            try:
+                os.unlink(f"{self._files.root}/{path}")
+            except OSError:
+                pass  # advisory, and not worth the sync that our file door would make
+
+        def refusal() -> BusyError:
+            other = self._signed(name)
+            return busy(f"{other.owner} (pid {other.pid}, run {other.run_id})" if other.pid else "somebody unknown")
+
+        return _Held(
+            f"{self._folder}/{name}.lock",
+            LOOK_SECONDS,
+            busy=refusal,
+            entered=sign,
+            leaving=unsign,
+        )
+
+    def _signed(self, name: str) -> OriginHolder:
         from datetime import UTC, datetime
 
         from gluerun.errors import GluerunError
@@ -92,13 +103,17 @@ class FlockLocks:
         from gluerun.records.origin import OriginHolder
 
         try:
-            data = self._files.read(_RECORD)
+            data = self._files.read(_record(name))
             if data is not None:
-                return codec.from_wire(OriginHolder, codec.decode(data, file=_RECORD))
+                return codec.from_wire(OriginHolder, codec.decode(data, file=_record(name)))
         except (GluerunError, ValueError, AttributeError):
             pass  # the record is advisory: the lock itself has answered
         unknown = datetime.fromtimestamp(0, UTC)
         return OriginHolder(owner="unknown", run_id="", pid=0, started_at=unknown, expires_at=unknown)
+
+
+def _record(name: str) -> str:
+    return f"locks/{name}.lock.json"
 
 
 class _Held:

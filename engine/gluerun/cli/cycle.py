@@ -120,11 +120,15 @@ def integrate(context: typer.Context, dry_run: bool = _DRY, as_json: bool = JSON
 def recover(
     context: typer.Context,
     scan: bool = typer.Option(False, "--scan", help="Only say what would be recovered."),
+    take_over: bool = typer.Option(False, "--take-over", help="Make another machine's state folder this one's, first."),
+    yes: bool = typer.Option(False, "--yes", help="With --take-over: although that machine may still be at work."),
     as_json: bool = JSON,
 ) -> None:
     """Settle ended and vanished runs, end stragglers; start nothing and merge nothing."""
-    from gluerun.loop.reconcile import plan, reconcile
+    from gluerun.loop.reconcile import move_in, plan, reconcile
 
+    if (scan and take_over) or (yes and not take_over):
+        raise UsageError("--take-over cannot be scanned, and --yes is for --take-over", "type `gluerun recover --help`")
     house = _open(context, acting=not scan)
     if scan:
         report = plan(house)
@@ -132,6 +136,8 @@ def recover(
         lines = [line for line in report.actions if line.kind in wanted]
         show(report, as_json=as_json, words=lambda: _lines(lines))
         return
+    if take_over:
+        move_in(house, force=yes)
     report = reconcile(house, "recover")
     show(report, as_json=as_json, words=lambda: _words(report))
 

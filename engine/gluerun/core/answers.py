@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from gluerun.errors import SchemaError
 from gluerun.records import schema
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from gluerun.records.dispatch import Dispatch
 
 UNKNOWN = "unknown"
+# How often a text is read in vain at most, on average, and what is read in any case.
+_READ_AGAIN, _READ_AT_LEAST = 16, 1_000_000
+_PIECE, _PIECE_GROWS, _MARGIN = 4096, 8, 16
+_DEEPEST = 400
+_BEGUN = re.compile(r'\{(?=[ \t\r\n]*["}])')
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
 
 def claim_of(done: AgentDone, dispatch: Dispatch) -> tuple[PacketClaim | None, str]:
@@ -105,20 +112,58 @@ def _names_somebody_else(answer: PacketClaim | Verdict | DecisionClaim | TaskBat
 
 
 def objects_in(text: str) -> list[dict[str, object]]:
-    """Return every complete JSON object that stands in *text* for itself, in order; inner ones are not counted."""
-    decoder = json.JSONDecoder()
+    """Return every complete JSON object that stands in *text* for itself, in order; inner ones are not counted.
+
+    The time it takes grows with the text alone: where braces are nested as nobody nests them, what was read in
+    vain some times over is not read again.
+    """
     found: list[dict[str, object]] = []
-    place = text.find("{")
-    while place >= 0:
-        try:
-            document, end = decoder.raw_decode(text, place)
-            canonical(document)  # what could never be written again (NaN, half surrogates) is no answer
-        except (ValueError, RecursionError):
-            end = place + 1
-        else:
+    budget = _READ_AGAIN * len(text) + _READ_AT_LEAST
+    begun = _BEGUN.search(text)
+    while begun is not None:
+        place = begun.start()
+        document, end, spent = _object_at(text, place)
+        if document is not None:
             found.append(document)
-        place = text.find("{", end)
+        else:
+            budget -= spent
+            end = end if budget < 0 else place + 1
+        begun = _BEGUN.search(text, end)
     return found
+
+
+def _object_at(text: str, place: int) -> tuple[dict[str, object] | None, int, int]:
+    """Return the object that begins at *place* and where it ends; else None, where it breaks, and what that took."""
+    decoder = json.JSONDecoder()
+    size, spent = _PIECE, 0
+    while True:
+        # A piece at a time: what says that a text is no JSON counts all of its lines up to there.
+        piece = text[place : place + size]
+        spent += len(piece)
+        try:
+            document, end = decoder.raw_decode(piece)
+            canonical(document)  # what could never be written again (NaN, half surrogates) is no answer
+            return document, place + end, spent
+        except json.JSONDecodeError as error:
+            is_cut = place + size < len(text)
+            if not is_cut or (error.pos < len(piece) - _MARGIN and not error.msg.startswith("Unterminated")):
+                return None, place + max(error.pos, 1), spent
+        except RecursionError:
+            return None, max(_too_deep(text, place), place + 1), spent
+        except ValueError:
+            return None, place + 1, spent
+        size *= _PIECE_GROWS
+
+
+def _too_deep(text: str, place: int) -> int:
+    """Return where nesting from *place* on gets deeper than anything that is read."""
+    depth = 0
+    for found in _NESTING.finditer(text, place):
+        mark = found[0][0]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > _DEEPEST:
+            return found.start()
+    return len(text)
 
 
 KEY_OF = {Role.AUDITOR: "verdict", Role.DECIDER: "action", Role.PLANNER: "tasks"}

@@ -25,7 +25,11 @@ def plan_intake(world: World) -> list[Action]:
     plan: list[Action] = [SetAside(path=one.path, reason=one.reason) for one in world.broken]
     plan += [Shelve(task_id=task.task_id, reason="it is settled") for task in world.tasks if task.is_terminal]
     seen: dict[str, str] = {}
+    # Whose record is broken may have a published one: whether its Markdown is new, the next look tells.
+    unclear = {one.path.rpartition("/")[2].removesuffix(".json") for one in world.broken}
     for one in world.inputs:
+        if one.task_id in unclear:
+            continue
         plan += _judge_input(world, one, seen)
     for lease in world.node_leases:
         plan += _judge_planner(world, lease) if lease.status is NodeLeaseStatus.PLANNING else _judge_gate(world, lease)

@@ -15,7 +15,7 @@ def counted(data: bytes) -> tuple[int, int, int] | None:
     if not data:
         return (0, 0, 0)
     words = data.split()
-    if len(words) != 3 or not all(word.isdigit() for word in words):
+    if len(words) != 3 or not all(word.isdigit() and len(word) <= _WIDTH for word in words):
         return None
     return (int(words[0]), int(words[1]), int(words[2]))
 

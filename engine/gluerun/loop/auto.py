@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gluerun.core.outlook import outlook
 from gluerun.errors import BusyError
-from gluerun.loop.reconcile import cycle, drain
+from gluerun.loop.reconcile import cycle, drain, holder, new_origin_run
 from gluerun.loop.report import merged
 from gluerun.records.record import record, replace
 from gluerun.records.task import Status
@@ -43,7 +43,7 @@ class AutoReport:
 
 def auto(house: House, *, forever: bool = False, tell: Tell | None = None) -> AutoReport:
     """Run cycles until nothing is left to do; *tell* is called after each with its report and look."""
-    with house.doors.locks.resident():
+    with house.doors.locks.resident(holder(house, new_origin_run(house), "auto")):
         return _loop(house, forever=forever, tell=tell)
 
 

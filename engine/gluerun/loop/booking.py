@@ -108,7 +108,7 @@ def _provider(config: Config, expense: Expense) -> str:
 def _config(house: House, digest: str) -> Config:
     try:
         return kept_config(house.doors.state, digest)
-    except (SchemaError, StateError, TypeError, AttributeError):
+    except StateError:
         return house.config
 
 

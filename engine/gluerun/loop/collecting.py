@@ -11,7 +11,7 @@ from gluerun.core.collecting import KEPT, ConfigSeen, GiveUp, Kind, RescueSeen, 
 from gluerun.errors import GitError, GluerunError, StateError
 from gluerun.loop.booking import EXPENSES
 from gluerun.loop.house import RESCUE
-from gluerun.loop.reconcile import holder, origin_run_of
+from gluerun.loop.reconcile import holder, new_origin_run
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
 from gluerun.records.dispatch import Life
@@ -55,7 +55,7 @@ def collect(house: House, *, acting: bool, rescues_older_than: int | None = None
     """Look through the past and, when *acting*, give up what may be; BusyError if a cycle is at work."""
     if not acting:
         return _collected(*_plan(house, rescues_older_than, with_rescues=True), acted=False)
-    with house.doors.locks.origin(holder(house, origin_run_of(house))):
+    with house.doors.locks.origin(holder(house, new_origin_run(house))):
         plan, rescues = _plan(house, rescues_older_than, with_rescues=True)
         _give_up(house, plan)
         house.journal.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core.chain import Head
-from gluerun.errors import SchemaError, StateError
+from gluerun.errors import GluerunError, SchemaError, StateError
 from gluerun.loop.journal import Journal
 from gluerun.loop.store import Store
 from gluerun.records import codec, names, schema
@@ -34,7 +34,10 @@ def kept_config(files: Files, digest: str) -> Config:
     data = files.read(config_path(digest))
     if data is None:
         raise StateError(f"the configuration {digest[:12]} is gone", file=config_path(digest))
-    return codec.from_wire(Config, codec.decode(data, file=config_path(digest)))
+    try:
+        return codec.from_wire(Config, codec.decode(data, file=config_path(digest)))
+    except (GluerunError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise StateError(f"the configuration {digest[:12]} cannot be used", file=config_path(digest)) from error
 
 
 class House:

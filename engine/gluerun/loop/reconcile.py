@@ -12,6 +12,7 @@ from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError
+from gluerun.loop.hosting import claim, take_over
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
@@ -44,7 +45,7 @@ _MAX_ROUNDS = 10_000
 
 def plan(house: House) -> CycleReport:
     """Say what a cycle would do, and change nothing; no lock is taken."""
-    world = observe(house, origin_run_of(house)).world
+    world = observe(house, new_origin_run(house)).world
     lines = [line_of(action) for action in plan_cycle(world)]
     return replace(report_of(world, "plan", lines, Notes()), quiet=not lines)
 
@@ -59,8 +60,9 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
 
 def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleReport, World]:
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
-    origin_run = origin_run_of(house)
+    origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
+        claim(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
@@ -89,10 +91,17 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
 
 def mend_journal(house: House) -> Fault | None:
     """Cut off what a crash tore of the journal, and let no broken chain go on unsaid; return where it breaks."""
-    with house.doors.locks.origin(holder(house, origin_run_of(house))):
+    with house.doors.locks.origin(holder(house, new_origin_run(house))):
         found = house.journal.note_break(house.now())
         house.anchor()
         return found
+
+
+def move_in(house: House, *, force: bool) -> None:
+    """Make the state folder of another machine this one's; BusyError if somebody may be at work there."""
+    with house.doors.locks.origin(holder(house, new_origin_run(house))):
+        take_over(house, force=force)
+        house.journal.flush()
 
 
 def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:
@@ -232,16 +241,16 @@ def _count_failures(house: House, look: Look, notes: Notes) -> Look:
     return replace(look, world=replace(look.world, circuit=circuit))
 
 
-def origin_run_of(house: House) -> str:
-    """Return the id of a cycle that begins now."""
+def new_origin_run(house: House) -> str:
+    """Return the id of a cycle."""
     return f"ORIGIN-{house.now():%Y%m%dT%H%M%SZ}-{house.doors.clock.pid()}"
 
 
-def holder(house: House, origin_run: str) -> OriginHolder:
-    """Return who holds the loop's lock from now on."""
+def holder(house: House, origin_run: str, owner: str = "origin") -> OriginHolder:
+    """Return what is said of this process to whoever finds a lock held."""
     now = house.now()
     return OriginHolder(
-        owner="origin",
+        owner=owner,
         run_id=origin_run,
         pid=house.doors.clock.pid(),
         started_at=now,

@@ -6,7 +6,6 @@ drive is started again and fed the kept answers up to where it was.
 
 from __future__ import annotations
 
-import json
 import traceback
 
 from gluerun.core import steps
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     Hands = Callable[[House, Dispatch], Bench]
 
 _STEPS = "steps.ndjson"
+_ANSWERS = {cls.__name__: cls for cls in steps.Answered.__args__}
 _PHASES: dict[type, str] = {
     steps.Prepare: "preparing",
     steps.RunSetup: "preparing",
@@ -97,9 +97,13 @@ def _tell_phase(house: House, run_id: str, step: Step) -> None:
 def _kept(house: House, run_id: str) -> dict[int, Answered]:
     data = house.store.files.read(run_path(run_id, _STEPS)) or b""
     found: dict[int, Answered] = {}
-    for line in data.splitlines():
-        document = json.loads(line)
-        found[document["number"]] = codec.from_wire(getattr(steps, document["kind"]), document["answer"])
+    # What stands behind the last line's end was torn by a crash: its step is done again.
+    for line in data.rpartition(b"\n")[0].splitlines():
+        try:
+            document = codec.decode(line)
+            found[document["number"]] = codec.from_wire(_ANSWERS[document["kind"]], document["answer"])
+        except (GluerunError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StateError(f"a step of {run_id} cannot be read", file=run_path(run_id, _STEPS)) from error
     if sorted(found) != list(range(1, len(found) + 1)):
         raise ImpossibleError(f"{run_id} has lost a step")
     return found

@@ -22,6 +22,21 @@ class OriginHolder:
 
 
 @record
+class Host:
+    """Which machine works in this state folder, and when it was last seen at work: `host.json`.
+
+    `host_id` is a digest that no boot changes, empty where a machine has none.
+    """
+
+    SCHEMA = "host.v0"
+
+    host_id: str
+    boot_id: str
+    since: datetime
+    seen_at: datetime
+
+
+@record
 class Circuit:
     """How many failures came in a row without durable progress: `circuit.json`."""
 

@@ -56,7 +56,7 @@ class SimClock:
         """Set the clock, forward or back: no time passes."""
         self.moment += timedelta(seconds=seconds, hours=hours, days=days)
 
-    def sleep(self, *, hours: float) -> None:
+    def suspend(self, *, hours: float) -> None:
         """Let the machine sleep: the time of day goes on, and nobody does anything."""
         self.step(hours=hours)
 

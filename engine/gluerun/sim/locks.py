@@ -19,7 +19,7 @@ class SimLocks:
     def __init__(self) -> None:
         self.holder: OriginHolder | None = None
         self.git_is_held = False
-        self.has_resident = False
+        self.resident_holder: OriginHolder | None = None
 
     @contextmanager
     def origin(self, holder: OriginHolder) -> Iterator[None]:
@@ -41,15 +41,16 @@ class SimLocks:
         return self.holder
 
     @contextmanager
-    def resident(self) -> Iterator[None]:
-        """Be the one resident loop of the repository; BusyError if there is one already."""
-        if self.has_resident:
-            raise BusyError("another resident loop runs in this repository", "`gluerun status` shows its work")
-        self.has_resident = True
+    def resident(self, holder: OriginHolder) -> Iterator[None]:
+        """Be the one resident loop of the repository; BusyError naming the one that there is already."""
+        if self.resident_holder is not None:
+            who = f"{self.resident_holder.owner} (pid {self.resident_holder.pid}, run {self.resident_holder.run_id})"
+            raise BusyError(f"another resident loop runs in this repository: {who}", "`gluerun status` shows its work")
+        self.resident_holder = holder
         try:
             yield
         finally:
-            self.has_resident = False
+            self.resident_holder = None
 
     @contextmanager
     def git(self) -> Iterator[None]:
@@ -66,4 +67,4 @@ class SimLocks:
         """Let every holder vanish the way a killed machine would."""
         self.holder = None
         self.git_is_held = False
-        self.has_resident = False
+        self.resident_holder = None

@@ -28,6 +28,7 @@ NAMES = (
     "findings-ledger.v0",
     "gate-check.v0",
     "gate-result.v0",
+    "host.v0",
     "identity.v0",
     "journal-anchor.v0",
     "l1-lease.v0",
@@ -89,6 +90,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.gate_check_v0 import validate
         case "gate-result.v0":
             from gluerun.records.validators.gate_result_v0 import validate
+        case "host.v0":
+            from gluerun.records.validators.host_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
         case "journal-anchor.v0":

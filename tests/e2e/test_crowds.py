@@ -1,0 +1,99 @@
+"""Many processes at once: one loop at work, the others told so, and nothing of what they write together lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.e2e.backlog import git, writes
+from tests.e2e.conftest import outside_environment
+
+MANY = 20
+BUSY = 75
+
+
+def all_at_once(backlog, python, *words, count=MANY):
+    """Start the same command many times at the same instant; return how each ended."""
+    argv = [python, "-P", "-m", "gluerun", *words]
+    gate_out, gate_in = os.pipe()
+    # Everybody waits for the one byte that is never written: all of them go on when the pipe is closed.
+    code = "import os, sys; os.read(int(sys.argv[1]), 1); os.execv(sys.argv[2], sys.argv[2:])"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(gate_out), *argv],
+            cwd=backlog.root,
+            env=outside_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=(gate_out,),
+        )
+        for _ in range(count)
+    ]
+    os.close(gate_out)
+    os.close(gate_in)
+    with ThreadPoolExecutor(count) as pool:
+        said = list(pool.map(lambda process: process.communicate(timeout=120), started))
+    return [(process.returncode, out, err) for process, (out, err) in zip(started, said, strict=True)]
+
+
+def test_of_loops_started_at_one_instant_exactly_one_runs(backlog, wheel_python):
+    backlog.task(1, writes(1, hold=8))
+
+    ended = all_at_once(backlog, wheel_python, "auto")
+
+    winners = [one for one in ended if one[0] == 0]
+    assert len(winners) == 1, ended
+    others = [one for one in ended if one[0] != 0]
+    assert {code for code, _, _ in others} == {BUSY}
+    assert all("another resident loop runs" in err and "pid" in err for _, _, err in others), others
+    assert backlog.record("TASK-0001")["status"] == "integrated"
+
+
+def test_of_cycles_started_at_one_instant_nobody_does_what_another_does(backlog, wheel_python):
+    tasks = [backlog.task(number, writes(number)) for number in range(1, 4)]
+
+    ended = all_at_once(backlog, wheel_python, "reconcile", "--actuate")
+
+    assert {code for code, _, _ in ended} <= {0, BUSY}
+    assert any(code == 0 for code, _, _ in ended)
+    assert all("pid" in err or "unknown" in err for code, _, err in ended if code == BUSY)
+    backlog.ask("auto")
+    merged = git(backlog.root, "log", "--first-parent", "--format=%(trailers:key=Gluerun-Task,valueonly)").split()
+    assert sorted(merged) == tasks
+    assert [backlog.record(task)["epoch"] for task in tasks] == [1, 1, 1]
+
+
+def test_tasks_written_at_one_instant_have_each_its_own_id(backlog, wheel_python):
+    ended = all_at_once(
+        backlog, wheel_python, "task", "new", "--title", "a thing", "--owned", "src/x.txt", "--accept", "it is"
+    )
+
+    wrong = [one for one in ended if one[0] not in (0, BUSY)]
+    assert wrong == []
+    written = [code for code, _, _ in ended if code == 0]
+    files = sorted(path.name for path in Path(backlog.root, "docs/orchestration/tasks").iterdir())
+    ids = [name.split(".")[0].split("-")[1] for name in files]
+    assert len(files) == len(set(ids)) == len(written)
+
+
+def test_what_readers_see_while_others_write_is_always_whole(backlog, wheel_python):
+    tasks = [backlog.task(number, writes(number)) for number in range(1, 5)]
+    argv = [wheel_python, "-P", "-m", "gluerun", "auto"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    loop = subprocess.Popen(argv, cwd=backlog.root, env=outside_environment(), **quiet)
+    try:
+        while loop.poll() is None:
+            for code, out, err in all_at_once(backlog, wheel_python, "status", "--json", count=4):
+                assert code == 0, err
+                json.loads(out)
+    finally:
+        loop.wait()
+
+    lines = (backlog.root / ".gluerun-state/events.ndjson").read_text().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert [backlog.record(task)["status"] for task in tasks] == ["integrated"] * 4
