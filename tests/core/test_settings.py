@@ -20,6 +20,7 @@ STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
     "independence",
+    "gc",
 }  # fmt: skip
 
 
