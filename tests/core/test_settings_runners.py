@@ -11,7 +11,7 @@ import pytest
 from gluerun import settings, settings_runners
 from gluerun.errors import ConfigError
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, Independence
+from gluerun.records.config import Collection, Config, Independence
 from gluerun.records.record import fields_of, replace
 from gluerun.records.runner import Dialect, Limits, Price, PromptBy, RunnerKind, RunnerSpec, Sessions
 from gluerun.records.sandbox import Network, RoleSandbox, Sandbox, SandboxMode
