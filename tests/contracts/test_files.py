@@ -77,6 +77,19 @@ class TestFiles:
             [],
         )
 
+    def test_only_an_empty_folder_is_dropped(self, files):
+        files.write("a/b/c", b"x")
+        assert not files.drop("a/b")
+        assert not files.drop("a/b/c")
+        assert not files.drop("nowhere")
+        assert not files.drop("")
+        files.remove("a/b/c")
+        assert files.drop("a/b")
+        assert not files.drop("a/b")
+        assert files.names("a") == []
+        files.write("a/b/c", b"again")
+        assert files.read("a/b/c") == b"again"
+
     def test_names_are_sorted_and_know_folders(self, files):
         for path in ("q/b", "q/a", "q/c/d", "q/.hidden", "top"):
             files.write(path, b"")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.contracts.test_git import RealWorld, SimWorld, begun
 
+from gluerun.core.environment import of_program
 from gluerun.errors import GitError
+from gluerun.records.config import Config
 
 ZERO = "0" * 40
 RESCUE = "refs/gluerun/rescue/TASK-0001"
@@ -202,6 +205,15 @@ class TestReal:
         assert real.git.commit_of(rescued) == rescued
         assert real.git.commit_of(young) == young
         assert real.git.commit_of(old) is None, "it did tidy"
+
+    def test_a_programs_git_never_tidies_whatever_the_person_has_set(self, real):
+        real.run("config", "gc.auto", "1")
+        env = of_program({"PATH": os.environ["PATH"]}, {}, Config(target_branch="main", gate_command=""))
+        for key, value in (("gc.auto", "0"), ("maintenance.auto", "false")):
+            said = subprocess.run(
+                ["git", "config", key], cwd=real.root, env=env, capture_output=True, text=True, check=False
+            )
+            assert said.stdout.strip() == value
 
     def test_git_is_never_let_tidy_in_the_middle_of_anything(self, real):
         assert real.git._git.line("config", "gc.auto") == "0"

@@ -218,6 +218,14 @@ def spoil_expiry(repo: Path) -> None:
     git(repo, "config", "gc.pruneExpire", "now")
 
 
+def spoil_worktrees(repo: Path) -> None:
+    git(repo, "config", "gc.worktreePruneExpire", "now")
+
+
+def spoil_logs(repo: Path) -> None:
+    git(repo, "config", "gc.refs/heads/*.reflogExpireUnreachable", "now")
+
+
 def spoil_lock(repo: Path) -> None:
     (repo / ".git/index.lock").touch()
 
@@ -266,7 +274,9 @@ ILLS = [
     (spoil_age, "runner.mine", Severity.FAIL, "./agent.sh 1.9.3 is older than 1.10"),
     (spoil_ignore, "ignore", Severity.FAIL, ".gluerun-state"),
     (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
-    (spoil_expiry, "gc", Severity.WARN, "gc.pruneExpire is now"),
+    (spoil_expiry, "gc", Severity.WARN, "gc.pruneexpire is now"),
+    (spoil_worktrees, "gc", Severity.WARN, "gc.worktreepruneexpire is now"),
+    (spoil_logs, "gc", Severity.WARN, "gc.refs/heads/*.reflogexpireunreachable is now"),
     (spoil_lock, "index-lock", Severity.WARN, "index.lock"),
     (spoil_stop, "stop", Severity.WARN, "STOP is set"),
     (spoil_task, "task", Severity.WARN, "Owned files"),
@@ -281,6 +291,14 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
     found = diagnose(healthy)
 
     assert (found[check].severity, words in found[check].message) == (severity, True), found
+
+
+def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):
+    spoil_expiry(healthy)
+
+    subprocess.run(diagnose(healthy)["gc"].remedy.split(), cwd=healthy, check=True)
+
+    assert "gc" not in diagnose(healthy)
 
 
 def test_a_program_on_the_path_is_found(healthy):

@@ -12,6 +12,11 @@ from gluerun.records.record import replace
 from gluerun.records.runner import RunnerSpec
 
 USUAL = {name: f"my {name}" for name in PASSED} | {"LC_ALL": "C.UTF-8"}
+CALM = {
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "gc.auto", "GIT_CONFIG_VALUE_0": "0",
+    "GIT_CONFIG_KEY_1": "maintenance.auto", "GIT_CONFIG_VALUE_1": "false",
+}  # fmt: skip
 ENVIRON = USUAL | {
     "SECRET_TOKEN": "s", "GIT_DIR": "g", "GLUERUN_NONCE": "n", "PYTHONPATH": "p", "API_KEY": "k", "LCX": "x"
 }  # fmt: skip
@@ -33,7 +38,16 @@ def test_the_usual_names():
     ],
 )
 def test_a_program_sees_the_usual_names_what_was_allowed_and_its_own(own, config, env):
-    assert of_program(ENVIRON, own, replace(CONFIG, **config)) == env
+    assert of_program(ENVIRON, own, replace(CONFIG, **config)) == env | CALM
+
+
+@pytest.mark.parametrize(("brought", "start"), [("3", 3), ("0", 0), ("", 0), ("-1", 0), ("many", 0), ("99999", 0)])
+def test_our_words_to_git_come_after_those_that_somebody_brought(brought, start):
+    env = of_program({}, {}, replace(CONFIG, env={"GIT_CONFIG_COUNT": brought, "GIT_CONFIG_KEY_0": "gc.auto"}))
+
+    assert env["GIT_CONFIG_COUNT"] == str(start + 2)
+    assert (env[f"GIT_CONFIG_KEY_{start}"], env[f"GIT_CONFIG_VALUE_{start}"]) == ("gc.auto", "0")
+    assert env["GIT_CONFIG_KEY_0"] == "gc.auto"
 
 
 def test_an_agent_sees_also_its_runners_variables_and_declared_credentials():
@@ -41,7 +55,7 @@ def test_an_agent_sees_also_its_runners_variables_and_declared_credentials():
 
     config = replace(CONFIG, env_allowlist=("PYTHONPATH",), env={"MODE": "slow", "B": "3"})
 
-    assert of_agent(ENVIRON, {"A": "2", "GLUERUN_RUN": "r"}, config, runner) == USUAL | {
+    assert of_agent(ENVIRON, {"A": "2", "GLUERUN_RUN": "r"}, config, runner) == USUAL | CALM | {
         "B": "3",
         "PYTHONPATH": "p",
         "API_KEY": "k",

@@ -11,7 +11,7 @@ import pytest
 from gluerun import settings, settings_runners
 from gluerun.errors import ConfigError
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, Independence
+from gluerun.records.config import Collection, Config, Independence
 from gluerun.records.record import fields_of, replace
 from gluerun.records.runner import Dialect, Limits, Price, PromptBy, RunnerKind, RunnerSpec, Sessions
 from gluerun.records.sandbox import Network, RoleSandbox, Sandbox, SandboxMode
@@ -186,6 +186,13 @@ def test_the_sandbox() -> None:
     )
 
 
+def test_what_is_kept_of_the_past() -> None:
+    wanted = {"keepDays": 0, "keepRuns": 1, "maxMb": 2, "rescueDays": 3, "auto": True}
+
+    assert load({"gc": wanted}).gc == Collection(keep_days=0, keep_runs=1, max_mb=2, rescue_days=3, auto=True)
+    assert load({}).gc == Collection()
+
+
 def test_limits_prices_and_review() -> None:
     config = load(
         {
@@ -242,6 +249,9 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a span", {"limits": {"week": {}}}, "`limits.week` is no known key", "known here: day, task, try"),
     ("half a price", {"prices": {"m": {"fresh": 1, "cached": 1}}}, "`prices.m` has no `output`", "million"),
     ("a price", {"prices": {"m": {"fresh": 1, "cached": 1, "out": 1}}}, "`prices.m.out`", "`output`"),
+    ("the past", {"gc": {"keepDay": 1}}, "is no known key", "did you mean `keepDays`?"),
+    ("days", {"gc": {"keepDays": -1}}, "must be a whole number from 0", ""),
+    ("auto", {"gc": {"auto": 1}}, "must be true or false", ""),
     ("a review", {"review": {"independence": "modell"}}, "no kind of independence", "did you mean `model`"),
     ("a sandbox", {"sandbox": "on"}, "no mode of the sandbox", ""),
     ("a sandbox's shape", {"sandbox": True}, "must be an object, not true or false", ""),

@@ -542,6 +542,38 @@ def test_low_disk_stops_dispatch_only():
     assert "low disk" in house.cycle().dispatch_gate
 
 
+def test_low_disk_is_told_once_named_on_the_board_and_ends_by_itself():
+    from gluerun.edge.views import board
+
+    house = SimHouse().given(ONE)
+    house.state_files.free = 1_200_000_000
+
+    house.cycles(3)
+
+    shown = board(house.open())
+    assert (shown.low_disk.free_bytes, shown.low_disk.wanted_bytes) == (1_200_000_000, 2_000_000_000)
+    assert any("1.2 GB free, 2 GB wanted" in one and shown.low_disk.remedy in one for one in shown.needs_you)
+    house.state_files.free = 3_000_000_000
+    house.until_quiet()
+    assert (house.state(ONE), board(house.open()).low_disk) == ("integrated", None)
+    assert [event["type"] for event in house.events() if event["type"].startswith("disk.")] == [
+        "disk.low", "disk.enough"
+    ]  # fmt: skip
+
+
+def test_low_disk_lets_an_accepted_task_be_proved_and_settled():
+    house = SimHouse(max_retries=0).given(ONE, owned=["a.txt"]).hold(ONE)
+    house.cycle()
+    house.colleague("b.txt", "hers")
+    house.state_files.free = 1
+    house.release(ONE)
+
+    house.until_quiet()
+
+    assert house.state(ONE) == "integrated"
+    assert "a.txt" in house.target_files()
+
+
 def test_a_second_cycle_while_the_lock_is_held_is_turned_away():
     house = SimHouse().given(ONE)
     holder = house.hold(ONE).locks

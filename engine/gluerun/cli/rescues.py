@@ -57,7 +57,7 @@ def rescue_restore(
     as_json: bool = JSON,
 ) -> None:
     """Get a rescue back; nothing that is there is ever written over."""
-    from gluerun.edge.rescues import named
+    from gluerun.edge.rescues import Restored, named
     from gluerun.loop.rescue import restore_branch, restore_place
 
     if bool(to) == bool(branch):
@@ -73,7 +73,7 @@ def rescue_restore(
     else:
         restore_branch(house, commit, branch)
         words = f"{name} is on the new branch {branch}; look at it with `git log -p {branch}`"
-    answer = {"ref": name, "commit": commit, "branch": branch, "path": str(place) if to else ""}
+    answer = Restored(ref=name, commit=commit, branch=branch, path=str(place) if to else "")
     show(answer, as_json=as_json, words=lambda: say(words))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible
-from gluerun.core.launch import dispatch_gate, seats
+from gluerun.core.launch import dispatch_gate, low_disk, seats
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
@@ -52,6 +52,15 @@ class BackoffLine:
 
 
 @record
+class DiskLine:
+    """Too little disk: nothing new is started until more is free; what is under way goes on."""
+
+    free_bytes: int
+    wanted_bytes: int
+    remedy: str = "gluerun gc --dry-run"
+
+
+@record
 class Board:
     """What `gluerun status` answers."""
 
@@ -72,6 +81,7 @@ class Board:
     backoff: str | None = None
     backoffs: tuple[BackoffLine, ...] = ()
     dispatch_gate: str = ""
+    low_disk: DiskLine | None = None
 
 
 def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping[str, str]) -> Board:
@@ -107,6 +117,7 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         backoff=_backoff(world),
         backoffs=tuple(_backoffs(world)),
         dispatch_gate=dispatch_gate(world),
+        low_disk=_disk(world),
     )
 
 
@@ -174,6 +185,8 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
         found.append(f"the gate is red on {world.config.target_branch} itself")
     if (gate := dispatch_gate(world)) and not world.stop:
         found.append(gate)
+    if (disk := low_disk(world)) and disk not in found:
+        found.append(disk)
     return found
 
 
@@ -203,6 +216,12 @@ def _backoffs(world: World) -> list[BackoffLine]:
         for one in world.backoffs.values()
         if holds(world, one)
     ]
+
+
+def _disk(world: World) -> DiskLine | None:
+    if not low_disk(world):
+        return None
+    return DiskLine(free_bytes=world.free_bytes, wanted_bytes=int(world.config.min_disk_gb * 1e9))
 
 
 def _backoff(world: World) -> str | None:

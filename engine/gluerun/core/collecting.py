@@ -25,6 +25,7 @@ KEPT = (
     "findings-status.json",
     "batch.json",
     "import.json",
+    "failure.txt",
     "attempts/index.json",
 )
 MB = 1_000_000

@@ -12,15 +12,29 @@ if TYPE_CHECKING:
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM")
 
 
+# A git that tidies its store beside a worker can prune what the worker has just made.
+UNTIDIED = (("gc.auto", "0"), ("maintenance.auto", "false"))
+
+
 def of_program(environ: Mapping[str, str], own: Mapping[str, str], config: Config) -> dict[str, str]:
     """Return the environment of a gate or a set-up command."""
-    return _passed(environ, config.env_allowlist) | config.env | dict(own)
+    return _untidied(_passed(environ, config.env_allowlist) | config.env | dict(own))
 
 
 def of_agent(environ: Mapping[str, str], own: Mapping[str, str], config: Config, runner: RunnerSpec) -> dict[str, str]:
     """Return the environment of an agent: also its runner's variables and declared credentials."""
     allowed = (*config.env_allowlist, *runner.credentials)
-    return _passed(environ, allowed) | config.env | runner.env | dict(own)
+    return _untidied(_passed(environ, allowed) | config.env | runner.env | dict(own))
+
+
+def _untidied(env: dict[str, str]) -> dict[str, str]:
+    """Return *env* with our settings of git after those that it brings itself."""
+    said = env.get("GIT_CONFIG_COUNT", "")
+    start = int(said) if said.isdecimal() and len(said) < 5 else 0
+    ours = {"GIT_CONFIG_COUNT": str(start + len(UNTIDIED))}
+    for number, (key, value) in enumerate(UNTIDIED, start):
+        ours |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env | ours
 
 
 def _passed(environ: Mapping[str, str], allowed: Iterable[str]) -> dict[str, str]:

@@ -25,9 +25,15 @@ def dispatch_gate(world: World) -> str:
     fails = world.circuit.consec_fails if world.circuit else 0
     if fails >= world.config.max_consec_fails:
         return f"the breaker is open after {fails} failures in a row"
-    if world.free_bytes < world.config.min_disk_gb * 1e9:
-        return f"low disk: {world.free_bytes / 1e9:.1f} GB free, {world.config.min_disk_gb:g} GB wanted"
-    return ""
+    return low_disk(world)
+
+
+def low_disk(world: World) -> str:
+    """Say that too little disk is left to start anything, and what helps; empty if there is enough."""
+    if world.free_bytes >= world.config.min_disk_gb * 1e9:
+        return ""
+    numbers = f"{world.free_bytes / 1e9:.1f} GB free, {world.config.min_disk_gb:g} GB wanted"
+    return f"low disk: {numbers}; `gluerun gc --dry-run` says what can be freed"
 
 
 def seats(world: World) -> int:

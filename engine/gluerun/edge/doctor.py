@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 PYTHON = (3, 11)
 GIT = (2, 39)
 PIN = ".gluerun-version"
+AT_ONCE = ("now", "all", "0", "0.seconds.ago", "0.days.ago")
+# Settings with which git throws away what a worker has just made, as patterns of git.
+PRUNING = {
+    r"^gc\.pruneexpire$": "unfinished work can be lost",
+    r"^gc\.worktreepruneexpire$": "the work tree of a run can be forgotten",
+    r"^gc\.(.*\.)?reflogexpire(unreachable)?$": "commits that were reset away are lost at once",
+}
 
 
 class Severity(StrEnum):
@@ -260,15 +267,25 @@ def _writable(patient: Patient) -> Check:
 
 def _collection(patient: Patient) -> Iterator[Check]:
     """Warn of settings with which git throws away commits that a run has just made."""
-    expire = patient.git("config", "--get", "gc.pruneExpire")
-    if expire in ("now", "0", "0.seconds.ago"):
-        remedy = "git config --unset gc.pruneExpire"
-        yield _warn("gc", f"gc.pruneExpire is {expire}: unfinished work can be lost", remedy)
+    for key, what in PRUNING.items():
+        for name, value in _set_to(patient, key):
+            if value.lower() in AT_ONCE:
+                scope = patient.git("config", "--show-scope", "--get", name).split("\t")[0]
+                where = f"--{scope} " if scope in ("global", "system") else ""
+                words = f"{name} is {value}: {what}"
+                yield _warn("gc", words, f"git config {where}--unset-all {name}")
     for line in patient.git("config", "--get-regexp", r"^alias\.").splitlines():
         name, _, value = line.partition(" ")
         if "prune=now" in value or "prune=all" in value:
             remedy = "do not use it while runs are alive"
             yield _warn("gc", f"{name} prunes at once: unfinished work can be lost", remedy)
+
+
+def _set_to(patient: Patient, key: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings that a pattern of git names, and their values."""
+    for line in patient.git("config", "--get-regexp", key).splitlines():
+        name, _, value = line.partition(" ")
+        yield name, value
 
 
 def _locks(patient: Patient) -> Iterator[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gluerun.core.secrets import redacted
 from gluerun.errors import GitError, UsageError
 from gluerun.loop.collecting import trailer, when
 from gluerun.loop.house import RESCUE
@@ -64,6 +65,18 @@ class RescuePage:
     patch: str = ""
 
 
+@record
+class Restored:
+    """What `gluerun rescue restore` answers: where the rescue is now, a branch or a folder."""
+
+    SCHEMA = "restored.v0"
+
+    ref: str
+    commit: str
+    branch: str
+    path: str
+
+
 def rescues(house: House, task: str = "") -> Rescues:
     """Return every rescue, oldest first, or those of one task; UsageError if that has none and others have."""
     git = house.doors.git
@@ -104,7 +117,7 @@ def page(house: House, word: str, *, patch: bool) -> RescuePage:
         rescue=_line(house, ref, told),
         base=base,
         paths=tuple(PathLine(path=one.path, status=one.status) for one in changes),
-        patch=git.patch(base, commit, limit=PATCH) if patch and base else "",
+        patch=redacted(git.patch(base, commit, limit=PATCH)) if patch and base else "",
     )
 
 

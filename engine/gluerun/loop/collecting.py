@@ -139,7 +139,7 @@ def _walk(store: Store, folder: str) -> Iterator[str]:
 
 def _is_history(run_id: str, path: str) -> bool:
     name = path.removeprefix(f"runs/{run_id}/")
-    return name in KEPT or name.startswith(f"{EXPENSES}/")
+    return name in KEPT or name.startswith((f"{EXPENSES}/", "decision-"))
 
 
 def _dispatch_of(store: Store, run_id: str) -> dict[str, str] | None:
@@ -232,15 +232,13 @@ def _give_up(house: House, plan: list[GiveUp]) -> None:
         for path in one.paths:
             files.drop(path) or files.remove(path)
         if one.kind is Kind.RUN:
-            _drop_empty(house.store, f"runs/{one.name}", is_top=True)
+            _drop_empty(house.store, f"runs/{one.name}")
     if plan:
         size = sum(one.size for one in plan)
         house.tell("state.collected", f"{len(plan)} things of the past were given up", bytes=size, count=len(plan))
 
 
-def _drop_empty(store: Store, folder: str, *, is_top: bool = False) -> None:
+def _drop_empty(store: Store, folder: str) -> None:
     for name in store.files.names(folder):
-        if store.files.names(f"{folder}/{name}"):
-            _drop_empty(store, f"{folder}/{name}")
-    if not is_top:
-        store.files.drop(folder)
+        _drop_empty(store, f"{folder}/{name}")
+    store.files.drop(folder)

@@ -16,6 +16,7 @@ from gluerun.loop.hosting import claim, take_over
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
+from gluerun.loop.upkeep import upkeep, watch_disk
 from gluerun.records.origin import Circuit, OriginHolder
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -77,7 +78,8 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
-        _remember(house, replace(look, memory=publish(house, look.memory, look.world.tasks)), notes)
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
+        _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)

@@ -115,3 +115,5 @@ class CycleMemory:
     green_run: str = ""
     red_head: str = ""
     push_due: bool = False
+    upkeep_day: str = ""
+    low_disk: bool = False

@@ -140,6 +140,16 @@ def validate(data, place=''):
             data__pushDue = data['pushDue']
             if not isinstance(data__pushDue, bool):
                 raise Invalid(place + '.pushDue', 'must be true or false', data__pushDue)
+        if 'upkeepDay' in data_keys:
+            data_keys.remove('upkeepDay')
+            data__upkeepDay = data['upkeepDay']
+            if not isinstance(data__upkeepDay, str):
+                raise Invalid(place + '.upkeepDay', 'must be a string', data__upkeepDay)
+        if 'lowDisk' in data_keys:
+            data_keys.remove('lowDisk')
+            data__lowDisk = data['lowDisk']
+            if not isinstance(data__lowDisk, bool):
+                raise Invalid(place + '.lowDisk', 'must be true or false', data__lowDisk)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

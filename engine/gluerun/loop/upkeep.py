@@ -1,0 +1,42 @@
+"""What a cycle does once in a while for the house itself: the disk is watched, and once a day things are tidied."""
+
+from __future__ import annotations
+
+from gluerun.core.launch import low_disk
+from gluerun.records.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.core.world import World
+    from gluerun.loop.house import House
+    from gluerun.loop.report import Notes
+    from gluerun.records.origin import CycleMemory
+
+
+def watch_disk(house: House, world: World, memory: CycleMemory) -> CycleMemory:
+    """Tell when the disk gets low and when it is no longer; return the memory that knows it."""
+    words = low_disk(world)
+    if bool(words) == memory.low_disk:
+        return memory
+    free = f"{world.free_bytes / 1e9:.1f} GB free"
+    house.tell("disk.low" if words else "disk.enough", words or free, free=world.free_bytes)
+    return replace(memory, low_disk=bool(words))
+
+
+def upkeep(house: House, world: World, memory: CycleMemory, notes: Notes) -> CycleMemory:
+    """Once a day, while nobody works: let git tidy its store and, if it is wanted, give up old runs.
+
+    A candidate that waits is on no ref yet, so nothing is tidied while one does.
+    """
+    today = f"{world.now:%Y-%m-%d}"
+    if memory.upkeep_day == today or world.leases or world.node_leases or any(task.proof for task in world.tasks):
+        return memory
+    if memory.upkeep_day:
+        with house.doors.locks.git():
+            if why := house.doors.git.maintain():
+                notes.trouble.append(f"git could not tidy its store: {why}")
+        if house.config.gc.auto and not world.broken:
+            from gluerun.loop.collecting import tidy  # once a day, and only where it is wanted
+
+            tidy(house)
+    return replace(memory, upkeep_day=today)
