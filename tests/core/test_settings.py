@@ -9,7 +9,7 @@ import pytest
 
 from gluerun import settings
 from gluerun.errors import ConfigError, UsageError
-from gluerun.records.config import Config, ControlState
+from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.record import fields_of
 from gluerun.records.runner import RunnerKind
 from gluerun.settings_place import line_of
@@ -19,7 +19,7 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence",
+    "independence", "test_paths",
 }  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def samples(knob: Knob) -> list[tuple[object, str, object]]:
     """Return five values that differ: as JSON has them, as a shell has them, as the record has them."""
     if knob.field == "control_state":
         return [(word, word, ControlState(word)) for word in ("off", "ref", "off", "ref", "off")]
+    if knob.field == "test_tamper":
+        return [(word, word, TamperRule(word)) for word in ("block", "warn", "block", "warn", "block")]
     if knob.field == "runner":
         return [(word, word, word) for word in "abcde"]
     if knob.type is bool:

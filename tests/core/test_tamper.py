@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gluerun.core.tamper import LONGEST_FILE, Grade, Tamper, facts, measured, said, tests_among
+from gluerun.core.tamper import LONGEST_FILE, Grade, Tamper, facts, measured, of_tests, said
 
 PY = "tests/test_sum.py"
 JS = "web/sum.test.ts"
@@ -65,9 +65,13 @@ def change(before, after, path=PY, **more):
     ("path", "before", "after", "fields"),
     [
         pytest.param(PY, BASE, None, {"deleted_files": 1, "lost_tests": 2, "lost_assertions": 3}, id="a file deleted"),
-        pytest.param(PY, BASE, BASE.split("    def test_is_near")[0], {"lost_tests": 1}, id="a test deleted"),
+        pytest.param(PY, BASE, BASE[: BASE.index("    def test_is_near")], {"lost_tests": 1}, id="a test deleted"),
         pytest.param(
-            PY, BASE, BASE.replace("        self.assertIn(add(0, 0), (0,))\n", ""), {"lost_assertions": 1}, id="one less"
+            PY,
+            BASE,
+            BASE.replace("        self.assertIn(add(0, 0), (0,))\n", ""),
+            {"lost_assertions": 1},
+            id="one less",
         ),
         pytest.param(PY, BASE, BASE.replace("assertEqual(add(1, 2), 3)", "assertTrue(add(1, 2))"), {"weakened": 1}),
         pytest.param(PY, BASE, BASE.replace("places=7", "places=1"), {"weakened": 1}, id="fewer places"),
@@ -75,29 +79,41 @@ def change(before, after, path=PY, **more):
         pytest.param(PY, PYTEST, PYTEST.replace("add(1, 2) == 3", "add(1, 2)"), {"weakened": 1}, id="a bare assert"),
         pytest.param(PY, PYTEST, PYTEST.replace("assert add(1, 2) == 3", "assert True"), {"lost_assertions": 1}),
         pytest.param(
-            PY, BASE, BASE.replace("        self.assertEqual(add", "        return\n        self.assertEqual(add"),
-            {"lost_assertions": 2}, id="what is never reached",
+            PY,
+            BASE,
+            BASE.replace("        self.assertEqual(add", "        return\n        self.assertEqual(add"),
+            {"lost_assertions": 2},
+            id="what is never reached",
         ),
         pytest.param(
-            PY, PYTEST, PYTEST.replace("    assert add(1, 2) == 3\n", "    if False:\n        assert add(1, 2) == 3\n"),
-            {"lost_assertions": 1}, id="under a condition that never holds",
+            PY,
+            PYTEST,
+            PYTEST.replace("    assert add(1, 2) == 3\n", "    if False:\n        assert add(1, 2) == 3\n"),
+            {"lost_assertions": 1},
+            id="under a condition that never holds",
         ),
         pytest.param(
-            PY, PYTEST, PYTEST + "\n\ndef test_refuses():\n    pass\n", {"lost_assertions": 1}, id="a test that is hidden"
+            PY,
+            PYTEST,
+            PYTEST + "\n\ndef test_refuses():\n    pass\n",
+            {"lost_assertions": 1},
+            id="a test that is hidden",
         ),
-        pytest.param(PY, BASE, BASE.replace("    def test_adds", "    @unittest.skip('x')\n    def test_adds"), {"new_skips": 1}),
+        pytest.param(
+            PY, BASE, BASE.replace("    def test_adds", "    @unittest.skip('x')\n    def test_adds"), {"new_skips": 1}
+        ),
         pytest.param(PY, PYTEST, PYTEST.replace("def test_r", "@pytest.mark.xfail\ndef test_r"), {"new_skips": 1}),
         pytest.param(PY, BASE, BASE.replace("def test_adds", "def adds"), {"lost_tests": 1}, id="renamed out of sight"),
         pytest.param(JS, TS, TS.replace("it('adds'", "it.only('adds'"), {"new_skips": 1}, id="only"),
         pytest.param(JS, TS, TS.replace("it('adds'", "it.skip('adds'"), {"new_skips": 1, "lost_tests": 1}),
         pytest.param(JS, TS, TS.replace("toBe(3)", "toBeTruthy()"), {"weakened": 1}, id="truthy"),
         pytest.param(JS, TS, TS.replace("expect(add(1, 2)).toBe(3);", ""), {"lost_assertions": 1}),
-        pytest.param(GO, GOLANG, GOLANG.split("func TestZero")[0], {"lost_tests": 1, "lost_assertions": 1}),
+        pytest.param(GO, GOLANG, GOLANG[: GOLANG.index("func TestZero")], {"lost_tests": 1, "lost_assertions": 1}),
         pytest.param(GO, GOLANG, GOLANG.replace('t.Fatalf("no")', 't.Skip("no")'), {"new_skips": 1}),
         pytest.param("Makefile", "test:\n\tpytest\n", "test:\n\tpytest || true\n", {"new_skips": 1}, id="silenced"),
         pytest.param("package.json", '{"test": "jest"}', '{"test": "jest --passWithNoTests"}', {"new_skips": 1}),
     ],
-)  # fmt: skip
+)
 def test_every_way_of_proving_less_is_seen(path, before, after, fields):
     told = change(before, after, path)
 
@@ -167,9 +183,9 @@ def test_which_files_are_tests():
     ]
     no = ["src/a.py", "latest/a.py", "contest.py", "docs/tests.md", "attest_b.py"]
 
-    assert tests_among([*yes, *no]) == tuple(yes)
-    assert tests_among(["checks/a.py", "tests/a.py", "x/proof_a.rb"], ("checks/", "proof_*")) == (
+    assert of_tests([*yes, *no]) == tuple(yes)
+    assert of_tests(["checks/a.py", "tests/a.py", "x/proof_a.rb"], ("checks/", "proof_*")) == (
         "checks/a.py",
         "x/proof_a.rb",
     )
-    assert tests_among(["a/b/c/d.t", "d.t"], ("a/**/d.t",)) == ("a/b/c/d.t",)
+    assert of_tests(["a/b/c/d.t", "d.t"], ("a/**/d.t",)) == ("a/b/c/d.t",)

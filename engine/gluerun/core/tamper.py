@@ -77,7 +77,7 @@ class Seen:
     tolerances: tuple[float, ...] = ()
 
 
-def tests_among(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
+def of_tests(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return those of *changed* that are tests, or say how tests are run."""
     wanted = _pattern((*(patterns or DEFAULT_PATHS), *RUN_PATHS))
     return tuple(path for path in changed if wanted.fullmatch(path))
