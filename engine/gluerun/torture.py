@@ -29,6 +29,7 @@ from gluerun.loop.auto import auto
 from gluerun.loop.journal import broken_link
 from gluerun.records.record import record
 from gluerun.records.sandbox import Confinement, SandboxMode
+from gluerun.settings_table import KNOBS
 from gluerun.wiring import STATE, open_house
 
 if TYPE_CHECKING:
@@ -42,8 +43,13 @@ OK, FAIL, SKIPPED = "ok", "fail", "skipped"
 _SLEEP = 0.2
 _LONGEST_TRY = 12
 _LONGEST_OUTPUT = 2_000_000
-# Flags, because they go before whatever the environment of the caller says.
+# Flags, and all of them, because they go before whatever the environment of the caller says.
 FLAGS: dict[str, object] = {
+    **{knob.field: knob.default for knob in KNOBS},
+    "target_branch": "main",
+    "gate_command": f"{shlex.quote(sys.executable)} -S -B -m unittest discover -q -t . -s tests",
+    "runner": "animals",
+    "test_tamper": "block",
     "max_retries": zoo.TRIES - 1,
     "max_concurrent": 10,
     "max_dispatch": 10,
@@ -57,8 +63,6 @@ FLAGS: dict[str, object] = {
     "generate": False,
     "push": False,
     "max_hours": 0.1,
-    "require_audit": True,
-    "require_packet": False,
 }
 
 
@@ -194,13 +198,9 @@ def _pen(task_id: str, name: str) -> dict[str, str]:
 def _config() -> dict[str, object]:
     return {
         "schemaVersion": "v1",
-        "targetBranch": "main",
-        "gateCommand": f"{shlex.quote(sys.executable)} -S -B -m unittest discover -q -t . -s tests",
-        "runner": "animals",
         "runners": {"animals": {"kind": "command", "argv": [sys.executable, "-S", "-P", animals.__file__]}},
         "limits": {"try": {"seconds": _LONGEST_TRY, "outputBytes": _LONGEST_OUTPUT}},
         "areas": {"zoo": ["src", "tests"]},
-        "testTamper": "block",
     }
 
 

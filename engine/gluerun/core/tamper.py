@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What is looked at of one try; the rest is named as not read.
 LONGEST_FILE = 400_000
-MOST_FILES = 200
+MOST_FILES = 100
 EVIDENCE = "tamper"
 _SHOWN = 8
 
