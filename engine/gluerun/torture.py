@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 OK, FAIL, SKIPPED = "ok", "fail", "skipped"
 _SLEEP = 0.2
+_LOOKS = 20
 _LONGEST_TRY = 12
 _LONGEST_OUTPUT = 2_000_000
 # Flags, and all of them, because they go before whatever the environment of the caller says.
@@ -301,11 +303,15 @@ def _alive(folder: str) -> Iterator[tuple[int, str]]:
 
 
 def _end_what_is_left(folder: str) -> None:
-    for pid, _ in _alive(folder):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            continue
+    # A process that becomes another one can slip through a single look.
+    for _ in range(_LOOKS):
+        alive = [pid for pid, _ in _alive(folder)]
+        if not alive:
+            break
+        for pid in alive:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_SLEEP)
 
 
 def _sandbox(folder: str) -> str:

@@ -89,6 +89,14 @@ def test_every_field_of_the_configuration_has_a_way_in() -> None:
     assert {knob.field for knob in KNOBS} - {"runner"} | STRUCTURED == set(fields_of(Config))
 
 
+def test_a_word_of_a_closed_list_is_one_of_it() -> None:
+    config = load({"testTamper": "block", "testPaths": ["checks/", "*_proof.py"]}).config
+
+    assert config.test_tamper is TamperRule.BLOCK
+    assert config.test_paths == ("checks/", "*_proof.py")
+    assert "testPaths[1]" in refusal({"testPaths": ["a", 1]}).message
+
+
 def test_names_are_used_once() -> None:
     for names in ([k.env for k in KNOBS], [k.field for k in KNOBS], [k.key for k in KNOBS]):
         assert len(set(names)) == len(names)

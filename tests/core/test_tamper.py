@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from gluerun.core.tamper import LONGEST_FILE, Grade, Tamper, facts, measured, of_tests, said
@@ -189,3 +191,18 @@ def test_which_files_are_tests():
         "x/proof_a.rb",
     )
     assert of_tests(["a/b/c/d.t", "d.t"], ("a/**/d.t",)) == ("a/b/c/d.t",)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\n", " ", "\t\n", "#[test]", "@Test ", "it.each(", "it('", "assert ", "assert", "--ignore=", "; ", "|| ", "skip ",
+     "func Test", "delta=1", "def test", "(", "1+", "@", "expect(", "t.", "a.", "if x:\n "],
+)  # fmt: skip
+@pytest.mark.parametrize("path", [PY, "web/a.test.ts", "Makefile"])
+def test_no_text_takes_long(path, piece):
+    text = (piece * LONGEST_FILE)[:LONGEST_FILE]
+    began = process_time()
+
+    measured({path: text}, {path: text[1:]})
+
+    assert process_time() - began < 10

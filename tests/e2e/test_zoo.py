@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,4 +57,22 @@ def test_harm_that_is_done_is_seen(wheel_python, own_tmp):
 
     # A healthy one, an animal, a healthy one, two animals, a healthy one.
     assert done.stdout.splitlines() == ["[False, True, False, True, True, False]", "False"]
+    assert os.listdir(own_tmp) == []
+
+
+def test_one_that_is_ended_tidies_up(wheel_python, own_tmp):
+    started = subprocess.Popen(
+        [wheel_python, "-P", "-m", "gluerun", "doctor", "--torture", "--json"],
+        env={**outside_environment(), "TMPDIR": str(own_tmp)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + PATIENCE
+    while not [*own_tmp.glob("*/repository/.gluerun-state/leases/*.json")]:
+        assert started.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    started.terminate()
+
+    assert started.wait(PATIENCE) == 130
     assert os.listdir(own_tmp) == []
