@@ -12,7 +12,7 @@ import os
 from gluerun.core.masking import found_in
 from gluerun.errors import ConfigError, UsageError
 from gluerun.records import codec
-from gluerun.records.config import Config, ControlState
+from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.record import record, replace
 from gluerun.settings_file import ROLES, FileValues, read
@@ -172,7 +172,7 @@ class _Layers:
     def resolve(self, found: FileValues) -> Settings:
         """Judge what only the whole can tell, and return it."""
         self._check_branch()
-        self._check_control()
+        self._check_words()
         self._play_roles(found)
         config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
         _check_money(config, found.text)
@@ -191,12 +191,13 @@ class _Layers:
             where = self._where("target_branch")
             raise ConfigError(f"{where}: {name!r} cannot be a branch name", 'for example "main"', file=FILE)
 
-    def _check_control(self) -> None:
+    def _check_words(self) -> None:
         state = ControlState(self.values["control_state"])
         if state is ControlState.BRANCH:
             where = self._where("control_state")
             raise ConfigError(f"{where}: control state 'branch' is not built yet", 'write "ref" or "off"', file=FILE)
         self.values["control_state"] = state
+        self.values["test_tamper"] = TamperRule(self.values["test_tamper"])
 
     def _play_roles(self, found: FileValues) -> None:
         runners: dict[str, RunnerSpec] = dict(self.values.get("runners", {}))

@@ -14,7 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,23 +25,34 @@ from gluerun.adapters import tree
 from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.runners import animals
 from gluerun.adapters.runners.animals import KEPT, SECRET
+from gluerun.adapters.sandboxes import Sandboxes
+from gluerun.core.sandbox import NOTHING
 from gluerun.loop.auto import auto
 from gluerun.loop.journal import broken_link
 from gluerun.records.record import record
+from gluerun.records.sandbox import Confinement, SandboxMode
+from gluerun.settings_table import KNOBS
 from gluerun.wiring import STATE, open_house
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from gluerun.loop.house import House
     from gluerun.loop.report import CycleReport
 
 OK, FAIL, SKIPPED = "ok", "fail", "skipped"
 _SLEEP = 0.2
+_LOOKS = 20
 _LONGEST_TRY = 12
 _LONGEST_OUTPUT = 2_000_000
-# Flags, because they go before whatever the environment of the caller says.
+# Flags, and all of them, because they go before whatever the environment of the caller says.
 FLAGS: dict[str, object] = {
+    **{knob.field: knob.default for knob in KNOBS},
+    "target_branch": "main",
+    "gate_command": f"{shlex.quote(sys.executable)} -S -B -m unittest discover -q -t . -s tests",
+    "runner": "animals",
+    "test_tamper": "block",
     "max_retries": zoo.TRIES - 1,
     "max_concurrent": 10,
     "max_dispatch": 10,
@@ -52,9 +65,7 @@ FLAGS: dict[str, object] = {
     "sleep": _SLEEP,
     "generate": False,
     "push": False,
-    "max_hours": 1.0,
-    "require_audit": True,
-    "require_packet": False,
+    "max_hours": 0.1,
 }
 
 
@@ -83,39 +94,62 @@ class Torture:
     harm: tuple[str, ...] = ()
 
 
-def torture(names: Sequence[str] = (), *, tell: Callable[[CycleReport], None] = lambda _: None) -> Torture:
-    """Let the named animals loose, or all of them, each beside healthy neighbours; leave nothing behind."""
-    folder = Path(tempfile.mkdtemp(prefix="gluerun-torture-")).resolve()
+def torture(
+    names: Sequence[str] = (), *, sandbox: str = "auto", tell: Callable[[CycleReport], None] = lambda _: None
+) -> Torture:
+    """Let the named animals loose, or all of them, each beside healthy neighbours; leave nothing behind.
+
+    Where no sandbox works, those that need one stay in; with the *sandbox* `off` they are let loose all the same.
+    """
     started = time.monotonic()
-    chosen = tuple(one for one in zoo.ANIMALS if not names or one.name in names)
+    folder = Path(tempfile.mkdtemp(prefix="gluerun-torture-")).resolve()
+    before_us = _heed_term()
+    held_by = _sandbox(str(folder)) if sandbox != "off" else NOTHING
+    loose = sandbox == "off" or held_by != NOTHING
+    named = tuple(one for one in zoo.ANIMALS if not names or one.name in names)
+    chosen = tuple(one for one in named if loose or not one.needs_sandbox)
     try:
         root = folder / "repository"
-        tasks = build(root, chosen)
+        tasks = build(root, chosen, sandbox)
         before = _sights(root)
         house = open_house(str(root), flags=FLAGS)
         ended = auto(house, tell=lambda report, _: tell(report))
-        sandbox = _sandbox(house)
         harm = _harm(root, before)
-        findings = tuple(_finding(house, task, one, harm, sandbox) for task, one in tasks.items())
+        findings = tuple(_finding(house, task, one, harm) for task, one in tasks.items())
+        findings += tuple(_kept_in(one) for one in named if one not in chosen)
         others = tuple(f"{one}: {harm[one]}" for one in harm if one not in {animal.name for animal in chosen})
         others += (f"the loop: {', '.join(ended.trouble)}",) if ended.trouble else ()
     finally:
         _end_what_is_left(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
+        if before_us is not None:
+            signal.signal(signal.SIGTERM, before_us)
     others += (f"{folder} could not be removed",) if folder.exists() else ()
     return Torture(
         is_good=not others and all(one.verdict != FAIL for one in findings),
         seconds=round(time.monotonic() - started, 1),
-        sandbox=sandbox,
+        sandbox=held_by,
         findings=findings,
         harm=others,
     )
 
 
+def _heed_term() -> Callable[[int, FrameType | None], object] | int | None:
+    """Let a request to end tidy up like an interruption; return what stood there before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise KeyboardInterrupt(number)
+
+    return signal.signal(signal.SIGTERM, interrupt)
+
+
 # --- the repository --------------------------------------------------------------------------------------
 
 
-def build(root: Path, chosen: Sequence[zoo.Animal]) -> dict[str, zoo.Animal]:
+def build(root: Path, chosen: Sequence[zoo.Animal], sandbox: str = "auto") -> dict[str, zoo.Animal]:
     """Make the scratch repository with a task for each animal, and for its neighbours; return which is whose."""
     root.mkdir(parents=True)
     _git(root, "init", "--quiet", "--initial-branch=main")
@@ -127,7 +161,7 @@ def build(root: Path, chosen: Sequence[zoo.Animal]) -> dict[str, zoo.Animal]:
         KEPT: "nobody's\n",
         "src/__init__.py": "",
         "tests/__init__.py": "",
-        "gluerun.config.json": json.dumps(_config(), indent=2) + "\n",
+        "gluerun.config.json": json.dumps({**_config(), "sandbox": sandbox}, indent=2) + "\n",
     }
     tasks: dict[str, zoo.Animal] = {}
     for number, one in enumerate(herd, 1):
@@ -167,13 +201,9 @@ def _pen(task_id: str, name: str) -> dict[str, str]:
 def _config() -> dict[str, object]:
     return {
         "schemaVersion": "v1",
-        "targetBranch": "main",
-        "gateCommand": f"{shlex.quote(sys.executable)} -S -B -m unittest discover -q -t . -s tests",
-        "runner": "animals",
         "runners": {"animals": {"kind": "command", "argv": [sys.executable, "-S", "-P", animals.__file__]}},
         "limits": {"try": {"seconds": _LONGEST_TRY, "outputBytes": _LONGEST_OUTPUT}},
         "areas": {"zoo": ["src", "tests"]},
-        "testTamper": "block",
     }
 
 
@@ -274,23 +304,24 @@ def _alive(folder: str) -> Iterator[tuple[int, str]]:
 
 
 def _end_what_is_left(folder: str) -> None:
-    for pid, _ in _alive(folder):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            continue
+    # A process that becomes another one can slip through a single look.
+    for _ in range(_LOOKS):
+        alive = [pid for pid, _ in _alive(folder)]
+        if not alive:
+            break
+        for pid in alive:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_SLEEP)
 
 
-def _sandbox(house: House) -> str:
-    """Return what confined the animals; `none` if nothing did."""
-    for path in Path(house.doors.state_root, "runs").glob("*/children/*.json"):
-        said = json.loads(path.read_bytes())
-        if "worker" in path.name and said.get("confined"):
-            return str(said["confined"]).partition(",")[0]
-    return "none"
+def _sandbox(folder: str) -> str:
+    """Return what will confine the animals; `none` if nothing can."""
+    wanted = Confinement(mode=SandboxMode.AUTO, writable=(folder,))
+    return Sandboxes().tier(wanted, folder).partition(",")[0]
 
 
-def _finding(house: House, task_id: str, one: zoo.Animal, harm: dict[str, str], sandbox: str) -> Finding:
+def _finding(house: House, task_id: str, one: zoo.Animal, harm: dict[str, str]) -> Finding:
     task = house.store.any_task(task_id)
     if task is None:
         found = "nobody knows its task"
@@ -301,9 +332,12 @@ def _finding(house: House, task_id: str, one: zoo.Animal, harm: dict[str, str], 
     done = harm.get(one.name, "")
     expected = words_of(one.state, one.failure, one.tries)
     verdict = OK if found == expected and not done else FAIL
-    if verdict == FAIL and one.needs_sandbox and sandbox == "none":
-        verdict = SKIPPED
     return Finding(animal=one.name, does=one.does, expected=expected, found=found, verdict=verdict, harm=done)
+
+
+def _kept_in(one: zoo.Animal) -> Finding:
+    expected = words_of(one.state, one.failure, one.tries)
+    return Finding(animal=one.name, does=one.does, expected=expected, found="stayed in", verdict=SKIPPED)
 
 
 def words_of(state: str, failure: str, tries: int) -> str:

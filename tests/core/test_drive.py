@@ -34,7 +34,9 @@ from gluerun.core.steps import (
     Done,
     Gated,
     Inspected,
+    Keep,
     KeepAttempts,
+    KeepText,
     OpenDispatch,
     Patched,
     Place,
@@ -47,8 +49,10 @@ from gluerun.core.steps import (
     RunGate,
     RunSetup,
 )
+from gluerun.core.tamper import Grade, Tamper
 from gluerun.errors import ImpossibleError
 from gluerun.records import codec
+from gluerun.records.config import TamperRule
 from gluerun.records.dispatch import Dispatch, Ending, Held, Outcome, Role, Seat
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
 from gluerun.records.fault import Fault, Limit
@@ -850,3 +854,46 @@ def test_a_day_that_is_used_up_at_the_audit_leaves_the_work_for_another_day():
 
     assert (ending.outcome, ending.tries, ending.head_sha) == (Outcome.HELD, 0, head_of(1))
     assert (ending.held.provider, ending.held.fault) == ("openai", Fault.LIMIT)
+
+
+TAMPERED = Tamper(grade=Grade.HIGH, files=1, new_skips=2, paths=("tests/test_a.py",))
+
+
+def test_what_became_of_the_tests_is_told_to_the_auditor_and_kept():
+    host = Host(inspect=[changed(tamper=TAMPERED)])
+
+    ending = work(host)
+
+    assert ending.outcome is Outcome.ACCEPTED
+    (prompt,) = [step.prompt for step in host.steps if isinstance(step, RunAgent) and step.role is Role.AUDITOR]
+    assert "skips or silenced failures more: 2" in prompt
+    assert [step.name for step in host.steps if isinstance(step, KeepText)] == ["attempts/1/tests.txt"]
+    kept = [step.document for step in host.steps if isinstance(step, Keep) and step.name == "packet.json"]
+    assert {"kind": "tamper", "ref": "high: 2 skips or silenced failures more"} in kept[0]["evidence"]
+
+
+def test_untouched_tests_are_not_spoken_of():
+    host = Host(inspect=[changed(tamper=Tamper(files=1))])
+
+    work(host)
+
+    kept = [step.document for step in host.steps if isinstance(step, Keep) and step.name == "packet.json"]
+    assert "tamper" not in {one["kind"] for one in kept[0]["evidence"]}
+
+
+@pytest.mark.parametrize(("grade", "is_blocked"), [(Grade.HIGH, True), (Grade.LOW, False)])
+def test_tests_that_prove_less_fail_the_try_where_the_repository_says_so(grade, is_blocked):
+    host = Host(inspect=[changed(tamper=replace(TAMPERED, grade=grade))])
+
+    ending = work(host, {"test_tamper": TamperRule.BLOCK})
+
+    assert (ending.failure is Failure.PROOF_SKIP_DETECTED) is is_blocked
+    assert any(isinstance(step, Commit) for step in host.steps) is not is_blocked
+
+
+def test_a_place_that_cannot_be_looked_at_is_made_anew_for_the_next_try():
+    host = Host(inspect=[Inspected(changed=(), diff_sha256="", trouble="the work tree is gone"), changed()])
+
+    assert work(host).outcome is Outcome.ACCEPTED
+    places = [step for step in host.steps if isinstance(step, Prepare) and step.place is Place.WORK]
+    assert len(places) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from gluerun import settings
 from gluerun.errors import ConfigError, UsageError
-from gluerun.records.config import Config, ControlState
+from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.record import fields_of
 from gluerun.records.runner import RunnerKind
 from gluerun.settings_place import line_of
@@ -46,6 +46,8 @@ def samples(knob: Knob) -> list[tuple[object, str, object]]:
     """Return five values that differ: as JSON has them, as a shell has them, as the record has them."""
     if knob.field == "control_state":
         return [(word, word, ControlState(word)) for word in ("off", "ref", "off", "ref", "off")]
+    if knob.field == "test_tamper":
+        return [(word, word, TamperRule(word)) for word in ("block", "warn", "block", "warn", "block")]
     if knob.field == "runner":
         return [(word, word, word) for word in "abcde"]
     if knob.type is bool:
@@ -87,6 +89,14 @@ def test_the_default_of_a_knob_is_the_records_default(knob: Knob) -> None:
 
 def test_every_field_of_the_configuration_has_a_way_in() -> None:
     assert {knob.field for knob in KNOBS} - {"runner"} | STRUCTURED == set(fields_of(Config))
+
+
+def test_a_word_of_a_closed_list_is_one_of_it() -> None:
+    config = load({"testTamper": "block", "testPaths": ["checks/", "*_proof.py"]}).config
+
+    assert config.test_tamper is TamperRule.BLOCK
+    assert config.test_paths == ("checks/", "*_proof.py")
+    assert "testPaths[1]" in refusal({"testPaths": ["a", 1]}).message
 
 
 def test_names_are_used_once() -> None:

@@ -100,7 +100,7 @@ def _say_torture(found: Torture) -> None:
     good = sum(one.verdict == "ok" for one in found.findings)
     say(f"{good} of {len(found.findings)} as expected, in {found.seconds:.0f} seconds; sandbox: {found.sandbox}.")
     if found.sandbox == "none":
-        say("Without a sandbox nothing keeps an agent from writing elsewhere: see docs/sandbox.md.")
+        say("Without a sandbox nothing keeps an agent from writing elsewhere: those that would were not let loose.")
 
 
 def _try_out(place: Place, name: str, *, as_json: bool) -> int:

@@ -202,6 +202,14 @@ class Agent:
     # after
 
     def _told(self, runner: RunnerSpec, done: ChildDone) -> AgentDone:
+        if done.how is How.MISSING and self.house.doors.git.worktree_head(self.place) is None:
+            # Not the program is missing but the place to start it in: no reason to hold its provider back.
+            return AgentDone(
+                how=How.KILLED,
+                exit_code=done.exit_code,
+                trouble=f"the {self.step.role}'s work tree was gone before it began",
+                fault=Fault.KILLED,
+            )
         log = self.house.store.files.tail(self.log, LONGEST_LOG)
         read = reading.read(
             runner,

@@ -286,7 +286,7 @@ class Bench:
     def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
         """Measure what became of the tests among *changed*; None if there are none."""
         patterns = self.house.config.test_paths
-        paths = tamper.test_paths(changed, patterns)
+        paths = tamper.of_tests(changed, patterns)
         if not paths:
             return None
         before: dict[str, str | None] = {}
