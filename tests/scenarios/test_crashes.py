@@ -33,6 +33,11 @@ def three_tasks():
     return one_task().given(TWO, depends_on=[ONE]).given(THREE)
 
 
+def rotating():
+    """The same with a journal whose files are sealed again and again."""
+    return one_task().configure(journal_file_bytes=700)
+
+
 def conflict():
     """A task that a colleague overtakes in the same file."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
@@ -65,7 +70,10 @@ def commit_over(house):
 
 
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
+# Every crash inside the journal's own steps: sealing, appending, anchoring.
+ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 SCENARIOS = {
+    "rotating": ROTATING,
     "three tasks": Crashing(
         three_tasks,
         let_cycle,
@@ -99,6 +107,15 @@ def test_a_crash_in_any_story_loses_nothing_and_doubles_nothing(name, capsys):
     matrix = Matrix(SCENARIOS[name], stride=STRIDE or 9).run()
 
     show(capsys, matrix)
+    assert matrix.red == {}
+
+
+@pytest.mark.parametrize("where", ["after move events", "before move events", "before append events"])
+def test_a_crash_while_the_journal_is_sealed_loses_no_event(where, capsys):
+    matrix = Matrix(ROTATING, where=f"state {where}").run()
+
+    show(capsys, matrix)
+    assert matrix.played > 3
     assert matrix.red == {}
 
 

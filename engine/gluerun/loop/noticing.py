@@ -67,6 +67,11 @@ class _Files:
         self._noticed.note_path(self._start + path, is_there=data is not None)
         return data
 
+    def tail(self, path: str, limit: int) -> bytes:
+        """Read the end and note."""
+        self._noticed.note_path(self._start + path, is_there=self._files.mark(path) is not None)
+        return self._files.tail(path, limit)
+
     def names(self, folder: str) -> list[str]:
         """List and note; an empty folder is marked first, for none is listed like an empty one."""
         is_there = self._files.mark(folder) is not None
