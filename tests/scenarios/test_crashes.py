@@ -35,7 +35,7 @@ def three_tasks():
 
 def rotating():
     """The same with a journal whose files are sealed again and again."""
-    return one_task().configure(journal_file_bytes=700)
+    return one_task().configure(journal_file_bytes=300)
 
 
 def conflict():
