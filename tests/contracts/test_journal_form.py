@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 def independent(data):
     """What the program of docs/journal.md says of a journal."""
     page = (ROOT / "docs/journal.md").read_text(encoding="utf-8")
-    program = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    program = re.search(r"```text\n(import .*?)```", page, re.DOTALL)[1]
     argv = [sys.executable, "-I", "-S", "-c", program]
     return subprocess.run(argv, input=data, capture_output=True, check=False, timeout=60)
 
