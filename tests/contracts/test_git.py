@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gluerun.adapters.git import RepositoryGit
 from gluerun.errors import GitError
-from gluerun.ports import Change, Landed, Landing, Merge
+from gluerun.ports import Change, Landed, Landing, Logged, Merge
 from gluerun.sim.git import SimGit
 
 ZERO = "0" * 40
@@ -221,6 +221,20 @@ class TestRefsAndCommits:
         assert world.git.kept("refs/gluerun/ke") == {}
         with pytest.raises(GitError):
             world.git.keep("refs/heads/main", world.base)
+
+    def test_the_log_of_a_ref_is_its_first_parent_line_with_whole_messages(self, world):
+        side = branch_with(world, "x", {"x": b"x"})
+        tree = world.git.tree_of(side)
+        first = world.git.commit_tree(tree, [world.base, side], "one: é\n\nwords\n\nOur-Key: a.b\n")
+        second = world.git.commit_tree(tree, [first], "two without\n")
+        third = world.git.commit_tree(tree, [second], "three\n\nOur-Key: c\n")
+        assert world.git.advance("side", third, ZERO)
+        assert world.git.logged("refs/heads/side", "Our-Key: ") == (
+            Logged(commit=third, parents=(second,), message="three\n\nOur-Key: c\n"),
+            Logged(commit=first, parents=(world.base, side), message="one: é\n\nwords\n\nOur-Key: a.b\n"),
+        )
+        assert world.git.logged("refs/heads/side", "Our.Key") == ()
+        assert world.git.logged("refs/heads/none", "Our-Key") == ()
 
     def test_trailers_of_the_first_parent_line_newest_wins(self, world):
         side = branch_with(world, "x", {"x": b"x"})

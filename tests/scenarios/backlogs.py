@@ -39,6 +39,11 @@ def three_tasks():
     return one_task().given(TWO, depends_on=[ONE]).given(THREE)
 
 
+def rotating():
+    """One task, with a journal whose files are sealed again and again."""
+    return one_task(journal_file_bytes=1024)
+
+
 def conflict():
     """A task that a colleague overtakes in the same file."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
@@ -226,7 +231,10 @@ def drive_one(house):
 
 
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
+# Every fault inside the journal's own steps: sealing, appending, anchoring.
+ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 SCENARIOS = {
+    "rotating": ROTATING,
     "three tasks": Crashing(
         three_tasks,
         let_cycle,

@@ -14,6 +14,7 @@ import pytest
 from tests.scenarios.backlogs import (
     MAIN,
     ONE,
+    ROTATING,
     SCENARIOS,
     commit_beside,
     held,
@@ -99,6 +100,14 @@ def test_a_door_that_fails_in_any_story_loses_nothing(name, capsys):
     number = list(SCENARIOS).index(name)
     for kind in ERRORS if STRIDE else (ERRORS[number % len(ERRORS)], "EIO"):
         play(capsys, name, SCENARIOS[name], kind=kind, stride=STRIDE or 37)
+
+
+@pytest.mark.parametrize("where", ["after move events", "before move events", "before append events"])
+def test_a_crash_while_the_journal_is_sealed_loses_no_event(where):
+    matrix = Matrix(ROTATING, where=f"state {where}").run()
+
+    assert matrix.played > 3
+    assert matrix.red == {}
 
 
 def test_a_second_crash_while_the_first_is_mended_loses_nothing(capsys):

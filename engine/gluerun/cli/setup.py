@@ -49,6 +49,18 @@ def _say_init(report: setup.InitReport) -> None:
     say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
 
 
+def config_set(context: typer.Context, key: str, value: str, as_json: bool = JSON) -> None:
+    """Set a key of the configuration; a value that is JSON is taken as that."""
+    put = setup.set_key(here(context).root(), key, value)
+    show({"key": key, "value": put}, as_json=as_json, words=lambda: say(f"{key} is {value} now"))
+
+
+def config_unset(context: typer.Context, key: str, as_json: bool = JSON) -> None:
+    """Take a key out of the configuration."""
+    setup.set_key(here(context).root(), key, None)
+    show({"key": key, "value": None}, as_json=as_json, words=lambda: say(f"{key} is taken out"))
+
+
 def doctor(
     context: typer.Context,
     runner: str = typer.Option(
@@ -69,7 +81,11 @@ def doctor(
         root = place.root()
     except GluerunError as error:
         failed = doctors.Check(
-            id="repository", severity=doctors.Severity.FAIL, message=error.message, remedy=error.hint
+            id="repository",
+            severity=doctors.Severity.FAIL,
+            message=error.message,
+            remedy=error.hint,
+            command="" if "bare" in error.message else "git init -b main",
         )
         checks: tuple[doctors.Check, ...] = (failed,)
     else:
@@ -150,4 +166,4 @@ def _say_checks(checks: tuple[doctors.Check, ...]) -> None:
     table(("", "check", "what was seen"), rows, styles=_COLOURS)
     for check in checks:
         if check.remedy:
-            say(f"{check.id}: {check.remedy}")
+            say(f"{check.id}: {check.remedy}{f'; type: {check.command}' if check.command else ''}")

@@ -29,6 +29,8 @@ def _verb(name: str, module: str, doc: str) -> Verb:
 VERBS: tuple[Verb, ...] = (
     _verb("init",         "setup",  "Write the starter files of a repository."),
     _verb("doctor",       "setup",  "Say what is in order here and what is not."),
+    _verb("config set",   "setup",  "Set a key of the configuration."),
+    _verb("config unset", "setup",  "Take a key out of the configuration."),
     _verb("runners",      "runners", "List the agent programs and what each is fit for."),
     _verb("task list",    "tasks",  "List the tasks."),
     _verb("task show",    "tasks",  "Show one task."),

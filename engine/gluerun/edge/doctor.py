@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from enum import StrEnum
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluerun import assets, settings
+from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
 from gluerun.edge.agents import found_at, is_too_old, version_of
+from gluerun.edge.setup import NO_GATE, detect_gate, unknown_keys
 from gluerun.errors import GluerunError
+from gluerun.loop.journal import PATH, Journal
 from gluerun.records import schema, taskfile
 from gluerun.records.graph import Graph
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
@@ -37,6 +41,7 @@ PRUNING = {
     r"^gc\.worktreepruneexpire$": "the work tree of a run can be forgotten",
     r"^gc\.(.*\.)?reflogexpire(unreachable)?$": "commits that were reset away are lost at once",
 }
+STATE = ".gluerun-state"
 
 
 class Severity(StrEnum):
@@ -49,12 +54,13 @@ class Severity(StrEnum):
 
 @record
 class Check:
-    """One thing that was looked at, what was seen, and what to do about it."""
+    """One thing that was looked at, what was seen, what to do about it, and the command that does it if one can."""
 
     id: str
     severity: Severity
     message: str
     remedy: str = ""
+    command: str = ""
 
 
 @record
@@ -79,16 +85,16 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
     try:
         loaded = settings.load(root, environ)
     except GluerunError as error:
-        found.append(_fail("config", error.message, error.hint))
+        found.append(_fail("config", error.message, error.hint, _config_command(root)))
     else:
         patient = Patient(root=root, probe=probe, environ=environ, settings=loaded)
         found.append(_ok("config", f"{settings.FILE} can be used"))
         found += [_warn("config-slip", word, "correct the name or take it away") for word in loaded.warnings]
-        found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(loaded)]
+        found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(patient, loaded)]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
         found += [_disk(patient, loaded), *_tasks(patient, loaded)]
     found += [*_ignored(patient), _writable(patient), *_collection(patient), *_locks(patient), *_stop(patient)]
-    return (*found, *_graph(patient))
+    return (*found, *_journal(patient), *_graph(patient))
 
 
 def worst(checks: Sequence[Check]) -> Severity:
@@ -101,12 +107,16 @@ def _ok(check: str, message: str) -> Check:
     return Check(id=check, severity=Severity.OK, message=message)
 
 
-def _warn(check: str, message: str, remedy: str) -> Check:
-    return Check(id=check, severity=Severity.WARN, message=message, remedy=remedy)
+def _warn(check: str, message: str, remedy: str, command: str = "") -> Check:
+    return Check(id=check, severity=Severity.WARN, message=message, remedy=remedy, command=command)
 
 
-def _fail(check: str, message: str, remedy: str) -> Check:
-    return Check(id=check, severity=Severity.FAIL, message=message, remedy=remedy)
+def _fail(check: str, message: str, remedy: str, command: str = "") -> Check:
+    return Check(id=check, severity=Severity.FAIL, message=message, remedy=remedy, command=command)
+
+
+def _set(key: str, value: str) -> str:
+    return f"gluerun config set {key} {shlex.quote(value)}"
 
 
 def _python() -> Check:
@@ -130,20 +140,23 @@ def _repository(patient: Patient) -> Iterator[Check]:
     bare = patient.git("rev-parse", "--is-bare-repository")
     if bare != "false":
         kind = "is bare" if bare == "true" else "is no git repository"
-        yield _fail("repository", f"{patient.root} {kind}", "go to a clone, or type `git init -b main`")
+        command = "" if bare == "true" else "git init -b main"
+        yield _fail("repository", f"{patient.root} {kind}", "go to a clone, or make one here", command)
         return
     yield _ok("repository", f"a git repository at {patient.root}")
     if patient.git("rev-parse", "--is-shallow-repository") == "true":
-        yield _warn("shallow", "the repository is a shallow clone", "git fetch --unshallow")
+        yield _warn("shallow", "the repository is a shallow clone", "fetch the rest of it", "git fetch --unshallow")
 
 
 def _schema(loaded: Settings) -> Iterator[Check]:
     ours, theirs = assets.schema_version(), loaded.schema_version
     if not theirs:
-        yield _warn("schema", f"{settings.FILE} names no schemaVersion", f'add "schemaVersion": "{ours}"')
+        command = _set("schemaVersion", ours)
+        yield _warn("schema", f"{settings.FILE} names no schemaVersion", f'add "schemaVersion": "{ours}"', command)
     elif theirs != ours:
         remedy = f'install the engine for {theirs}, or bring the files to "{ours}"'
-        yield _fail("schema", f"{settings.FILE} is written for schema {theirs}, this engine has {ours}", remedy)
+        words = f"{settings.FILE} is written for schema {theirs}, this engine has {ours}"
+        yield _fail("schema", words, remedy, _set("schemaVersion", ours))
     else:
         yield _ok("schema", f"schema {ours}")
 
@@ -154,32 +167,44 @@ def _pin(patient: Patient, loaded: Settings) -> Check:
     wanted = pinned or loaded.engine_version
     if pinned and loaded.engine_version and pinned != loaded.engine_version:
         words = f"{PIN} wants {pinned}, engineVersion in {settings.FILE} wants {loaded.engine_version}"
-        return _warn("pin", words, f"let both name the same version; {PIN} wins")
+        return _warn("pin", words, f"let both name the same version; {PIN} wins", "gluerun config unset engineVersion")
     if wanted and wanted != running:
-        return _warn("pin", f"the repository wants gluerun {wanted}, this is {running}", f"install gluerun {wanted}")
+        command = f"echo {running} > {PIN}" if pinned else _set("engineVersion", running)
+        remedy = f"install gluerun {wanted}, or let the repository want this one"
+        return _warn("pin", f"the repository wants gluerun {wanted}, this is {running}", remedy, command)
     return _ok("pin", f"gluerun {running}" + (" as pinned" if wanted else ", not pinned"))
 
 
 def _target(patient: Patient, loaded: Settings) -> Iterator[Check]:
     branch = loaded.config.target_branch
     if not branch:
-        yield _fail("target-branch", "no target branch is set", f'add "targetBranch": "main" to {settings.FILE}')
+        here = patient.git("symbolic-ref", "--quiet", "--short", "HEAD") or "main"
+        remedy = f'add "targetBranch": "{here}" to {settings.FILE}'
+        yield _fail("target-branch", "no target branch is set", remedy, _set("targetBranch", here))
     elif not patient.git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"):
         has_commits = patient.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        remedy = f"create it: git branch {branch}" if has_commits else f"make a first commit on {branch}"
-        yield _fail("target-branch", f"there is no branch {branch!r}", remedy)
+        first = f"git symbolic-ref HEAD refs/heads/{branch} && git commit --allow-empty -m start"
+        remedy, command = ("create it", f"git branch {branch}") if has_commits else ("make a first commit on it", first)
+        yield _fail("target-branch", f"there is no branch {branch!r}", remedy, command)
     else:
         yield _ok("target-branch", f"work is merged into {branch}")
 
 
-def _gate(loaded: Settings) -> Check:
+def _gate(patient: Patient, loaded: Settings) -> Check:
     command = loaded.config.gate_command.strip()
     remedy = f'set "gateCommand" in {settings.FILE} to the command that runs your tests'
     if not command:
-        return _warn("gate", "no gate command is set; each task needs its own", remedy)
+        return _warn("gate", "no gate command is set; each task needs its own", remedy, _gate_command(patient))
     if command == "false":
-        return _fail("gate", "the gate command is still `false`: nothing can pass", remedy)
+        words = "the gate command is still `false`: nothing can pass"
+        return _fail("gate", words, remedy, _gate_command(patient))
     return _ok("gate", f"the gate is `{command}`")
+
+
+def _gate_command(patient: Patient) -> str:
+    """Return how to set the gate that the files suggest; empty if they suggest none: nobody else may guess it."""
+    found = detect_gate(Path(patient.root))
+    return "" if found == NO_GATE else _set("gateCommand", found)
 
 
 def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
@@ -189,7 +214,9 @@ def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
         version = version_of(runner, path, patient.probe) if runner.min_version else ""
         if program and not path:
             remedy = f'install it, or correct "runners" in {settings.FILE}'
-            yield _fail(f"runner.{name}", f"runner {name!r}: {program} is not there or not executable", remedy)
+            words = f"runner {name!r}: {program} is not there or not executable"
+            is_file = "/" in program and Path(patient.root, program).is_file()
+            yield _fail(f"runner.{name}", words, remedy, f"chmod +x {shlex.quote(program)}" if is_file else "")
         elif is_too_old(runner, version):
             words = f"runner {name!r}: {program} {version} is older than {runner.min_version}"
             yield _fail(f"runner.{name}", words, "bring it up to date")
@@ -201,11 +228,13 @@ def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
 def _roles(loaded: Settings) -> Iterator[Check]:
     config = loaded.config
     remedy = f'add "runner": "<name>" or "roles" to {settings.FILE}'
+    somebody = config.runner_of("worker") or next(iter(config.runners), "")
+    command = _set("runner", somebody) if somebody else ""
     if not config.runner_of("worker"):
-        yield _warn("role.worker", "no runner plays the worker: no task can be run", remedy)
+        yield _warn("role.worker", "no runner plays the worker: no task can be run", remedy, command)
     if config.require_audit and not config.runner_of("auditor"):
         remedy_too = f'{remedy}, or set "requireAudit" to false'
-        yield _warn("role.auditor", "no runner plays the auditor, and an audit is required", remedy_too)
+        yield _warn("role.auditor", "no runner plays the auditor, and an audit is required", remedy_too, command)
     if config.runner_of("worker") and (not config.require_audit or config.runner_of("auditor")):
         played = ", ".join(f"{role} by {name}" for role, name in config.roles.items())
         yield _ok("roles", f"played: {played}")
@@ -219,7 +248,8 @@ def _provision(patient: Patient, loaded: Settings) -> Iterator[Check]:
             )
         loose = [path for path in {file.source, file.target} if not _is_ignored(patient, path)]
         if loose:
-            yield _fail("provision", f"git does not ignore {loose[0]}", f"echo '{loose[0]}' >> .gitignore")
+            command = f"echo {shlex.quote(loose[0])} >> .gitignore"
+            yield _fail("provision", f"git does not ignore {loose[0]}", "let git ignore it", command)
 
 
 def _identity(loaded: Settings) -> Check:
@@ -229,7 +259,8 @@ def _identity(loaded: Settings) -> Check:
 def _disk(patient: Patient, loaded: Settings) -> Check:
     free, wanted = shutil.disk_usage(patient.root).free / 1e9, loaded.config.min_disk_gb
     if free < wanted:
-        return _fail("disk", f"{free:.1f} GB are free, {wanted:g} GB wanted", "free some space, or lower minDiskGb")
+        words, command = f"{free:.1f} GB are free, {wanted:g} GB wanted", _set("minDiskGb", str(int(free * 0.9)))
+        return _fail("disk", words, "free some space, or lower minDiskGb", command)
     return _ok("disk", f"{free:.1f} GB are free")
 
 
@@ -252,7 +283,7 @@ def _ignored(patient: Patient) -> Iterator[Check]:
     missing = [name for name in RUNTIME if not _is_ignored(patient, f"{name}/x")]
     if missing:
         words = ", ".join(missing)
-        yield _fail("ignore", f"git does not ignore {words}", "type `gluerun init` to add what is missing")
+        yield _fail("ignore", f"git does not ignore {words}", "add what is missing", "gluerun init")
     else:
         yield _ok("ignore", "git ignores the runtime folders")
 
@@ -261,7 +292,9 @@ def _writable(patient: Patient) -> Check:
     state = Path(patient.root, ".gluerun-state")
     folder = state if state.exists() else Path(patient.root)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return _fail("state", f"{folder} cannot be written to", f"check its owner and permissions: ls -ld {folder}")
+        remedy = f"check its owner and permissions: ls -ld {folder}"
+        command = f"chmod u+rwx {shlex.quote(str(folder))}"
+        return _fail("state", f"{folder} cannot be written to", remedy, command)
     return _ok("state", f"{folder} can be written to")
 
 
@@ -270,15 +303,39 @@ def _collection(patient: Patient) -> Iterator[Check]:
     for key, what in PRUNING.items():
         for name, value in _set_to(patient, key):
             if value.lower() in AT_ONCE:
-                scope = patient.git("config", "--show-scope", "--get", name).split("\t")[0]
-                where = f"--{scope} " if scope in ("global", "system") else ""
-                words = f"{name} is {value}: {what}"
-                yield _warn("gc", words, f"git config {where}--unset-all {name}")
+                yield _warn("gc", f"{name} is {value}: {what}", "take it away", _unset(patient, name))
     for line in patient.git("config", "--get-regexp", r"^alias\.").splitlines():
         name, _, value = line.partition(" ")
         if "prune=now" in value or "prune=all" in value:
-            remedy = "do not use it while runs are alive"
-            yield _warn("gc", f"{name} prunes at once: unfinished work can be lost", remedy)
+            remedy = "do not use it while runs are alive, or take it away"
+            yield _warn("gc", f"{name} prunes at once: unfinished work can be lost", remedy, _unset(patient, name))
+
+
+def _unset(patient: Patient, key: str) -> str:
+    scope = patient.git("config", "--show-scope", "--get", key).partition("\t")[0]
+    return f"git config {'--global' if scope == 'global' else '--local'} --unset-all {key}"
+
+
+def _journal(patient: Patient) -> Iterator[Check]:
+    """Look at the journal's unsealed file; `gluerun verify` looks at everything."""
+    folder = Path(patient.root, STATE)
+    if not (folder / PATH).is_file():
+        return
+    fault = Journal(DiskFiles(str(folder))).fault()
+    if fault is None:
+        yield _ok("journal", "the journal's newest file holds together; `gluerun verify` looks at all of it")
+        return
+    remedy = "what a crash tore is cut off; a broken chain stays as it is, and goes on in a new file that says so"
+    yield _fail("journal", f"event {fault.seq} of the journal: {fault.reason}", remedy, "gluerun verify --mend")
+
+
+def _config_command(root: str) -> str:
+    """Return the command that mends a configuration that cannot be used, where one can."""
+    data = settings.read_file(f"{root}/{settings.FILE}")
+    if data is None:
+        return "gluerun init"
+    unknown = unknown_keys(data)
+    return f"gluerun config unset {shlex.quote(unknown[0])}" if unknown else ""
 
 
 def _set_to(patient: Patient, key: str) -> Iterator[tuple[str, str]]:
@@ -291,12 +348,13 @@ def _set_to(patient: Patient, key: str) -> Iterator[tuple[str, str]]:
 def _locks(patient: Patient) -> Iterator[Check]:
     name = patient.git("rev-parse", "--git-path", "index.lock")
     if name and Path(patient.root, name).exists():
-        yield _warn("index-lock", f"{name} is there", f"if no git is running, remove it: rm {name}")
+        command = f"rm -- {shlex.quote(name)}"
+        yield _warn("index-lock", f"{name} is there", "if no git is running, remove it", command)
 
 
 def _stop(patient: Patient) -> Iterator[Check]:
     if Path(patient.root, ".gluerun-state", "STOP").exists():
-        yield _warn("stop", "STOP is set: nothing new is started", "rm .gluerun-state/STOP")
+        yield _warn("stop", "STOP is set: nothing new is started", "take it away", f"rm {STATE}/STOP")
 
 
 def _graph(patient: Patient) -> Iterator[Check]:

@@ -7,14 +7,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gluerun import assets
+from gluerun import assets, settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.edge.starter import GUIDE, TEMPLATE, starter_graph
-from gluerun.errors import MISSING, ConfigError, StateError, ToolMissingError, UsageError
-from gluerun.records.codec import encode
+from gluerun.errors import MISSING, ConfigError, GluerunError, StateError, ToolMissingError, UsageError
+from gluerun.records.codec import decode, encode
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
 from gluerun.settings_runners import declared_names, is_declared
+from gluerun.settings_table import BY_KEY, SHAPES
 from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
@@ -167,4 +168,63 @@ def _ignore(path: Path) -> bool:
         return False
     gap = "" if not before or before.endswith("\n") else "\n"
     DiskFiles(str(path.parent)).append(path.name, (gap + "\n".join(missing) + "\n").encode())
+    return True
+
+
+def unknown_keys(data: bytes) -> list[str]:
+    """Return the keys at the top of a configuration that nothing reads; none if it is no object at all."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return []
+    known = {*BY_KEY, *(shape.key for shape in SHAPES)}
+    return [key for key in document if key not in known] if isinstance(document, dict) else []
+
+
+def set_key(root: str, key: str, text: str | None) -> object:
+    """Set a key of the configuration, or take it out; what could not be used is refused, and nothing is changed.
+
+    A *text* that is JSON is taken as that, any other as it stands.
+    """
+    path = Path(root, CONFIG)
+    data = settings.read_file(str(path))
+    if data is None:
+        raise ConfigError(f"there is no {CONFIG}", "type `gluerun init`", file=CONFIG)
+    document = decode(data, file=CONFIG)
+    if not isinstance(document, dict):
+        raise ConfigError(f"{CONFIG} is no object", "put it aside, then type `gluerun init`", file=CONFIG)
+    could_be_used = _is_usable(root, data)
+    value = None
+    if text is None:
+        if key not in document:
+            raise UsageError(f"{CONFIG} has no key {key!r}", nearest(key, document))
+        del document[key]
+    else:
+        known = [*BY_KEY, *(shape.key for shape in SHAPES)]
+        if key not in known:
+            raise UsageError(f"{key!r} is no key of {CONFIG}", nearest(key, known))
+        document[key] = value = _value(key, text)
+    after = encode(document)
+    if could_be_used:
+        settings.load(root, {}, files=lambda name: after if name == str(path) else settings.read_file(name))
+    DiskFiles(root).write(CONFIG, after)
+    return value
+
+
+def _value(key: str, text: str) -> object:
+    if key in BY_KEY and BY_KEY[key].type is str:
+        return text
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _is_usable(root: str, data: bytes) -> bool:
+    path = str(Path(root, CONFIG))
+    try:
+        settings.load(root, {}, files=lambda name: data if name == path else settings.read_file(name))
+    except GluerunError:
+        return False
     return True

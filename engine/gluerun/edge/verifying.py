@@ -63,6 +63,7 @@ class Verification:
     not_here: tuple[str, ...]
     merged: tuple[MergedCommit, ...]
     first_bad_event: int | None = None
+    noted: tuple[int, ...] = ()
 
 
 @record
@@ -106,6 +107,7 @@ def verify(house: House, commits: Sequence[str] = ()) -> Verification:
         not_here=tuple(not_here),
         merged=tuple(merged),
         first_bad_event=min(bad, default=None),
+        noted=tuple(chain.noted),
     )
 
 

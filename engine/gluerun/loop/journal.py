@@ -90,12 +90,20 @@ class Journal:
                 continue
         return found
 
+    def fault(self) -> Fault | None:
+        """Return the first fault of the whole unsealed file; nothing is written."""
+        data = self._files.read(PATH) or b""
+        lines = lines_of(data)
+        found = self._followed(data, self._sealed_head()) if lines else Head()
+        if isinstance(found, Fault):
+            return found
+        return None if data.endswith(b"\n") or not data else Fault(seq=found.seq + 1, reason="its line is torn")
+
     def note_break(self, now: datetime) -> Fault | None:
         """Look at the whole unsealed file; if its chain is broken, seal it as it is and go on in a new one."""
         self._mended_tail(now)
-        data = self._files.read(PATH)
-        found = self._followed(data, self._sealed_head()) if data else Head()
-        if isinstance(found, Head):
+        found = self.fault()
+        if found is None:
             self.flush()
             return None
         self._seal_file(0, is_broken=True)

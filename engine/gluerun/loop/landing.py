@@ -34,6 +34,8 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
             return _prove(house, world, task, action, notes)
         case ProofDone():
             house.store.sweep_run(action.run_id)
+            if task.run_id is not None:
+                house.store.sweep_run(task.run_id)
             receipt = keep_candidate_receipt(house.store, task, action.run_id)
             house.store.put_task(lifecycle.proved(task, house.now()))
             words = f"{task.task_id}: {action.reason}"
