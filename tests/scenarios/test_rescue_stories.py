@@ -192,6 +192,7 @@ def settled(**changes):
 def test_an_old_settled_run_keeps_its_history_and_loses_its_logs():
     house = settled()
     run_id, living = house.record(ONE).run_id, house.lease(TWO).run_id
+    house.state_files.write(f"runs/{living}/attempts/1/001-worker.log", b"under way")
     before = {path: data for path, data in house.state_files.files.items() if living in path}
 
     said = collect(house.open(), acting=False)
@@ -241,6 +242,7 @@ def test_the_newest_runs_and_the_young_ones_stay():
 def test_a_rescue_that_nothing_else_holds_stays_until_a_person_says_otherwise():
     house = rescued().configure(gc=ALL)
     house.release(ONE)
+    house.clock.tick(minutes=DAY)
     live = collect(house.open(), acting=True, rescues_older_than=0)
     assert live.kept_rescues == 1, "its task lives"
     house.configure(max_retries=9)
@@ -275,10 +277,10 @@ def test_a_broken_record_of_a_task_stops_it():
 def test_cycles_give_nothing_up_by_themselves_unless_it_is_wanted():
     house = settled()
     run_id = house.record(ONE).run_id
+    house.release(TWO).until_quiet()
     house.cycles(3, minutes=2 * DAY)
     assert len(run_files(house, run_id, "attempts")) > 1
 
-    house.release(TWO).until_quiet()
     house.configure(gc=Collection(keep_days=1, keep_runs=0, auto=True))
     house.cycles(3, minutes=2 * DAY)
     assert run_files(house, run_id, "attempts") == ["index.json"]
