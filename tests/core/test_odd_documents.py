@@ -87,7 +87,7 @@ def readers():
     )
     found["graph"] = read_nodes
     found["gate"] = lambda data: node_view(lambda _: data, "core")
-    found["journal"] = lambda data: broken_link(data.split(b"\n"))
+    found["journal"] = lambda data: broken_link(_kept("events.ndjson", data))
     found["answer"] = read_answer
     found["meter"] = read_meter
     found["note"] = read_note
