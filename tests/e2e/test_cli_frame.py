@@ -102,7 +102,7 @@ def test_the_doctor_says_no_with_exit_1(repo, tmp_path):
 
     checks = json.loads(done.stdout)["checks"]
     assert done.returncode == 1
-    assert all(set(check) == {"id", "severity", "message", "remedy"} for check in checks)
+    assert all(set(check) == {"id", "severity", "message", "remedy", "command"} for check in checks)
     assert gluerun("doctor", cwd=tmp_path).returncode == 1
 
 
