@@ -29,6 +29,7 @@ from gluerun.records.child import ChildDone, How
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Role
 from gluerun.records.runner import Dialect, RunnerSpec
+from gluerun.sim.files import SimFiles
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 COUNT = int(os.environ.get("ODD_DOCUMENTS") or 20_000)
@@ -74,6 +75,13 @@ def read_nodes(data):
     found = read_graph(lambda path: data if path == GRAPH else None)
     if found is not None:
         graph.faults(found)
+
+
+def _kept(path, data):
+    """Return a storage door in memory that holds one file."""
+    files = SimFiles()
+    files.write(path, data)
+    return files
 
 
 @cache
