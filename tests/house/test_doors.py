@@ -92,7 +92,9 @@ MODES = {f"{mode}{more}" for mode in "wax" for more in ("", "b", "t", "+", "b+",
 def starts_git(tree: ast.AST) -> bool:
     """Tell whether code builds the command line of a git."""
     lists = (node for node in ast.walk(tree) if isinstance(node, ast.Tuple | ast.List) and node.elts)
-    return any(isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "git" and _is_argv(node) for node in lists)
+    return any(
+        isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "git" and _is_argv(node) for node in lists
+    )
 
 
 def _is_argv(node: ast.Tuple | ast.List) -> bool:
@@ -143,7 +145,9 @@ def test_the_storage_check_bites(code):
     assert changes_files(ast.parse(code))
 
 
-@pytest.mark.parametrize("code", ["open('page')", "open('page', 'rb')", "text.replace('a', 'b')", "replace(task, epoch=1)"])
+@pytest.mark.parametrize(
+    "code", ["open('page')", "open('page', 'rb')", "text.replace('a', 'b')", "replace(task, epoch=1)"]
+)
 def test_the_storage_check_leaves_readers_alone(code):
     assert not changes_files(ast.parse(code))
 

@@ -174,8 +174,6 @@ def sleep(house):
     house.clock.tick(hours=6)
 
 
-
-
 def add_task(house):
     draft = backlog.Draft(title="More", objective="There is more.", owned=("src/more.txt",), accept=("It is there.",))
     opened = house.open()
@@ -191,7 +189,7 @@ def promote(house):
 
 
 def drive_one(house):
-    return None if drive.drive(house.open(), ONE) else None
+    return drive.drive(house.open(), ONE)
 
 
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -246,7 +244,7 @@ SCENARIOS = {
         typed("integrate", lambda house: drain(house.open(), mode="integrate")),
         typed("task new", add_task),
         typed("promote-gate", promote),
-        typed("auto", lambda house: None if auto.auto(house.open()) else None),
+        typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
     ),

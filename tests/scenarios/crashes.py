@@ -7,15 +7,12 @@ import os
 import random
 import tempfile
 import time
-from contextlib import suppress
 
 from tests.scenarios.known import Known
 
 from gluerun.errors import REFUSED, GitError, GluerunError, StateError
 from gluerun.loop.journal import broken_link
-from gluerun.records.record import replace
 from gluerun.sim.crash import PowerCut, SimCrash
-from gluerun.sim.files import SimFiles
 
 LIMIT = 60
 QUIET = 2
@@ -65,9 +62,10 @@ class Crashing:
 
     def stretch(self, house, watch, *where):
         """Begin a stretch at whose beginning nobody acts."""
-        if self.known is not None and not watch.full and not watch.faults:
-            if self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
-                raise Recognised
+        if self.known is None or watch.full or watch.faults:
+            return
+        if self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
+            raise Recognised
 
     def points(self):
         """Return the names of the points of a run without a fault."""
@@ -144,7 +142,7 @@ class Watch:
             house.locks.crash()
         except GluerunError as error:
             self._judge(house, error)
-        except Exception as error:  # noqa: BLE001 whatever it is, it is a defect
+        except Exception as error:
             house.locks.crash()
             self.faults.append(f"a defect: {error!r}")
         self._turn(house)
@@ -153,8 +151,10 @@ class Watch:
         return report
 
     def _judge(self, house, error):
-        if error.code != REFUSED or "\n" in error.message or not any(
-            words in error.message for words in WORDS.values()
+        if (
+            error.code != REFUSED
+            or "\n" in error.message
+            or not any(words in error.message for words in WORDS.values())
         ):
             self.faults.append(f"an error that is not clear: {error.message}")
         if house.locks.holder or house.locks.git_is_held or house.locks.has_resident:
@@ -311,7 +311,9 @@ class Matrix:
     goes it all the same. One that *looks for* some fault ends when it has met it.
     """
 
-    def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50, looks_for=None):
+    def __init__(
+        self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50, looks_for=None
+    ):
         self.scenario = scenario
         self.kind = kind
         self.stride = stride
@@ -378,7 +380,11 @@ class Matrix:
     def _choose(self, count, name):
         step = self.again if self.crashes else self.stride
         first = self.crashes[0] if self.crashes else 0
-        if not name.startswith("" if self.crashes else self.where) or (count - first) % step or not fits(self.kind, name):
+        if (
+            not name.startswith("" if self.crashes else self.where)
+            or (count - first) % step
+            or not fits(self.kind, name)
+        ):
             return None
         self.known.learn()
         if self.looks_for is not None and self._has_found():
@@ -480,7 +486,6 @@ class Matrix:
             kept = kept_texts(house)
             house.written[:] = [one for one in house.written if (one[1], one[2].encode()) in kept]
 
-
     @property
     def label(self):
         """Return the kind of the fault, as a word of the table."""
@@ -490,6 +495,19 @@ class Matrix:
     def rate(self):
         """Return how many points or states were played in a minute."""
         return self.played / max(self.seconds, 0.001) * 60
+
+    def row(self):
+        """Return what was played, as a row of the table at the end of the tests."""
+        return {
+            "fault": self.label,
+            "points": self.points,
+            "states": self.played,
+            "toTheirEnd": self.whole,
+            "red": len(self.red),
+            "seconds": round(self.seconds, 1),
+            "perMinute": round(self.rate),
+            "perMinuteOfCpu": round(self.played / max(self.cpu, 0.001) * 60),
+        }
 
     def words(self):
         """Say how many points were played and how fast, and what went wrong first."""

@@ -115,9 +115,7 @@ def _keep(house: House, run_id: str, number: int, step: Step, answer: Answered) 
     house.store.files.append(run_path(run_id, _STEPS), codec.canonical(document) + b"\n")
 
 
-def _broken_off(
-    house: House, dispatch: Dispatch, reason: str, failure: Failure = Failure.WORKER_INFRA
-) -> Ending:
+def _broken_off(house: House, dispatch: Dispatch, reason: str, failure: Failure = Failure.WORKER_INFRA) -> Ending:
     """Return the ending of a run that could not go on; a try is counted, so that no fault is met for ever."""
     return Ending(
         run_id=dispatch.run_id,

@@ -148,7 +148,7 @@ class SimFiles:
             return []
         path, data, new = self.under_way.path, self.under_way.data, self.under_way.new
         folder, name = _split(path)
-        torn = {f"{folder}/.{name}.{0:012x}.tmp".lstrip("/"): data[: len(data) // 2]}
+        torn: dict[str, bytes | None] = {f"{folder}/.{name}.{0:012x}.tmp".lstrip("/"): data[: len(data) // 2]}
         match verb := self.under_way.verb:
             case "write" | "create":
                 return [torn, {path: data}] if verb == "write" else [torn, {**torn, path: data}, {path: data}]
