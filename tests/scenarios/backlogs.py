@@ -206,7 +206,7 @@ SCENARIOS = {
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
     ),
-    "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one", "c.txt"), nodes=("core",)),
+    "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one",), nodes=("core",)),
     "cut off": Crashing(
         cut_off,
         *(let_cycle, let_cycle, take_in, let_cycle, let_cycle),

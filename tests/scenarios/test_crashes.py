@@ -1,7 +1,7 @@
 """A fault at every step of the loop and of its workers, a second one while the first is mended, and power losses.
 
 `CRASH_STRIDE=1` plays every point of every scenario with every kind of fault; without it only the main story is
-crashed at every point. `CRASH_TABLE=<file>` keeps what was played, as JSON.
+crashed at every point. `CRASH_TABLE=<file>` keeps what was played, as JSON (see tests/conftest.py).
 """
 
 from __future__ import annotations
