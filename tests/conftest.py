@@ -7,6 +7,7 @@ controller sets the traps and looks for leftovers; its workers inherit the envir
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import shutil
 import socket
@@ -159,7 +160,31 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     shutil.rmtree(os.environ["HOME"], ignore_errors=True)
 
 
+def _show_faults(terminalreporter: Any) -> None:
+    """Print what the fault matrix played, as one table; keep it as JSON where `CRASH_TABLE` says."""
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ())]
+    told = [value for one in reports for name, value in one.user_properties if name == "fault matrix"]
+    if not told:
+        return
+    if place := os.environ.get("CRASH_TABLE"):
+        Path(place).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    kinds = {row["fault"]: [one for one in told if one["fault"] == row["fault"]] for row in told}
+    keys = ("points", "states", "toTheirEnd", "red", "seconds")
+    sums = [(kind, "all", *(sum(row[key] for row in rows) for key in keys)) for kind, rows in kinds.items()]
+    lines = [(row["fault"], row["scenario"], *(row[key] for key in keys)) for row in told]
+    terminalreporter.section("faults")
+    terminalreporter.write_line(
+        f"{'fault':<12} {'scenario':<14} {'points':>7} {'states':>7} {'ends':>6} {'red':>4} per min"
+    )
+    for fault, scenario, points, states, ends, red, seconds in [*sorted(lines), *sorted(sums)]:
+        rate = states / max(seconds, 0.001) * 60
+        terminalreporter.write_line(
+            f"{fault:<12} {scenario:<14} {points:>7} {states:>7} {ends:>6} {red:>4} {rate:>7,.0f}"
+        )
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    _show_faults(terminalreporter)
     leftovers = config.stash.get(_leftovers, [])
     if leftovers:
         terminalreporter.section("you forgot to clean up", red=True)

@@ -65,8 +65,9 @@ class Crashing:
 
     def stretch(self, house, watch, *where):
         """Begin a stretch at whose beginning nobody acts."""
-        asks = self.known is not None and not watch.full and not watch.faults
-        if asks and self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
+        if self.known is None or watch.full or watch.faults:
+            return
+        if self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
             raise Recognised
 
     def points(self):
@@ -526,6 +527,19 @@ class Matrix:
     def rate(self):
         """Return how many points or states were played in a minute."""
         return self.played / max(self.seconds, 0.001) * 60
+
+    def row(self):
+        """Return what was played, as a row of the table at the end of the tests."""
+        return {
+            "fault": self.label,
+            "points": self.points,
+            "states": self.played,
+            "toTheirEnd": self.whole,
+            "red": len(self.red),
+            "seconds": round(self.seconds, 1),
+            "perMinute": round(self.rate),
+            "perMinuteOfCpu": round(self.played / max(self.cpu, 0.001) * 60),
+        }
 
     def words(self):
         """Say how many points were played and how fast, and what went wrong first."""

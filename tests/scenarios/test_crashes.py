@@ -1,14 +1,12 @@
 """A fault at every step of the loop and of its workers, a second one while the first is mended, and power losses.
 
 `CRASH_STRIDE=1` plays every point of every scenario with every kind of fault; without it only the main story is
-crashed at every point. `CRASH_TABLE=<file>` keeps what was played, as JSON.
+crashed at every point. `CRASH_TABLE=<file>` keeps what was played, as JSON (see tests/conftest.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 
 import pytest
 from tests.scenarios.backlogs import (
@@ -32,10 +30,8 @@ from gluerun.sim.files import Operation, SimFiles
 from gluerun.sim.processes import SimProcesses
 
 STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
-TABLE = os.environ.get("CRASH_TABLE") or ""
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
-PLAYED: list[tuple[str, Matrix]] = []
 
 # Verbs that write elsewhere than behind the doors of a repository, and those that write nothing.
 ELSEWHERE = {
@@ -50,56 +46,33 @@ READS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def table():
-    """Print, after the last test, what was played; keep it where `CRASH_TABLE` says."""
-    yield
-    rows = [
-        {
-            "scenario": name,
-            "fault": matrix.label,
-            "points": matrix.points,
-            "states": matrix.played,
-            "toTheirEnd": matrix.whole,
-            "red": len(matrix.red),
-            "seconds": round(matrix.seconds, 1),
-            "perMinute": round(matrix.rate),
-        }
-        for name, matrix in PLAYED
-    ]
-    if TABLE:
-        Path(TABLE).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-
-
-def play(capsys, name, scenario, **how):
-    """Play a matrix, print what came of it, and demand that nothing did."""
+def play(tell, name, scenario, **how):
+    """Play a matrix, tell what came of it, and demand that nothing did."""
     matrix = Matrix(scenario, **how).run()
-    PLAYED.append((name, matrix))
-    with capsys.disabled():
-        print(f"\n  {name:<14}{matrix.words()}", end="")
-    assert matrix.red == {}
+    tell("fault matrix", {"scenario": name, **matrix.row()})
+    assert matrix.red == {}, matrix.words()
     return matrix
 
 
-def test_a_crash_at_any_point_loses_nothing_and_doubles_nothing(capsys):
-    play(capsys, "main", MAIN)
+def test_a_crash_at_any_point_loses_nothing_and_doubles_nothing(record_property):
+    play(record_property, "main", MAIN)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_crash_in_any_story_loses_nothing_and_doubles_nothing(name, capsys):
-    play(capsys, name, SCENARIOS[name], stride=STRIDE or 17)
+def test_a_crash_in_any_story_loses_nothing_and_doubles_nothing(name, record_property):
+    play(record_property, name, SCENARIOS[name], stride=STRIDE or 17)
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_a_door_that_fails_ends_the_cycle_with_one_clear_error_and_nothing_else(kind, capsys):
-    play(capsys, "main", MAIN, kind=kind, stride=STRIDE or 7)
+def test_a_door_that_fails_ends_the_cycle_with_one_clear_error_and_nothing_else(kind, record_property):
+    play(record_property, "main", MAIN, kind=kind, stride=STRIDE or 7)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_door_that_fails_in_any_story_loses_nothing(name, capsys):
+def test_a_door_that_fails_in_any_story_loses_nothing(name, record_property):
     number = list(SCENARIOS).index(name)
     for kind in ERRORS if STRIDE else (ERRORS[number % len(ERRORS)], "EIO"):
-        play(capsys, name, SCENARIOS[name], kind=kind, stride=STRIDE or 37)
+        play(record_property, name, SCENARIOS[name], kind=kind, stride=STRIDE or 37)
 
 
 @pytest.mark.parametrize("where", ["after move events", "before move events", "before append events"])
@@ -110,20 +83,20 @@ def test_a_crash_while_the_journal_is_sealed_loses_no_event(where):
     assert matrix.red == {}
 
 
-def test_a_second_crash_while_the_first_is_mended_loses_nothing(capsys):
-    play(capsys, "main", MAIN, stride=STRIDE * 4 or 31, again=STRIDE * 4 or 17)
+def test_a_second_crash_while_the_first_is_mended_loses_nothing(record_property):
+    play(record_property, "main", MAIN, stride=STRIDE * 4 or 31, again=STRIDE * 4 or 17)
 
 
 # --- the power goes --------------------------------------------------------------------------------------
 
 
-def test_a_power_loss_at_any_point_loses_nothing_that_was_promised(capsys):
-    play(capsys, "main", MAIN, kind="power", stride=STRIDE or 3, states=400 if STRIDE else 24)
+def test_a_power_loss_at_any_point_loses_nothing_that_was_promised(record_property):
+    play(record_property, "main", MAIN, kind="power", stride=STRIDE or 3, states=400 if STRIDE else 24)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_power_loss_in_any_story_loses_nothing_that_was_promised(name, capsys):
-    play(capsys, name, SCENARIOS[name], kind="power", stride=STRIDE or 37, states=100 if STRIDE else 16)
+def test_a_power_loss_in_any_story_loses_nothing_that_was_promised(name, record_property):
+    play(record_property, name, SCENARIOS[name], kind="power", stride=STRIDE or 37, states=100 if STRIDE else 16)
 
 
 # --- the matrix is complete ------------------------------------------------------------------------------
@@ -258,8 +231,8 @@ def upon(files, build):
 OVERTAKEN = Crashing(overtaken, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt", "c.txt"))
 
 
-def test_a_target_that_moves_in_the_last_moment_loses_nothing(capsys):
-    play(capsys, "overtaken", OVERTAKEN, stride=STRIDE or 17)
+def test_a_target_that_moves_in_the_last_moment_loses_nothing(record_property):
+    play(record_property, "overtaken", OVERTAKEN, stride=STRIDE or 17)
 
 
 @pytest.mark.parametrize(

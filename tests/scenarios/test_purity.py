@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from tests.scenarios.test_crashes import commit_beside, commit_over, conflict, one_task, planned, three_tasks, widened
+from tests.scenarios.backlogs import commit_beside, commit_over, conflict, one_task, planned, three_tasks, widened
 
 from gluerun.core.actions import Admit, Close, Notice, Readmit, Settle, Start, Unlease
 from gluerun.core.expect import expect

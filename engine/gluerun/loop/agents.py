@@ -197,7 +197,8 @@ class Agent:
             started_at=self.house.now(),
             log=self.log,
         )
-        files.write(self.expense, schema.dump(begun), durable=False)
+        # Synced: what was begun may cost, whatever becomes of the machine.
+        files.write(self.expense, schema.dump(begun))
 
     # after
 

@@ -57,10 +57,10 @@ class Fuse:
                 self._once.pop(name)()
         self.count += 1
         self.names.append(name)
-        wanted: BaseException | None = (
-            SimCrash(f"at point {self.count}: {name}") if self.count in self.crash_at else None
-        )
-        if wanted is None and self.chooses is not None:
+        wanted: BaseException | None = None
+        if self.count in self.crash_at:
+            wanted = SimCrash(f"at point {self.count}: {name}")
+        elif self.chooses is not None:
             wanted = self.chooses(self.count, name)
         if wanted is not None:
             self.last = name
