@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from datetime import UTC, datetime, timedelta
 
 from tests.e2e.backlog import writes
@@ -21,9 +19,9 @@ def moved(backlog, *, minutes):
 
 
 def test_another_machines_folder_is_refused_and_taken_over_on_request(backlog):
-    task = backlog.task(1, writes(1, hold=60), writes(1))
+    task = backlog.task(1, writes(1, hold=3))
     backlog.run("reconcile", "--actuate")
-    os.kill(backlog.wrapper(task), signal.SIGTERM)
+    backlog.wrapper(task)
     moved(backlog, minutes=0)
 
     for words in (("reconcile", "--actuate"), ("auto",), ("recover",)):
