@@ -1,5 +1,6 @@
 """What every clock promises."""
 
+import os
 from datetime import UTC
 
 import pytest
@@ -19,6 +20,15 @@ class TestClock:
 
     def test_the_boot_id_stays(self, clock):
         assert clock.boot_id() == clock.boot_id() != ""
+
+    def test_it_counts_the_seconds_that_the_machine_is_awake(self, clock):
+        assert 0 <= clock.awake() <= clock.awake()
+
+    def test_the_id_of_the_machine_stays_and_tells_nothing_of_it(self, clock):
+        assert clock.host_id() == clock.host_id()
+        if os.path.exists("/etc/machine-id"):
+            with open("/etc/machine-id") as named:
+                assert (named.read().strip() or "none") not in clock.host_id()
 
     def test_the_pid_stays(self, clock):
         assert clock.pid() == clock.pid() > 1
@@ -47,3 +57,11 @@ def test_a_simulated_reboot_changes_the_boot_id():
     before = clock.boot_id()
     clock.reboot()
     assert clock.boot_id() != before
+
+
+def test_a_simulated_clock_can_be_set_without_anybody_being_awake():
+    clock = SimClock()
+    before, awake = clock.now(), clock.awake()
+    clock.step(days=-3)
+    clock.suspend(hours=8)
+    assert ((clock.now() - before).total_seconds(), clock.awake()) == ((-72 + 8) * 3600, awake)

@@ -58,6 +58,16 @@ class TestLocks:
         with locks.origin(HOLDER), locks.git():
             pass
 
+    def test_a_second_resident_loop_is_told_who_runs(self, locks):
+        with (
+            locks.resident(HOLDER),
+            pytest.raises(BusyError, match=r"resident loop.*auto@host.*4242.*run-7"),
+            locks.resident(HOLDER),
+        ):
+            pass
+        with locks.resident(HOLDER):
+            pass
+
     def test_a_refused_cycle_does_not_free_the_lock(self, locks):
         with locks.origin(HOLDER):
             with pytest.raises(BusyError), locks.origin(HOLDER):

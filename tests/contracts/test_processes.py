@@ -396,3 +396,67 @@ def _runs_in(pid, root):
             return root in os.readlink(f"/proc/{pid}/cwd") or root in cmdline.read()
     except OSError:
         return False
+
+
+CHOOSES = "open('/proc/sys/kernel/ns_last_pid', 'r+').close()"
+REUSE = """
+import os, signal, sys, time
+from gluerun.adapters import tree
+def born():
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    return child
+first = born()
+before = tree.identity(first)
+os.kill(first, signal.SIGKILL)
+os.waitpid(first, 0)
+time.sleep(0.05)  # ticks are counted in hundredths of a second
+with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+    last.write(str(first - 1))
+second = born()
+after = tree.identity(second)
+os.kill(second, 0)
+os.kill(second, signal.SIGKILL)
+os.waitpid(second, 0)
+print(first == second, before == after, before[2] == after[2])
+"""
+
+
+def test_a_pid_that_the_kernel_gives_again_is_not_the_same_process():
+    argv = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", sys.executable, "-c"]
+    try:
+        can = subprocess.run([*argv, CHOOSES], capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("unshare is not installed")
+    if can.returncode:
+        pytest.skip("no pid namespace can be made here in which pids may be chosen")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+    done = subprocess.run([*argv, REUSE], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["True", "False", "True"]
+
+
+SIGNS_IN = """
+import sys
+from gluerun.adapters.processes import OsProcesses
+who = OsProcesses(sys.argv[1], sys.argv[1]).sign_in('a')
+print(who.awake, who.pid, flush=True)
+"""
+
+
+def test_a_run_is_as_old_as_its_first_sign_in(tmp_path):
+    os.makedirs(tmp_path / "runs/a")
+    processes = OsProcesses(str(tmp_path), str(tmp_path))
+    older = "import json\npath = sys.argv[1] + '/runs/a/identity.json'\n"
+    older += "document = json.load(open(path)) | {'awake': 7}\njson.dump(document, open(path, 'w'))\n"
+    again = "import os\nos.execv(sys.executable, [sys.executable, '-c', sys.argv[2], sys.argv[1]])\n"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    argv = [sys.executable, "-c", SIGNS_IN + older + again, str(tmp_path), SIGNS_IN]
+
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+
+    (_, first), (awake, second) = (line.split() for line in done.stdout.splitlines())
+    assert (first, awake) == (second, "7")
+    assert processes.life("a") == "dead"

@@ -17,14 +17,14 @@ BUSY = 75
 
 
 def all_at_once(backlog, python, *words, count=MANY):
-    """Start the same command many times at the same instant; return how each ended."""
-    argv = [python, "-P", "-m", "gluerun", *words]
+    """Start the same command many times at the same instant, a number in place of each `{}`; return how each ended."""
+    argv = [python, "-P", "-m", "gluerun"]
     gate_out, gate_in = os.pipe()
     # Everybody waits for the one byte that is never written: all of them go on when the pipe is closed.
     code = "import os, sys; os.read(int(sys.argv[1]), 1); os.execv(sys.argv[2], sys.argv[2:])"
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(gate_out), *argv],
+            [sys.executable, "-c", code, str(gate_out), *argv, *(word.format(number) for word in words)],
             cwd=backlog.root,
             env=outside_environment(),
             stdout=subprocess.PIPE,
@@ -32,7 +32,7 @@ def all_at_once(backlog, python, *words, count=MANY):
             text=True,
             pass_fds=(gate_out,),
         )
-        for _ in range(count)
+        for number in range(count)
     ]
     os.close(gate_out)
     os.close(gate_in)
@@ -69,16 +69,16 @@ def test_of_cycles_started_at_one_instant_nobody_does_what_another_does(backlog,
 
 
 def test_tasks_written_at_one_instant_have_each_its_own_id(backlog, wheel_python):
-    ended = all_at_once(
-        backlog, wheel_python, "task", "new", "--title", "a thing", "--owned", "src/x.txt", "--accept", "it is"
-    )
+    asked = ("--title", "thing {}", "--objective", "there is thing {}", "--owned", "src/{}.txt", "--accept", "it is")
+
+    ended = all_at_once(backlog, wheel_python, "task", "new", *asked)
 
     wrong = [one for one in ended if one[0] not in (0, BUSY)]
     assert wrong == []
     written = [code for code, _, _ in ended if code == 0]
     files = sorted(path.name for path in Path(backlog.root, "docs/orchestration/tasks").iterdir())
     ids = [name.split(".")[0].split("-")[1] for name in files]
-    assert len(files) == len(set(ids)) == len(written)
+    assert len(files) == len(set(ids)) == len(written) == MANY
 
 
 def test_what_readers_see_while_others_write_is_always_whole(backlog, wheel_python):
