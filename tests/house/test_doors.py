@@ -36,6 +36,8 @@ STORAGE = {
     "adapters/cgroups.py": "the kernel's files of control groups",
     "adapters/runners/replay.py": "it plays an agent: what it writes is an agent's work",
     "adapters/runners/scripted.py": "it plays an agent: what it writes is an agent's work",
+    "adapters/runners/animals.py": "they play agents: what they write is an agent's work",
+    "torture.py": "a repository of its own in a temporary folder",
     "edge/agents.py": "what the user's home remembers of programs; replaced whole",
     "edge/probing.py": "a repository of its own in a temporary folder",
     "backtest.py": "a repository of its own in a temporary folder",
@@ -48,6 +50,8 @@ STORAGE = {
 GIT = {
     "adapters/git_command.py": "the git door",
     "adapters/runners/scripted.py": "it plays an agent that commits by itself",
+    "adapters/runners/animals.py": "they play agents that use git against the engine",
+    "torture.py": "a repository of its own in a temporary folder",
     "edge/setup.py": "asks git where it stands before there is a house",
     "edge/doctor.py": "asks git what may be wrong with the repository",
     "edge/probing.py": "a repository of its own in a temporary folder",

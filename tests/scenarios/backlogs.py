@@ -208,6 +208,10 @@ def sleep(house):
     house.clock.tick(hours=6)
 
 
+def set_back(house):
+    house.clock.tick(hours=-400 * 24)
+
+
 def add_task(house):
     draft = backlog.Draft(title="More", objective="There is more.", owned=("src/more.txt",), accept=("It is there.",))
     opened = house.open()
@@ -268,6 +272,16 @@ SCENARIOS = {
         sleep,
         *[let_cycle] * 5,
         sleep,
+        wants={ONE: "integrated"},
+        files=("a.txt",),
+    ),
+    "set back": Crashing(
+        held,
+        *[let_cycle] * 5,
+        set_back,
+        let_cycle,
+        sleep,
+        *[let_cycle] * 5,
         wants={ONE: "integrated"},
         files=("a.txt",),
     ),

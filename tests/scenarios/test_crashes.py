@@ -38,11 +38,16 @@ ELSEWHERE = {
     "init": "crashed by itself in tests/contracts/test_setup.py",
     "demo": "plays in a repository of its own",
     "backtest": "plays in a repository of its own",
+    "config set": "one file, replaced whole by the storage door",
+    "config unset": "one file, replaced whole by the storage door",
+    "rescue restore": "git alone, in tests/contracts/test_git_rescue.py",
+    "gc": "crashed at each of its own operations in tests/scenarios/test_rescue_stories.py",
+    "verify": "with --mend what every cycle does first, and every cycle is crashed",
     "runners": "a memory of its own in the user's home, replaced whole",
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
-    *("area-gate", "costs", "version"),
+    *("area-gate", "costs", "version", "rescue list", "rescue show"),
 }
 
 
