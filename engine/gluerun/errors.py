@@ -69,6 +69,10 @@ class BusyError(GluerunError):
     kind = "busy"
 
 
+class OtherHostError(BusyError):
+    """Another machine works in this state folder: waiting does not help."""
+
+
 class GitError(GluerunError):
     """git refused, and what it said."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.outlook import outlook
-from gluerun.errors import BusyError
+from gluerun.errors import BusyError, OtherHostError
 from gluerun.loop.reconcile import cycle, drain, holder, new_origin_run
 from gluerun.loop.report import merged
 from gluerun.records.record import record, replace
@@ -63,6 +63,8 @@ def _loop(house: House, *, forever: bool, tell: Tell | None) -> AutoReport:
         is_late = house.doors.clock.awake() - started >= longest
         try:
             report, world = cycle(house, "drain" if is_late else "actuate")
+        except OtherHostError:
+            raise
         except BusyError:
             house.doors.watch.wait((), _BUSY_SLEEP)
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gluerun.core.hosting import is_same, must_beat, why_not_ours
-from gluerun.errors import BusyError, SchemaError
+from gluerun.errors import OtherHostError, SchemaError
 from gluerun.records import schema
 from gluerun.records.origin import Host
 from gluerun.records.record import replace
@@ -20,7 +20,7 @@ PATH = "host.json"
 
 
 def claim(house: House) -> None:
-    """Say that this machine is at work here; BusyError if another one may be. For whoever holds the origin lock."""
+    """Say that this machine is at work here; OtherHostError if another one may be. For whoever holds the origin lock."""
     clock, known, now = house.doors.clock, _known(house), house.now()
     boot_id = clock.boot_id()
     if known is None:
@@ -28,7 +28,7 @@ def claim(house: House) -> None:
     elif not is_same(known, clock.host_id(), boot_id):
         leases = _leases(house)
         if why := why_not_ours(known, leases, now) or _left(leases):
-            raise BusyError(
+            raise OtherHostError(
                 f"this state folder belongs to another machine: {why}",
                 "when nothing runs there any more, `gluerun recover --take-over` makes it this machine's",
                 file=PATH,
@@ -39,13 +39,13 @@ def claim(house: House) -> None:
 
 
 def take_over(house: House, *, force: bool) -> None:
-    """Make the folder of another machine this one's; BusyError if somebody may be at work there, unless forced."""
+    """Make the folder of another machine this one's; OtherHostError if somebody may be at work there, unless forced."""
     known = _known(house)
     if known is None or is_same(known, house.doors.clock.host_id(), house.doors.clock.boot_id()):
         return
     why = why_not_ours(known, _leases(house), house.now())
     if why and not force:
-        raise BusyError(
+        raise OtherHostError(
             f"another machine may still be at work in this state folder: {why}",
             "wait for it; or end what runs there, then say --yes as well",
             file=PATH,
