@@ -20,7 +20,7 @@ PATH = "host.json"
 
 
 def claim(house: House) -> None:
-    """Say that this machine is at work here; OtherHostError if another one may be. For whoever holds the origin lock."""
+    """Say that this machine is at work here; OtherHostError if another one may be. The origin lock is held."""
     clock, known, now = house.doors.clock, _known(house), house.now()
     boot_id = clock.boot_id()
     if known is None:
