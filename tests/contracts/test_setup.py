@@ -296,7 +296,7 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
 def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):
     spoil_expiry(healthy)
 
-    subprocess.run(diagnose(healthy)["gc"].remedy.split(), cwd=healthy, check=True)
+    subprocess.run(diagnose(healthy)["gc"].command.split(), cwd=healthy, check=True)
 
     assert "gc" not in diagnose(healthy)
 

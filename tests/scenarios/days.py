@@ -6,7 +6,7 @@ import hashlib
 import random
 from contextlib import suppress
 
-from tests.scenarios.crashes import _Epochs, _leavings, _lost, _once_each
+from tests.scenarios.crashes import Watch, _leavings, _lost, _once_each
 
 from gluerun.errors import GluerunError, StateError
 from gluerun.loop.journal import broken_link
@@ -41,7 +41,7 @@ class Days:
         self.asked: dict[str, str] = {}
         self.spoilt: list[str] = []
         self.steps: list[str] = []
-        self._epochs = _Epochs()
+        self._epochs = Watch()
         self._honest = self.house.state_files.fault
 
     # what a person does
@@ -170,7 +170,7 @@ class Days:
         """Return what is wrong although it must hold at every moment."""
         house, faults = self.house, []
         self._epochs.look(house)
-        faults += self._epochs.back
+        faults += self._epochs.faults
         faults += [link] if (link := broken_link(house.state_files)) else []
         landed, at = [], house.git.head("main")
         while at is not None:

@@ -84,7 +84,7 @@ def test_a_door_that_fails_in_any_story_loses_nothing(name, record_property):
 def test_a_crash_while_the_journal_is_sealed_loses_no_event(where):
     matrix = Matrix(ROTATING, where=f"state {where}").run()
 
-    assert matrix.played > 3
+    assert matrix.played > 1
     assert matrix.red == {}
 
 

@@ -227,7 +227,12 @@ def test_what_waits_for_its_auditor_is_found_even_if_the_run_that_was_to_ask_him
     house = one_task([writes("good", answer={"summary": "did it"})])
     house.auditor(ONE, [WALL, verdict("accepted")]).until_quiet()
     sleep_until(house, backoff_of(house, "openai").until)
-    house.fuse.chooses = lambda count, name: name.startswith("state before write runs/") and "dispatch.json" in name
+
+    def dies(_, name):
+        wanted = name.startswith("state before write runs/") and "dispatch.json" in name
+        return SimCrash(name) if wanted else None
+
+    house.fuse.chooses = dies
     with pytest.raises(SimCrash):
         house.cycle(work=False)
     house.fuse.chooses = None
