@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.ports import Files
     from gluerun.records.config import Config
-    from gluerun.records.dispatch import Dispatch
 
 COSTS = "costs"
 # As much as any program may print, and the remark about what was cut.
@@ -74,7 +73,7 @@ def book(house: House, run_id: str) -> Spent:
     names = house.store.files.names(run_path(run_id, EXPENSES))
     if not names:
         return Spent()
-    dispatch = _dispatch(house, run_id)
+    dispatch = house.store.known_dispatch(run_id)
     config = _config(house, dispatch.config_sha256) if dispatch else house.config
     found = [one for name in names if (one := _expense(house, run_path(run_id, f"{EXPENSES}/{name}"), config))]
     spending = Spending(
@@ -91,13 +90,6 @@ def book(house: House, run_id: str) -> Spent:
         if any(ended_by(one, backoff) for one in found if _provider(config, one) == backoff.provider):
             house.store.end_provider_backoff(backoff)
     return total(found)
-
-
-def _dispatch(house: House, run_id: str) -> Dispatch | None:
-    try:
-        return house.store.dispatch(run_id)
-    except SchemaError:
-        return None  # what a run used is booked also when nobody can read any more what it was asked
 
 
 def _provider(config: Config, expense: Expense) -> str:

@@ -39,7 +39,7 @@ def evidence_of(store: Store, task: Task) -> Known:
     try:
         document = store.document(task.run_id, PACKET)
         packet = schema.admit(Packet, document)
-        dispatch = store.dispatch(task.run_id)
+        dispatch = store.known_dispatch(task.run_id)
     except GluerunError:
         return Known()
     if hashlib.sha256(codec.canonical(document)).hexdigest() != task.packet_sha256:

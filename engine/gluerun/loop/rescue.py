@@ -82,7 +82,7 @@ def give_up_branch(house: House, task: Task) -> None:
 
 def tidy_run(house: House, run_id: str) -> None:
     """Remove what a run that is over left in places where nobody works, and what it wrote only half."""
-    asked = house.store.dispatch(run_id)
+    asked = house.store.known_dispatch(run_id)
     with house.doors.locks.git():
         for kind in ("gate", "audit"):
             drop_place(house, asked, run_id, house.place(f"{run_id}-{kind}"))

@@ -180,6 +180,13 @@ class Store:
         """Return what a run is asked."""
         return self._one(Dispatch, run_path(run_id, "dispatch.json"))
 
+    def known_dispatch(self, run_id: str) -> Dispatch | None:
+        """Return what a run was asked; None also if that can no longer be read, for whoever only tidies up."""
+        try:
+            return self.dispatch(run_id)
+        except GluerunError:
+            return None
+
     def ending(self, run_id: str) -> Ending | None:
         """Return how a run ended; None if it has not, or if what it left is no ending."""
         try:
