@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,3 +235,15 @@ def test_decisions_are_numbered_without_a_gap():
 )
 def test_the_checks_bite(check, text):
     assert len(check(text)) == 1
+
+
+def test_the_table_of_what_is_broken_is_the_printed_one():
+    printed = subprocess.run(
+        [sys.executable, "-c", "import broken; print(broken.table())"],
+        cwd=CHECKOUT / "benchmarks",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert printed.strip() in readme, "print it again: python benchmarks/broken.py"
