@@ -136,7 +136,7 @@ def test_stop_takes_away_dispatch_and_nothing_else(backlog):
 def test_a_second_cycle_is_told_who_holds_the_lock(backlog, wheel_python):
     backlog.task(1, writes(1))
     hold = (
-        "import sys\nfrom gluerun.wiring import open_house\nfrom gluerun.loop.reconcile import holder\n"
+        "import sys\nfrom gluerun.wiring import open_house\nfrom gluerun.loop.hosting import holder\n"
         "house = open_house(sys.argv[1])\n"
         "with house.doors.locks.origin(holder(house, 'ORIGIN-20260101T000000Z-1')):\n"
         "    print('held', flush=True)\n    sys.stdin.read()\n"

@@ -299,7 +299,7 @@ def test_git_may_tidy_once_a_day_while_nobody_works():
 
 
 def _holder(house):
-    from gluerun.loop.reconcile import holder
+    from gluerun.loop.hosting import holder
 
     return holder(house.open(), "ORIGIN-20260101T000000Z-1")
 

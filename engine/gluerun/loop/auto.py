@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gluerun.core.outlook import outlook
 from gluerun.errors import BusyError, OtherHostError
-from gluerun.loop.reconcile import cycle, drain, holder, new_origin_run
+from gluerun.loop.hosting import holder, new_origin_run
+from gluerun.loop.reconcile import cycle, drain
 from gluerun.loop.report import merged
 from gluerun.records.record import record, replace
 from gluerun.records.task import Status

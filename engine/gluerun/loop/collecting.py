@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from gluerun.core.collecting import KEPT, ConfigSeen, GiveUp, Kind, RescueSeen, RunSeen, Seen, plan_collection
 from gluerun.errors import GitError, GluerunError, StateError
 from gluerun.loop.booking import EXPENSES
+from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.loop.house import RESCUE
-from gluerun.loop.reconcile import holder, new_origin_run
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
 from gluerun.records.dispatch import Life

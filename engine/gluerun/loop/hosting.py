@@ -1,13 +1,14 @@
-"""One state folder, one machine: another one is told so before it changes anything."""
+"""Who is at work here: one machine in one state folder, and what is said of the process that holds a lock."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 
 from gluerun.core.hosting import is_same, must_beat, why_not_ours
 from gluerun.errors import OtherHostError, SchemaError
 from gluerun.records import schema
-from gluerun.records.origin import Host
+from gluerun.records.origin import Host, OriginHolder
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
 
 PATH = "host.json"
+
+
+def new_origin_run(house: House) -> str:
+    """Return the id of a cycle."""
+    return f"ORIGIN-{house.now():%Y%m%dT%H%M%SZ}-{house.doors.clock.pid()}"
+
+
+def holder(house: House, origin_run: str, owner: str = "origin") -> OriginHolder:
+    """Return what is said of this process to whoever finds a lock held."""
+    now = house.now()
+    return OriginHolder(
+        owner=owner,
+        run_id=origin_run,
+        pid=house.doors.clock.pid(),
+        started_at=now,
+        expires_at=now + timedelta(minutes=60),
+    )
 
 
 def claim(house: House) -> None:

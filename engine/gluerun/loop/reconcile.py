@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 
 from gluerun.core.intake import plan_intake
 from gluerun.core.integration import plan_integration
@@ -12,12 +11,12 @@ from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError
-from gluerun.loop.hosting import claim, take_over
+from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.loop.upkeep import upkeep, watch_disk
-from gluerun.records.origin import Circuit, OriginHolder
+from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 
@@ -241,20 +240,3 @@ def _count_failures(house: House, look: Look, notes: Notes) -> Look:
     circuit = Circuit(consec_fails=after, updated_at=house.now())
     house.store.put_circuit(circuit)
     return replace(look, world=replace(look.world, circuit=circuit))
-
-
-def new_origin_run(house: House) -> str:
-    """Return the id of a cycle."""
-    return f"ORIGIN-{house.now():%Y%m%dT%H%M%SZ}-{house.doors.clock.pid()}"
-
-
-def holder(house: House, origin_run: str, owner: str = "origin") -> OriginHolder:
-    """Return what is said of this process to whoever finds a lock held."""
-    now = house.now()
-    return OriginHolder(
-        owner=owner,
-        run_id=origin_run,
-        pid=house.doors.clock.pid(),
-        started_at=now,
-        expires_at=now + timedelta(minutes=60),
-    )
