@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 OK, FAIL, SKIPPED = "ok", "fail", "skipped"
 _SLEEP = 0.2
+TIDY_SECONDS = 10.0
 _LOOKS = 20
 _LONGEST_TRY = 12
 _LONGEST_OUTPUT = 2_000_000
@@ -120,8 +121,7 @@ def torture(
         others = tuple(f"{one}: {harm[one]}" for one in harm if one not in {animal.name for animal in chosen})
         others += (f"the loop: {', '.join(ended.trouble)}",) if ended.trouble else ()
     finally:
-        _end_what_is_left(str(folder))
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         if before_us is not None:
             signal.signal(signal.SIGTERM, before_us)
     others += (f"{folder} could not be removed",) if folder.exists() else ()
@@ -132,6 +132,17 @@ def torture(
         findings=findings,
         harm=others,
     )
+
+
+def _remove(folder: Path) -> None:
+    """End whoever is at work in the folder and remove it; one who was just being born comes back with the next look."""
+    deadline = time.monotonic() + TIDY_SECONDS
+    while True:
+        _end_what_is_left(str(folder))
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
 
 
 def _heed_term() -> Callable[[int, FrameType | None], object] | int | None:
