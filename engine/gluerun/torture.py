@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 OK, FAIL, SKIPPED = "ok", "fail", "skipped"
 _SLEEP = 0.2
 TIDY_SECONDS = 10.0
+_QUIET_LOOKS = 6
 _LOOKS = 20
 _LONGEST_TRY = 12
 _LONGEST_OUTPUT = 2_000_000
@@ -137,11 +138,12 @@ def torture(
 def _remove(folder: Path) -> None:
     """End whoever is at work in the folder and remove it; one who was just being born comes back with the next look."""
     deadline = time.monotonic() + TIDY_SECONDS
-    while True:
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
         _end_what_is_left(str(folder))
+        was_there = folder.exists()
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists() or time.monotonic() > deadline:
-            return
+        quiet = 0 if was_there else quiet + 1
         time.sleep(0.1)
 
 
