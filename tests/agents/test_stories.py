@@ -41,13 +41,14 @@ CLEANLY = {"when": "## Try 2", **shells("test ! -e src/1.txt && echo good > src/
 
 
 @pytest.mark.parametrize(
-    ("worker", "limit", "calls"),
-    [("claude", {"turns": 3}, 3), ("codex", {"turns": 3}, 4), ("claude", {"usd": 0.008}, 4)],
+    ("worker", "limit", "shown"),
+    [("claude", {"turns": 3}, 3), ("codex", {"turns": 3}, 4), ("claude", {"usd": 0.008}, 3)],
     ids=["claude-turns", "codex-turns", "claude-usd"],
 )
-def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog, worker, limit, calls):
-    # A model thinks for a while; one that answers at once has gone on before anybody can stop it.
-    thinks = [{**turn, "delay": 0.5} for turn in shells(*EIGHT)["turns"]]
+def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog, worker, limit, shown):
+    # Once its stream has *shown* that it is past the limit, the model thinks until the program is stopped.
+    turns = shells(*EIGHT)["turns"]
+    thinks = [{**turn, "delay": 0 if number < shown else 60} for number, turn in enumerate(turns)]
     with FakeModel({"cases": [AUDITOR, CLEANLY], "turns": thinks}) as model:
         free = {"fake-model": {"fresh": 0, "cached": 0, "output": 0}} if "usd" in limit else {}
         limits = {"try": limit}
@@ -58,15 +59,17 @@ def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog
     tried = [one for one in model.requests if "You audit" not in one.prompt and "## Try 2" not in one.prompt]
     assert first["limit"] == ("money" if "usd" in limit else "turns")
     assert second.get("limit") is None
-    assert 3 <= len(tried) <= calls
+    assert shown <= len(tried) <= shown + 1
     rescued = git(backlog.root, "for-each-ref", "--format=%(refname)", "refs/gluerun/rescue")
     assert rescued.endswith("-try-1")
     assert git(backlog.root, "show", f"{rescued}:src/1.txt").splitlines()[:2] == ["0", "1"]
     assert ended["integrated"] == ["TASK-0001"]
     assert backlog.record("TASK-0001")["tries"] == 2
     (line,) = [one for one in backlog.ask("costs", "--by", "role")["lines"] if one["name"] == "worker"]
-    calls_booked = len(tried) + 2
-    assert (line["programs"], line["outputTokens"]) == (2, USAGE["output"] * calls_booked)
+    calls_booked = line["outputTokens"] / USAGE["output"]
+    # All that was answered and told; what was under way when it was stopped may be told by nobody.
+    assert len(tried) + 1 <= calls_booked <= len(tried) + 2
+    assert line["programs"] == 2
     assert line.get("costUsd") == (pytest.approx(0.00321 * calls_booked) if worker == "claude" else None)
 
 
