@@ -63,10 +63,15 @@ class FileMark:
     inode: int
 
 
+# Space that is held back in the state folder for the day on which the disk is full.
+BALLAST = "ballast"
+
+
 class Files(Protocol):
     """The only way to store anything; paths are relative to one root and use `/`.
 
-    Every write replaces: a reader sees the old file or the new one, whole, also after a crash.
+    Every write replaces: a reader sees the old file or the new one, whole, also after a crash. A write that meets a
+    full disk gives up the ballast, if there is one, and is made again.
     """
 
     def read(self, path: str) -> bytes | None:
@@ -111,6 +116,10 @@ class Files(Protocol):
 
     def free_bytes(self) -> int:
         """Return the disk space that is left for us."""
+        ...
+
+    def hold_back(self, size: int) -> bool:
+        """Let `BALLAST` take *size* bytes of the disk, really; False, and nothing changed, if there is no room."""
         ...
 
     def sweep(self, folder: str) -> int:

@@ -98,6 +98,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),
     _knob("orphan_grace", "seconds that what is left of a run may live on after its wrapper is gone"),
     _knob("min_disk_gb", "gigabytes that must be free before anything new is started"),
+    _knob("ballast_mb", "megabytes held back in the state folder and given up when the disk is full; 0 means none"),
     _knob("max_l1_concurrent", "how many nodes of the graph may be planned at the same time"),
     _knob("l1_tasks_per_node", "how many tasks a planner may propose at once for one node", low=1),
     _knob("planner_backoff_seconds", "seconds to wait after a planner failed"),

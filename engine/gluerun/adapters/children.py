@@ -9,6 +9,7 @@ from gluerun.adapters import tree, waiter, waiting
 from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.processes import GROUP_FILE, MARKER, PULSE, wrapper_command
 from gluerun.errors import StateError
+from gluerun.ports import BALLAST
 from gluerun.records.child import scratch_of
 
 TYPE_CHECKING = False
@@ -103,10 +104,10 @@ class _Records:
 
     def __init__(self, state_root: str, tiers: Sequence[str], sandboxes: Sandboxes | None) -> None:
         self._sandboxes = sandboxes
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._tiers = tiers
         # The specification holds the child's environment: for the eyes of this user only.
-        self._private = DiskFiles(state_root, mode=0o600)
+        self._private = DiskFiles(state_root, mode=0o600, has_ballast=True)
 
     @property
     def may_adopt(self) -> bool:
@@ -145,6 +146,7 @@ class _Records:
             "tiers": [str(tier) for tier in self._tiers],
             "subreaper": adopts,
             "groupFile": self._absolute(_group(run_id, child.name)),
+            "ballast": self._absolute(BALLAST),
         }
         if prepared is not None:
             wire |= {

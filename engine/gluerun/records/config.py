@@ -109,6 +109,7 @@ class Config:
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60
     min_disk_gb: float = 2.0
+    ballast_mb: int = 16
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
