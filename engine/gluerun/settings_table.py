@@ -69,6 +69,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("look_for_secrets", "refuse commits, pushes and task files with what looks like a secret"),
     _knob("test_tamper", "what happens when tests are lost, skipped or weakened: the auditor is told, or the try fails",
           choices=tuple(TamperRule)),
+    _knob("new_tests_on_base", "run the tests of a green try on its base, too, and tell the auditor how they end"),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),

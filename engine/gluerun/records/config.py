@@ -76,6 +76,7 @@ class Config:
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
+    new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
     sandbox: Sandbox = Sandbox()
