@@ -188,22 +188,13 @@ class Landed:
 
 
 @record
-class Told:
-    """What a commit says of itself; `at` is in seconds since 1970."""
-
-    commit: str
-    parents: tuple[str, ...]
-    at: int
-    message: str
-
-
-@record
 class Logged:
-    """A commit of a history: its id, its parents, its whole message."""
+    """What a commit says of itself, with its whole message; `at` is in seconds since 1970."""
 
     commit: str
     parents: tuple[str, ...]
     message: str
+    at: int
 
 
 class Git(Protocol):
@@ -344,12 +335,16 @@ class Git(Protocol):
         """
         ...
 
-    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, commits: Sequence[str]) -> tuple[Logged, ...]:
         """Return who follows whom, when, and in what words, for each of *commits*; one process."""
         ...
 
     def weight(self, old: str, new: str) -> tuple[int, int]:
         """Return how many paths differ between two commits, and how many bytes they hold in *new*."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove places whose removal a crash has cut in two; return how many."""
         ...
 
     def hand_out(self, place: str, commit: str) -> None:

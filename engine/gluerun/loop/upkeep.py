@@ -56,6 +56,7 @@ def upkeep(house: House, world: World, memory: CycleMemory, notes: Notes) -> Cyc
         return memory
     if memory.upkeep_day:
         with house.doors.locks.git():
+            house.doors.git.sweep()
             if why := house.doors.git.maintain():
                 notes.trouble.append(f"git could not tidy its store: {why}")
         if house.config.gc.auto and not world.broken:
