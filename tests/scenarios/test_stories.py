@@ -8,9 +8,11 @@ import pytest
 
 from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
+from gluerun.loop.store import run_path
 from gluerun.ports import BALLAST
 from gluerun.records.dispatch import Outcome, Role
 from gluerun.records.record import replace
+from gluerun.sim.children import SimChildren
 from gluerun.testing import Move, SimHouse, batch, decision, markdown, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
@@ -664,6 +666,46 @@ def _holder(house):
 
     now = house.clock.now()
     return OriginHolder(owner="origin", run_id="ORIGIN-20260101T000000Z-1", pid=1, started_at=now, expires_at=now)
+
+
+@pytest.mark.parametrize("torn", [b'{"answer":{', b"{", b"\xff"])
+def test_a_run_whose_last_step_was_torn_does_that_step_again_and_no_other(torn):
+    asked = []
+
+    def tear(scene):
+        scene.write("a.txt", "done")
+        path = run_path(scene.run_id, "steps.ndjson")
+        asked.append(house.state_files.read(path))
+        house.state_files.write(path, asked[-1] + torn)
+
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, [Move(act=tear)])
+
+    house.until_quiet()
+
+    assert (house.state(ONE), len(asked), len(house.prompts(ONE, Role.AUDITOR))) == ("integrated", 1, 1)
+    lines = house.state_files.read(run_path(house.record(ONE).run_id, "steps.ndjson")).splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_child_whose_answer_is_gone_is_run_again():
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "done"))
+    real, lost = house.children.finished, []
+
+    class Forgetful(SimChildren):
+        def finished(self, run_id, name):
+            if name.endswith("-worker") and name not in lost and real(run_id, name) is not None:
+                lost.append(name)
+                return None
+            return real(run_id, name)
+
+        def wait(self, run_id, child):
+            return kept.wait(run_id, child)
+
+    kept, house.children = house.children, Forgetful(lambda *_: None)
+
+    house.until_quiet()
+
+    assert (house.state(ONE), len(house.prompts(ONE)), house.record(ONE).tries) == ("integrated", 2, 1)
 
 
 def test_a_journal_that_a_crash_tore_is_mended_and_its_chain_holds():

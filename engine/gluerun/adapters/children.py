@@ -198,13 +198,21 @@ class _Records:
         self._files.write(done, schema.dump(answer))
 
     def finished(self, run_id: str, name: str) -> ChildDone | None:
-        """Return what the waiter wrote; what the child had as its scratch folder is gone by then."""
+        """Return what the waiter wrote; what the child had as its scratch folder is gone by then.
+
+        An answer that cannot be read is none: the child is run again, and its new answer replaces the broken one.
+        """
+        from gluerun.errors import SchemaError
         from gluerun.records import schema
         from gluerun.records.child import ChildDone
 
         path = _done(run_id, name)
         data = self._files.read(path)
-        if data is None:
+        try:
+            done = None if data is None else schema.load(ChildDone, data, file=path)
+        except SchemaError:
+            return None
+        if done is None:
             return None
         scratch = self._absolute(scratch_of(run_id, name))
         if os.path.isdir(scratch):
@@ -212,7 +220,7 @@ class _Records:
 
             # What cannot be removed is not worth a run; it lies in the run's folder and goes with it.
             shutil.rmtree(scratch, ignore_errors=True)
-        return schema.load(ChildDone, data, file=path)
+        return done
 
     def _absolute(self, path: str) -> str:
         return os.path.join(self._files.root, path)

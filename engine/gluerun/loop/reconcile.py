@@ -62,8 +62,8 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
-        give_way(house)
         claim(house)
+        give_way(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
