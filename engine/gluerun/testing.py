@@ -36,6 +36,7 @@ from gluerun.sim.crash import Fuse, SimCrash
 from gluerun.sim.files import SimFiles
 from gluerun.sim.git import SimGit
 from gluerun.sim.locks import SimLocks
+from gluerun.sim.messenger import SimMessenger
 from gluerun.sim.place_files import SimPlaceFiles
 from gluerun.sim.processes import SimProcesses
 from gluerun.sim.watch import SimWatch
@@ -272,6 +273,7 @@ class SimHouse:
         self.processes = SimProcesses(self.clock, self.state_files)
         self.children = SimChildren(self._play, replaces=True)
         self.watch = SimWatch(self.clock)
+        self.messenger = SimMessenger()
         self.git_door: Git = self.git
         self.written: list[tuple[str, str, str]] = []
         self.crashed: list[str] = []
@@ -357,6 +359,7 @@ class SimHouse:
             processes=self.processes,
             children=self.children,
             watch=self.watch,
+            messenger=self.messenger,
         )
 
     def cycle(self, minutes: float = 1, *, mode: str = "actuate", work: bool = True) -> CycleReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from gluerun.core.budgets import within
 from gluerun.core.intake import plan_intake
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
@@ -23,6 +24,7 @@ from gluerun.records.task import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
+    from gluerun.core.budgets import Used
     from gluerun.core.chain import Fault
     from gluerun.core.plan import Phase
     from gluerun.core.world import World
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gluerun.loop.observe import Look
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
+    from gluerun.records.resident import Notices
 
 MODES: dict[str, tuple[Phase, ...]] = {
     "apply": (plan_intake, plan_recovery),
@@ -58,8 +61,11 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
     return report
 
 
-def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleReport, World]:
-    """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
+def cycle(house: House, mode: str, *, only: str | None = None, used: Used | None = None) -> tuple[CycleReport, World]:
+    """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held.
+
+    *used* is what a resident loop has used up of its budget of tasks.
+    """
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
@@ -76,18 +82,32 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         for phase in MODES[mode]:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
-            look = _run_phase(house, look, _only(phase, only), notes)
+            look = _run_phase(house, look, _within(house, _only(phase, only), used, notes), notes)
         memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
         _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
+        notices = _write_down(house, look.world)
         house.journal.flush()
         house.anchor()
         is_due = house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
+    if notices is not None and notices.due:
+        from gluerun.loop.telling import tell_needs
+
+        tell_needs(house, origin_run, notices)
     return report_of(look.world, mode, notes.lines, notes), look.world
+
+
+def _write_down(house: House, world: World) -> Notices | None:
+    """Write down what a person is to be told; None if nobody wants to be told anything."""
+    if not house.config.notifies:
+        return None
+    from gluerun.loop.telling import write_down  # a cycle that has nobody to tell needs no words
+
+    return write_down(house, world)
 
 
 def mend_journal(house: House) -> Fault | None:
@@ -198,6 +218,13 @@ def _only(phase: Phase, task_id: str | None) -> Phase:
         return [action for action in phase(replace(world, tasks=tasks)) if getattr(action, "task_id", "") == task_id]
 
     return filtered
+
+
+def _within(house: House, phase: Phase, used: Used | None, notes: Notes) -> Phase:
+    """Return *phase* without the starts for which a resident loop's budget of tasks has no room."""
+    if used is None or phase is not plan_launch or not house.config.max_tasks:
+        return phase
+    return lambda world: within(house.config, used.tasks.union(notes.dispatched), phase(world))
 
 
 def _remember(house: House, look: Look, notes: Notes) -> None:
