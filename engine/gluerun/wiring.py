@@ -31,6 +31,7 @@ _RUNNERS = "gluerun.adapters.runners"
 
 def open_house(root: str, *, flags: Mapping[str, object] | None = None, default_push: bool = False) -> House:
     """Open the repository at *root*, an absolute path; ConfigError if its configuration cannot be used."""
+    default_push = default_push or os.environ.get("GLUERUN_TIMER") == "1"
     loaded = settings.load(root, os.environ, flags or {}, default_push=default_push)
     return House(doors_of(root, loaded.config), loaded.config)
 

@@ -97,8 +97,18 @@ def auto(
         report = loop.once(house)
         show(report, as_json=as_json, words=lambda: _words(report))
         return
+    _live_without_a_terminal()
     ended = loop.auto(house, forever=forever, tell=_progress, reopen=reopen)
     show(ended, as_json=as_json, words=lambda: _summary(ended))
+
+
+def _live_without_a_terminal() -> None:
+    """Take SIGHUP for "look again", which every cycle does; with a terminal it means that the terminal is gone."""
+    import signal
+
+    if not sys.stderr.isatty():
+        # A handler, not SIG_IGN: that would be inherited by every program we start.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def status(

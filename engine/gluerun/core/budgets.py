@@ -58,7 +58,8 @@ def within(config: Config, tasks: Iterable[str], actions: Iterable[Action]) -> l
 
     Nor is a planner started for tasks that could not be.
     """
-    known, found = set(tasks), []
+    known = set(tasks)
+    found: list[Action] = []
     for action in actions:
         is_full = 0 < config.max_tasks <= len(known)
         if is_full and isinstance(action, StartPlanner):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.budgets import Used, tasks_done, used_up, with_day
+from gluerun.core.actions import Start
+from gluerun.core.budgets import Used, tasks_done, used_up, with_day, within
 from gluerun.core.outlook import outlook
 from gluerun.errors import BusyError, OtherHostError
 from gluerun.loop import telling
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gluerun.core.actions import Action
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import CycleReport
@@ -79,6 +81,7 @@ class _Loop:
         # Its hours are those in which the machine was awake: somebody may set the clock.
         self.started = house.doors.clock.awake()
         self.used = Used()
+        self.asked: set[str] = set()
         self.cycles = 0
         self.total: CycleReport | None = None
         house.tell("autonomate.started", f"{origin_run} runs cycles", run_id=origin_run)
@@ -92,7 +95,7 @@ class _Loop:
             self._count(house)
             late = used_up(house.config, self.used)
             try:
-                report, world = cycle(house, "drain" if late else "actuate", used=self.used)
+                report, world = cycle(house, "drain" if late else "actuate", afford=self._afford)
             except OtherHostError:
                 raise
             except BusyError:
@@ -106,6 +109,15 @@ class _Loop:
                 return self._summary(world, over)
             house.doors.watch.wait(ahead.runs, ahead.seconds)
 
+    def _afford(self, actions: list[Action]) -> list[Action]:
+        """Return the starts that the budget has room for, also for what this very cycle has booked."""
+        self._count(self.house)
+        if used_up(self.house.config, self.used):
+            return []
+        kept = within(self.house.config, self.used.tasks | self.asked, actions)
+        self.asked |= {one.task_id for one in kept if isinstance(one, Start)}
+        return kept
+
     def _count(self, house: House) -> None:
         self.used = replace(self.used, seconds=float(house.doors.clock.awake() - self.started))
         if house.config.max_usd:
@@ -113,6 +125,7 @@ class _Loop:
 
     def _take(self, report: CycleReport, world: World) -> None:
         self.cycles += 1
+        self.asked.clear()
         self.used = replace(self.used, tasks=self.used.tasks.union(report.dispatched))
         self.total = replace(report if self.total is None else merged(self.total, report), actions=())
         if self.tell is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.budgets import within
 from gluerun.core.intake import plan_intake
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
@@ -23,8 +22,9 @@ from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gluerun.core.actions import Action
-    from gluerun.core.budgets import Used
     from gluerun.core.chain import Fault
     from gluerun.core.plan import Phase
     from gluerun.core.world import World
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
     from gluerun.records.resident import Notices
+
+    Afford = Callable[[list[Action]], list[Action]]
 
 MODES: dict[str, tuple[Phase, ...]] = {
     "apply": (plan_intake, plan_recovery),
@@ -61,10 +63,12 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
     return report
 
 
-def cycle(house: House, mode: str, *, only: str | None = None, used: Used | None = None) -> tuple[CycleReport, World]:
+def cycle(
+    house: House, mode: str, *, only: str | None = None, afford: Afford | None = None
+) -> tuple[CycleReport, World]:
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held.
 
-    *used* is what a resident loop has used up of its budget of tasks.
+    *afford* is asked which starts the budget of a resident loop has room for.
     """
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
@@ -82,7 +86,7 @@ def cycle(house: House, mode: str, *, only: str | None = None, used: Used | None
         for phase in MODES[mode]:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
-            look = _run_phase(house, look, _within(house, _only(phase, only), used, notes), notes)
+            look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
         memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
         _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
         if plan_launch not in MODES[mode]:
@@ -220,11 +224,11 @@ def _only(phase: Phase, task_id: str | None) -> Phase:
     return filtered
 
 
-def _within(house: House, phase: Phase, used: Used | None, notes: Notes) -> Phase:
-    """Return *phase* without the starts for which a resident loop's budget of tasks has no room."""
-    if used is None or phase is not plan_launch or not house.config.max_tasks:
+def _within(phase: Phase, afford: Afford | None) -> Phase:
+    """Return *phase* without the starts that a resident loop cannot afford."""
+    if afford is None or phase is not plan_launch:
         return phase
-    return lambda world: within(house.config, used.tasks.union(notes.dispatched), phase(world))
+    return lambda world: afford(phase(world))
 
 
 def _remember(house: House, look: Look, notes: Notes) -> None:
