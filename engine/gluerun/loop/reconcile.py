@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.intake import plan_intake
+from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gluerun.records.origin import CycleMemory
 
 MODES: dict[str, tuple[Phase, ...]] = {
+    "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_integrating),
@@ -73,18 +74,22 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
+        # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
+        look = _run_phase(house, look, plan_orders, notes)
         for phase in MODES[mode]:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
         memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
-        _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
+        if mode != "orders":
+            memory = upkeep(house, look.world, memory, notes)
+        _remember(house, replace(look, memory=memory), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         house.journal.flush()
         house.anchor()
-        is_due = house.config.push and house.store.memory().push_due
+        is_due = mode != "orders" and house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
     return report_of(look.world, mode, notes.lines, notes), look.world

@@ -34,6 +34,7 @@ NAMES = (
     "l1-lease.v0",
     "lease.v0",
     "lock.v0",
+    "order.v0",
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
@@ -102,6 +103,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.lease_v0 import validate
         case "lock.v0":
             from gluerun.records.validators.lock_v0 import validate
+        case "order.v0":
+            from gluerun.records.validators.order_v0 import validate
         case "origin-state.v0":
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
