@@ -11,13 +11,11 @@ import typer
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.show import say, show
-from gluerun.errors import OK, REFUSED, SAYS_NO, DecidedError, UsageError
+from gluerun.errors import OK, REFUSED, SAYS_NO, UsageError
 from gluerun.records.order import OrderVerb
 
 if TYPE_CHECKING:
-    from gluerun.core.orders import Refusal
     from gluerun.loop.house import House
-    from gluerun.loop.ordering import Answered
 
 DRY = typer.Option(False, "--dry-run", help="Only say what would happen; nothing is written.")
 REASON = typer.Option("", "--reason", metavar="TEXT", help="Why; it is kept in the journal.")
@@ -161,28 +159,11 @@ def order(
 
     What cannot be done is refused at once, and nothing is written.
     """
-    answer = answered(house, verb, subject, arguments or {}, reason=reason, dry_run=dry_run)
+    from gluerun.loop.ordering import ask
+
+    answer = ask(house, verb, subject, arguments, by=_who(), reason=reason, dry_run=dry_run)
     show(answer, as_json=as_json, words=lambda: say(f"would be: {answer.answer}" if dry_run else answer.answer))
     return REFUSED if answer.outcome == "refused" else OK
-
-
-def answered(
-    house: House, verb: OrderVerb, subject: str, arguments: dict[str, object], *, reason: str, dry_run: bool
-) -> Answered:
-    """Return what came of an order; UsageError or DecidedError if it cannot be carried out."""
-    from gluerun.core.orders import refusal
-    from gluerun.loop.ordering import drafted, foretold, give, world_for
-
-    draft = drafted(house, verb, subject, arguments, reason=reason, by=_who())
-    world = world_for(house, draft)
-    if (refused := refusal(world, draft)) is not None:
-        raise _error(refused)
-    return foretold(world, draft) if dry_run else give(house, draft)
-
-
-def _error(refused: Refusal) -> UsageError | DecidedError:
-    error = DecidedError if refused.is_decided else UsageError
-    return error(refused.why, refused.hint)
 
 
 def _who() -> str:

@@ -301,7 +301,9 @@ def _no_successor(world: World, order: Order) -> Refusal | None:
         return Refusal(why=f"{by} is {status}: nothing can wait for it")
     needs = _needs(world, by)
     for task in dependents(world, order.subject):
-        if task.task_id in needs or task.task_id == by:
+        if task.task_id == by:
+            return Refusal(why=f"{by} itself depends on {order.subject}")
+        if task.task_id in needs:
             return Refusal(
                 why=f"{by} depends on {task.task_id}, which depends on {order.subject}: it would be a circle"
             )

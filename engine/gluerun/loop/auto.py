@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[CycleReport, World], None]
 
-# Nothing wakes a loop when a file is edited: it looks at least this often.
+# An order wakes a loop, an edited file does not: it looks at least this often.
 _LONGEST_SLEEP = 5.0
 # Somebody else's cycle takes a moment; a resident loop waits for its turn.
 _BUSY_SLEEP = 0.5
@@ -76,7 +76,7 @@ def _loop(house: House, *, forever: bool, tell: Tell | None) -> AutoReport:
             tell(report, world)
         ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
         over = ahead.over or (f"its {house.config.max_hours:g} hours are over" if is_late and not ahead.runs else "")
-        if over and (not forever or is_late):
+        if over and (not forever or is_late or world.stop):
             return _summary(total, world, over, cycles, float(house.doors.clock.awake() - started))
         house.doors.watch.wait(ahead.runs, ahead.seconds)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gluerun.core import lifecycle
 from gluerun.core.actions import PLANNING
 from gluerun.core.masking import masked_text
-from gluerun.core.orders import obeyed
+from gluerun.core.orders import obeyed, refusal
 from gluerun.core.outlook import living_runs
-from gluerun.errors import BusyError, OtherHostError
+from gluerun.errors import BusyError, DecidedError, OtherHostError, UsageError
 from gluerun.loop.booking import book
 from gluerun.loop.hosting import new_origin_run
 from gluerun.loop.observe import observe
@@ -101,6 +101,24 @@ def drafted(
     return replace(order, epoch=task.epoch, status=task.status) if task is not None else order
 
 
+def ask(
+    house: House,
+    verb: OrderVerb,
+    subject: str = "",
+    arguments: dict[str, object] | None = None,
+    *,
+    by: str,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Answered:
+    """Give an order, or only foretell it; UsageError or DecidedError, with nothing written, if it cannot be done."""
+    draft = drafted(house, verb, subject, arguments or {}, reason=reason, by=by)
+    world = observe(house, new_origin_run(house), also=draft).world
+    if (refused := refusal(world, draft)) is not None:
+        raise (DecidedError if refused.is_decided else UsageError)(refused.why, refused.hint)
+    return foretold(world, draft) if dry_run else give(house, draft)
+
+
 def foretold(world: World, order: Order) -> Answered:
     """Return what an order would do; the caller has asked whether it is refused."""
     action = obeyed(world, order)
@@ -116,11 +134,6 @@ def wait_for_runs(house: House, timeout: float) -> tuple[str, ...]:
         if not runs or (timeout and house.doors.clock.awake() - started >= timeout):
             return runs
         house.doors.watch.wait(runs, house.config.drain_poll_secs)
-
-
-def world_for(house: House, order: Order) -> World:
-    """Return a look at the world as the order finds it; nothing is written and no lock is taken."""
-    return observe(house, new_origin_run(house), also=order).world
 
 
 def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
