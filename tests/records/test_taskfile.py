@@ -123,6 +123,7 @@ def test_everything_that_a_task_can_say():
             dag_node="api.v1",
             supersedes="TASK-0007",
             notes="A word before all.\n\n## context packet\nDecisions:\n- none yet",
+            priority=-3,
         ),
         status=Status.BLOCKED,
         sha256=content_sha256(FULL),

@@ -72,10 +72,10 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
-        # Who takes nothing in must not tell the next cycle that the folder has been seen.
-        notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
         look = _run_phase(house, look, plan_orders, notes)
+        # Who takes nothing in must not tell the next cycle that the folder has been seen.
+        notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
