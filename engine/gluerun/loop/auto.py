@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[CycleReport, World], None]
 
-# Nothing wakes a loop when a file is edited: it looks at least this often.
+# An order wakes a loop, an edited file does not: it looks at least this often.
 _LONGEST_SLEEP = 5.0
 # Somebody else's cycle takes a moment; a resident loop waits for its turn.
 _BUSY_SLEEP = 0.5
@@ -105,7 +105,7 @@ class _Loop:
             ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
             late = "" if ahead.runs else late or tasks_done(world, self.used)
             over = late or ahead.over
-            if over and (not forever or late):
+            if over and (not forever or late or world.stop):
                 return self._summary(world, over)
             house.doors.watch.wait(ahead.runs, ahead.seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.intake import plan_intake
+from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Afford = Callable[[list[Action]], list[Action]]
 
 MODES: dict[str, tuple[Phase, ...]] = {
+    "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_integrating),
@@ -81,6 +82,8 @@ def cycle(
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
+        # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
+        look = _run_phase(house, look, plan_orders, notes)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
@@ -88,14 +91,16 @@ def cycle(
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
         memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
-        _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
+        if mode != "orders":
+            memory = upkeep(house, look.world, memory, notes)
+        _remember(house, replace(look, memory=memory), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
         notices = _write_down(house, look.world)
         house.journal.flush()
         house.anchor()
-        is_due = house.config.push and house.store.memory().push_due
+        is_due = mode != "orders" and house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
     if notices is not None and notices.due:

@@ -35,6 +35,7 @@ NAMES = (
     "lease.v0",
     "lock.v0",
     "notices.v0",
+    "order.v0",
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
@@ -106,6 +107,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.lock_v0 import validate
         case "notices.v0":
             from gluerun.records.validators.notices_v0 import validate
+        case "order.v0":
+            from gluerun.records.validators.order_v0 import validate
         case "origin-state.v0":
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
