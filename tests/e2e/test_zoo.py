@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def test_harm_that_is_done_is_seen(wheel_python, own_tmp):
     assert os.listdir(own_tmp) == []
 
 
+def test_whom_a_slow_machine_kept_from_showing_itself_is_let_loose_again(wheel_python, own_tmp, tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *animals.py*) sleep 2 ;; esac\nexec {shlex.quote(wheel_python)} "$@"\n')
+    slow.chmod(0o755)
+    words = f"import sys\nsys.executable = {str(slow)!r}\nfrom gluerun.torture import torture\n"
+    words += "found = torture(('smuggler',), longest_tries=(1, 240))\nprint(*(one.verdict for one in found.findings))"
+
+    done = subprocess.run(
+        [wheel_python, "-P", "-c", words],
+        env={**outside_environment(), "TMPDIR": str(own_tmp)},
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["ok"] * 4
+    assert os.listdir(own_tmp) == []
+
+
 def test_one_that_is_ended_tidies_up(wheel_python, own_tmp):
     started = subprocess.Popen(
         [wheel_python, "-P", "-m", "gluerun", "doctor", "--torture", "--json"],
@@ -68,7 +89,7 @@ def test_one_that_is_ended_tidies_up(wheel_python, own_tmp):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    until(lambda: [*own_tmp.glob("*/repository/.gluerun-state/leases/*.json")] or started.poll() is not None)
+    until(lambda: [*own_tmp.glob("*/repository-1/.gluerun-state/leases/*.json")] or started.poll() is not None)
     started.terminate()
 
     assert started.wait(LONG) == 130
