@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from gluerun.records.child import Child, ChildDone
     from gluerun.records.dispatch import Identity
@@ -139,6 +139,10 @@ class Locks(Protocol):
 
     def origin_holder(self) -> OriginHolder | None:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
+        ...
+
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
         ...
 
     def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
@@ -454,6 +458,18 @@ class Watch(Protocol):
         ...
 
 
+class Messenger(Protocol):
+    """How a person is told something. A failure is an answer, never an error: nothing depends on it."""
+
+    def run(self, command: str, document: dict[str, Any]) -> str:
+        """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
+        ...
+
+    def post(self, url: str, document: dict[str, Any]) -> str:
+        """Post *document* as JSON to a web address; say why that failed, empty if it did not."""
+        ...
+
+
 @record
 class Doors:
     """All doors of one repository, as one value.
@@ -476,3 +492,4 @@ class Doors:
     processes: Processes
     children: Children
     watch: Watch
+    messenger: Messenger

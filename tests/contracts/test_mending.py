@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun import assets
 from gluerun.adapters.files import DiskFiles
@@ -166,7 +167,7 @@ def typed(tmp_path: Path):
 
     def type_it(command: str, at: Path) -> subprocess.CompletedProcess[str]:
         argv = ["sh", "-c", command]
-        return subprocess.run(argv, cwd=at, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, cwd=at, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     return type_it
 

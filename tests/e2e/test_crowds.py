@@ -6,19 +6,23 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
 from tests.e2e.backlog import git, writes
 from tests.e2e.conftest import outside_environment
+from tests.patience import PATIENCE
 
 MANY = 20
 BUSY = 75
 
 
-def all_at_once(backlog, python, *words, count=MANY):
-    """Start the same command many times at the same instant, a number in place of each `{}`; return how each ended."""
+def all_at_once(backlog, python, *words, count=MANY, but_one=lambda: None):
+    """Start the same command many times at the same instant, a number in place of each `{}`; return how each ended.
+
+    When all but one have ended *but_one* is called.
+    """
     argv = [python, "-P", "-m", "gluerun"]
     gate_out, gate_in = os.pipe()
     # Everybody waits for the one byte that is never written: all of them go on when the pipe is closed.
@@ -38,8 +42,11 @@ def all_at_once(backlog, python, *words, count=MANY):
     os.close(gate_out)
     os.close(gate_in)
     with ThreadPoolExecutor(count) as pool:
-        said = list(pool.map(lambda process: process.communicate(timeout=120), started))
-    return [(process.returncode, out, err) for process, (out, err) in zip(started, said, strict=True)]
+        said = [pool.submit(process.communicate, timeout=PATIENCE) for process in started]
+        for number, _ in enumerate(as_completed(said), 1):
+            if number == count - 1:
+                but_one()
+    return [(process.returncode, *one.result()) for process, one in zip(started, said, strict=True)]
 
 
 def torn_or_lost(data):
@@ -75,9 +82,9 @@ def test_what_judges_the_crowds_sees_a_line_that_was_lost_or_torn(lines, wrong):
 
 
 def test_of_loops_started_at_one_instant_exactly_one_runs(backlog, wheel_python):
-    backlog.task(1, writes(1, hold=8))
+    backlog.task(1, writes(1, until="go"))
 
-    ended = all_at_once(backlog, wheel_python, "auto")
+    ended = all_at_once(backlog, wheel_python, "auto", but_one=(backlog.root / "go").touch)
 
     winners = [one for one in ended if one[0] == 0]
     assert len(winners) == 1, ended

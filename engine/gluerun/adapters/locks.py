@@ -45,6 +45,10 @@ class FlockLocks:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self._signed("origin") if is_held(f"{self._folder}/origin.lock") else None
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
+
     def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
         return self._signed_lock(
