@@ -88,7 +88,6 @@ def test_kills_at_random_lose_nothing_and_double_nothing(backlog, wheel_python, 
             f"  {killed - started:.0f} s until the last loop had ended, {time.monotonic() - killed:.0f} s for the rest"
         )
     _note_figures(kills, len(tasks), len(merged), time.monotonic() - started)
-    assert kills >= KILLS * 0.8, "too few were killed for this to say anything"
     assert wrong(backlog, tasks) == []
 
 
@@ -224,8 +223,10 @@ def test_a_kill_at_any_rename_link_sync_or_unlink_loses_nothing(backlog, wheel_p
     assert backlog.run("auto", timeout=ENOUGH).returncode == 0
 
     merged = merged_in(backlog)
+    killed = (tmp_path / "traced").read_text(errors="replace").count("killed by SIGKILL")
     with capsys.disabled():
-        print(f"\n  killed at calls {POINTS}: {len(merged)} of {len(tasks)} merged")
+        print(f"\n  {killed} killed at calls {POINTS}: {len(merged)} of {len(tasks)} merged")
+    assert killed >= len(POINTS), "somebody comes to each of these calls"
     assert wrong(backlog, tasks) == []
 
 
