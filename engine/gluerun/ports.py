@@ -63,10 +63,15 @@ class FileMark:
     inode: int
 
 
+# Space that is held back in the state folder for the day on which the disk is full.
+BALLAST = "ballast"
+
+
 class Files(Protocol):
     """The only way to store anything; paths are relative to one root and use `/`.
 
-    Every write replaces: a reader sees the old file or the new one, whole, also after a crash.
+    Every write replaces: a reader sees the old file or the new one, whole, also after a crash. A write that meets a
+    full disk gives up the ballast, if there is one, and is made again.
     """
 
     def read(self, path: str) -> bytes | None:
@@ -111,6 +116,10 @@ class Files(Protocol):
 
     def free_bytes(self) -> int:
         """Return the disk space that is left for us."""
+        ...
+
+    def hold_back(self, size: int) -> bool:
+        """Let `BALLAST` take *size* bytes of the disk, really; False, and nothing changed, if there is no room."""
         ...
 
     def sweep(self, folder: str) -> int:
@@ -183,22 +192,13 @@ class Landed:
 
 
 @record
-class Told:
-    """What a commit says of itself; `at` is in seconds since 1970."""
-
-    commit: str
-    parents: tuple[str, ...]
-    at: int
-    message: str
-
-
-@record
 class Logged:
-    """A commit of a history: its id, its parents, its whole message."""
+    """What a commit says of itself, with its whole message; `at` is in seconds since 1970."""
 
     commit: str
     parents: tuple[str, ...]
     message: str
+    at: int
 
 
 class Git(Protocol):
@@ -339,12 +339,16 @@ class Git(Protocol):
         """
         ...
 
-    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, commits: Sequence[str]) -> tuple[Logged, ...]:
         """Return who follows whom, when, and in what words, for each of *commits*; one process."""
         ...
 
     def weight(self, old: str, new: str) -> tuple[int, int]:
         """Return how many paths differ between two commits, and how many bytes they hold in *new*."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove places whose removal a crash has cut in two; return how many."""
         ...
 
     def hand_out(self, place: str, commit: str) -> None:

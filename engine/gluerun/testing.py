@@ -249,6 +249,8 @@ def _config(changes: Mapping[str, Any]) -> Config:
         runners={_AGENT: agent},
         roles={Role.WORKER.value: _AGENT, Role.AUDITOR.value: _AGENT},
         sha256="0" * 64,
+        # A story in which the disk is full says itself whether anything was held back for that.
+        ballast_mb=0,
     )
     return replace(plain, **changes)
 
@@ -270,7 +272,7 @@ class SimHouse:
         self.fuse = Fuse()
         self.config = _config(changes)
         self.clock = SimClock()
-        self.state_files = SimFiles(self.fuse.of("state"))
+        self.state_files = SimFiles(self.fuse.of("state"), has_ballast=True)
         self.work_files = SimFiles(self.fuse.of("work"))
         self.locks = SimLocks()
         self.git = SimGit(self.fuse.of("git"), root=ROOT)

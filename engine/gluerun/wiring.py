@@ -106,7 +106,7 @@ def doors_of(root: str, config: Config) -> Doors:
         programs={kind: (sys.executable, "-P", "-m", f"{_RUNNERS}.{kind}") for kind in ("scripted", "replay")},
         at=DiskFiles,
         clock=MachineClock(),
-        state=DiskFiles(state_root),
+        state=DiskFiles(state_root, has_ballast=True),
         work=DiskFiles(root),
         locks=FlockLocks(state_root),
         git=RepositoryGit(root, state_root, identity_name=config.identity_name, identity_email=config.identity_email),

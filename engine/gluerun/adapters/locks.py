@@ -29,7 +29,7 @@ class FlockLocks:
     """The loop's locks under one state folder."""
 
     def __init__(self, state_root: str, *, git_patience: float = 60.0) -> None:
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._folder = f"{self._files.root}/locks"
         self._git_patience = git_patience
 

@@ -15,7 +15,7 @@ from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import upkeep, watch_disk
+from gluerun.loop.upkeep import give_way, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -74,6 +74,7 @@ def cycle(
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
+        give_way(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")

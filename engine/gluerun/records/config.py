@@ -76,6 +76,7 @@ class Config:
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
+    new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
     sandbox: Sandbox = Sandbox()
@@ -113,6 +114,7 @@ class Config:
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60
     min_disk_gb: float = 2.0
+    ballast_mb: int = 16
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
