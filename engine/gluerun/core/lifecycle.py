@@ -118,9 +118,9 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         last_failure=None,
         decision=None,
         audit_sha=None,
-        spent=Spent(),
         priority=task.priority if file.spec.priority == task.spec.priority else None,
         ordered=None,
+        spent=Spent(),
     )
 
 
