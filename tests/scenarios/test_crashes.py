@@ -47,7 +47,7 @@ ELSEWHERE = {
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
-    *("area-gate", "costs", "version", "rescue list", "rescue show"),
+    *("lease list", "lease show", "breaker show", "area-gate", "costs", "version", "rescue list", "rescue show"),
 }
 
 
