@@ -38,6 +38,7 @@ from gluerun.sim.crash import Fuse, SimCrash
 from gluerun.sim.files import SimFiles
 from gluerun.sim.git import SimGit
 from gluerun.sim.locks import SimLocks
+from gluerun.sim.messenger import SimMessenger
 from gluerun.sim.place_files import SimPlaceFiles
 from gluerun.sim.processes import SimProcesses
 from gluerun.sim.watch import SimWatch
@@ -250,6 +251,8 @@ def _config(changes: Mapping[str, Any]) -> Config:
         runners={_AGENT: agent},
         roles={Role.WORKER.value: _AGENT, Role.AUDITOR.value: _AGENT},
         sha256="0" * 64,
+        # A story in which the disk is full says itself whether anything was held back for that.
+        ballast_mb=0,
     )
     return replace(plain, **changes)
 
@@ -271,13 +274,14 @@ class SimHouse:
         self.fuse = Fuse()
         self.config = _config(changes)
         self.clock = SimClock()
-        self.state_files = SimFiles(self.fuse.of("state"))
+        self.state_files = SimFiles(self.fuse.of("state"), has_ballast=True)
         self.work_files = SimFiles(self.fuse.of("work"))
         self.locks = SimLocks()
         self.git = SimGit(self.fuse.of("git"), root=ROOT)
         self.processes = SimProcesses(self.clock, self.state_files)
         self.children = SimChildren(self._play, replaces=True)
         self.watch = SimWatch(self.clock)
+        self.messenger = SimMessenger()
         self.git_door: Git = self.git
         self.written: list[tuple[str, str, str]] = []
         self.crashed: list[str] = []
@@ -363,6 +367,7 @@ class SimHouse:
             processes=self.processes,
             children=self.children,
             watch=self.watch,
+            messenger=self.messenger,
         )
 
     def cycle(self, minutes: float = 1, *, mode: str = "actuate", work: bool = True) -> CycleReport:

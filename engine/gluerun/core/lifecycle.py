@@ -8,6 +8,7 @@ from gluerun.core.limits import added
 from gluerun.errors import ImpossibleError
 from gluerun.records.failure import Answer, FailureNote
 from gluerun.records.record import replace
+from gluerun.records.spent import Spent
 from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
     from gluerun.records.failure import Decision
-    from gluerun.records.spent import Spent
     from gluerun.records.task import Ordered
     from gluerun.records.taskfile import TaskFile
 
@@ -96,7 +96,9 @@ def admitted(file: TaskFile, path: str, mark: str, now: datetime) -> Task:
 
 
 def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> Task:
-    """Return a task after its Markdown changed; a parked one is ready again with all its tries.
+    """Return a task after its Markdown changed; a parked one is ready again with all its tries and its whole limit.
+
+    What was spent stays booked, of the day and in the history.
 
     If only the file's mark changed, nothing but the mark does.
     """
@@ -118,6 +120,7 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         audit_sha=None,
         priority=task.priority if file.spec.priority == task.spec.priority else None,
         ordered=None,
+        spent=Spent(),
     )
 
 

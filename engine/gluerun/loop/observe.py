@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from gluerun.core import graph as graphs
-from gluerun.core.limits import larger, metered
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
@@ -101,13 +100,12 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
 
 
 def _spent_today(house: House) -> Spent:
-    """Return what was used today, by the counter of the programs or by the bookings, whichever knows more."""
+    """Return what was used today, where that matters."""
     if house.config.limits_day == NO_LIMITS:
         return NOTHING
-    from gluerun.loop.booking import booked, meter_path  # only a limit for the day needs it
+    from gluerun.loop.booking import spent_today  # only a limit for the day needs it
 
-    now = house.now()
-    return larger(metered(house.store.files.read(meter_path(now))), booked(house.store.files, now))
+    return spent_today(house)
 
 
 def mark_text(mark: FileMark) -> str:
