@@ -104,6 +104,18 @@ class TestChildren:
 
 @linux
 class TestWaiter:
+    @pytest.mark.parametrize(
+        "left", [b"", b'{"schema": "gluerun.orch', b"[]", None], ids=["empty", "torn", "odd", "none"]
+    )
+    def test_an_answer_that_cannot_be_read_is_none_and_the_child_is_run_again(self, inline, folder, left):
+        inline.wait("r1", child("exit 3"))
+        (answer,) = (folder / "state/runs/r1/children").glob("*.done.json")
+        answer.unlink() if left is None else answer.write_bytes(left)
+
+        assert inline.finished("r1", "a1") is None
+        assert inline.wait("r1", child("exit 4")).exit_code == 4
+        assert inline.finished("r1", "a1").exit_code == 4
+
     def test_output_of_both_kinds_is_appended_to_the_log(self, inline, folder):
         log = folder / "state/runs/r1/a1.log"
         log.write_text("before\n")

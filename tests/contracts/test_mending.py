@@ -90,6 +90,14 @@ def pin_both(repo: Path) -> None:
     configure(repo, engineVersion="9.9.9")
 
 
+def been_here(repo: Path) -> Path:
+    """What a first cycle leaves, without what it holds back."""
+    configure(repo, minDiskGb=0)
+    (repo / ".gluerun-state").mkdir()
+    (repo / ".gluerun-state/host.json").write_text("{}")
+    return repo / ".gluerun-state"
+
+
 def set_stop(repo: Path) -> None:
     (repo / ".gluerun-state").mkdir()
     (repo / ".gluerun-state/STOP").touch()
@@ -137,6 +145,8 @@ ILLS = {
     ),
     "provision, not ignored": ("provision", lambda repo: configure(repo, provisionFiles=[{"source": "agent.sh"}])),
     "disk": ("disk", lambda repo: configure(repo, minDiskGb=10**9)),
+    "ballast, none": ("ballast", been_here),
+    "ballast, too small": ("ballast", lambda repo: (been_here(repo) / "ballast").write_bytes(b"16")),
     "ignore": ("ignore", lambda repo: (repo / ".gitignore").write_text(".worktrees/\n")),
     "gc, expiry": ("gc", lambda repo: git(repo, "config", "gc.pruneExpire", "now")),
     "gc, alias": ("gc", lambda repo: git(repo, "config", "alias.clean-up", "gc --prune=now")),

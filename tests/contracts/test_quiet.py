@@ -278,6 +278,16 @@ def test_every_change_ends_the_quiet(make, what):
     assert yard.ask() is None
 
 
+def test_that_this_machine_says_again_that_it_is_at_work_does_not_end_the_quiet(make):
+    yard = make()
+    assert yard.settle()
+
+    host = json.loads((yard.state / "host.json").read_text())
+    yard.write(f"{STATE}/host.json", json.dumps(host | {"seenAt": "2026-01-01T00:00:00Z"}))
+
+    assert "nothing to do" in (yard.ask() or "")
+
+
 def test_time_ends_the_quiet(make):
     yard = make(backoff=300)
     assert yard.settle()

@@ -45,6 +45,7 @@ class Backlog:
             "schemaVersion": "v1",
             "targetBranch": "main",
             "gateCommand": "! grep -rq bad src",
+            "ballastMb": 1,
             "runner": "script",
             "runners": {"script": {"kind": "scripted", "scenario": "scenario.json", "timeoutSeconds": 2 * PATIENCE}},
         }
