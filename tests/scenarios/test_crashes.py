@@ -50,7 +50,7 @@ ELSEWHERE = {
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    "rescue show",
+    *("rescue show", "approvals", "approval show"),
 }
 
 

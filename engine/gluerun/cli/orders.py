@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DRY = typer.Option(False, "--dry-run", help="Only say what would happen; nothing is written.")
 REASON = typer.Option("", "--reason", metavar="TEXT", help="Why; it is kept in the journal.")
 TOLD = typer.Option("", "--reason", metavar="TEXT", help="Why; the journal and the next try are told it word for word.")
+REQUEST = typer.Argument(metavar="ID", help="The id of a request, or of its task.")
 TASK = typer.Argument(metavar="TASK")
 
 
@@ -135,6 +136,59 @@ def clear_backoff(
     words: dict[str, object] = {"all": True} if everybody else {}
     return order(open_house(context), OrderVerb.CLEAR_BACKOFF, provider, words, reason=reason, dry_run=dry_run,
                  as_json=as_json)  # fmt: skip
+
+
+def approve(
+    context: typer.Context,
+    request: str = REQUEST,
+    answers: list[str] = typer.Option([], "--answer", metavar="QUESTION=TEXT", help="An answer; for each question."),
+    reason: str = REASON,
+    dry_run: bool = DRY,
+    as_json: bool = JSON,
+) -> int:
+    """Let a task go on that waits for approval; nothing is asked back, what is not answered is refused."""
+    house = open_house(context)
+    task, words = _request(house, request)
+    given = _answers(answers)
+    return order(house, OrderVerb.APPROVE, task, words | ({"answers": given} if given else {}), reason=reason,
+                 dry_run=dry_run, as_json=as_json)  # fmt: skip
+
+
+def reject(
+    context: typer.Context, request: str = REQUEST, reason: str = TOLD, dry_run: bool = DRY, as_json: bool = JSON
+) -> int:
+    """Send work back, or park a task before its first try; the reason is told to the next try word for word."""
+    house = open_house(context)
+    task, words = _request(house, request)
+    return order(house, OrderVerb.REJECT, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def approval_renew(
+    context: typer.Context, request: str = REQUEST, reason: str = REASON, dry_run: bool = DRY, as_json: bool = JSON
+) -> int:
+    """Let a request that expired be made anew, about what is there now."""
+    house = open_house(context)
+    task, words = _request(house, request)
+    return order(house, OrderVerb.RENEW, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def _request(house: House, name: str) -> tuple[str, dict[str, object]]:
+    from gluerun.edge.approvals import open_one
+
+    found = open_one(house.store, name)
+    return found.task_id, {"request": found.id}
+
+
+def _answers(words: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        question, equals, text = word.partition("=")
+        if not equals or not question.strip():
+            raise UsageError(f"{word!r} is no answer", 'write --answer "QUESTION=TEXT"')
+        if question.strip() in found:
+            raise UsageError(f"{question.strip()!r} is answered twice", "leave one out")
+        found[question.strip()] = text.strip()
+    return found
 
 
 def open_house(context: typer.Context) -> House:

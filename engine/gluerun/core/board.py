@@ -99,7 +99,7 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
             wait = why[task.task_id]
             lines.append(_line(task, "waiting", reason=wait.reason, blocked_by=wait.blocked_by))
         else:
-            lines.append(_line(task, _word(task), phase=_phase(task), reason=_reason(world, task)))
+            lines.append(_line(task, _word(task), phase=_phase(world, task), reason=_reason(world, task)))
     counts = {word: sum(line.status == word for line in lines) for word in ("running", "ready", "waiting", "parked")}
     return Board(
         target_branch=world.config.target_branch,
@@ -147,14 +147,26 @@ def _word(task: Task) -> str:
     return "parked" if task.status is Status.BLOCKED else task.status.value
 
 
-def _phase(task: Task) -> str:
+def _phase(world: World, task: Task) -> str:
     if task.status is not Status.ACCEPTED:
         return ""
+    if _held(world, task):
+        return "approval"
     return {None: "queued", ProofState.PROVING: "proving", ProofState.PROVED: "landing",
             ProofState.WAITING: "waiting"}[task.proof.state if task.proof else None]  # fmt: skip
 
 
+def _held(world: World, task: Task) -> str:
+    if not world.approvals:
+        return ""
+    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
+
+    return landing_wait(world, task)
+
+
 def _reason(world: World, task: Task) -> str:
+    if held := _held(world, task):
+        return held
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
@@ -175,6 +187,7 @@ def _reason(world: World, task: Task) -> str:
 def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str]) -> list[str]:
     found = [f"{line.id} is parked: {line.reason}" for line in lines if line.status == "parked"]
     found += [f"{line.id}: {line.reason}" for line in lines if line.phase == "waiting"]
+    found += _unapproved(world)
     found += list(refusals.values())
     found += [f"{one.path}: {one.reason}" for one in world.broken]
     if world.graph_error:
@@ -190,6 +203,15 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     if (disk := low_disk(world)) and disk not in found:
         found.append(disk)
     return found
+
+
+def _unapproved(world: World) -> list[str]:
+    """Say which requests for approval wait for a person, and which tasks cannot be asked about."""
+    if not world.asks_people:
+        return []
+    from gluerun.core.approvals import unanswered
+
+    return unanswered(world)
 
 
 def _nodes(world: World) -> list[NodeLine]:

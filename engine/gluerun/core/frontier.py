@@ -27,11 +27,12 @@ def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
     start: list[Task] = []
     waits: list[Waits] = []
     held = _held(world)
+    asks = world.asks_people
     nobody = held_back(world, worker_roles(world.config))
     for task in sorted(world.tasks, key=lambda task: (-task.rank, len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
-        why = Waits(task_id=task.task_id, reason=nobody) if nobody else _obstacle(world, task, held)
+        why = Waits(task_id=task.task_id, reason=nobody) if nobody else _obstacle(world, task, held, asks=asks)
         if why is None and len(start) >= seats:
             why = Waits(task_id=task.task_id, reason="no free seat")
         if why is None:
@@ -46,21 +47,35 @@ def _held(world: World) -> dict[str, tuple[str, ...]]:
     """Return the scopes that are taken: leased ones, and accepted ones on their way into the target."""
     held = {lease.task_id: lease.owned_files for lease in world.leases}
     for task in world.tasks:
-        if task.status is Status.ACCEPTED and world.config.auto_integrate and not _is_stuck(task):
+        if task.status is Status.ACCEPTED and world.config.auto_integrate and not is_stuck(world, task):
             held[task.task_id] = task.owned
     return held
 
 
-def _is_stuck(task: Task) -> bool:
-    """Tell whether a proved candidate waits for somebody's checkout; it blocks nobody's dispatch."""
-    return task.proof is not None and task.proof.state is ProofState.WAITING
+def is_stuck(world: World, task: Task) -> bool:
+    """Tell whether a proved candidate waits for somebody's checkout, or for a person's word; it holds nobody up."""
+    if task.proof is not None and task.proof.state is ProofState.WAITING:
+        return True
+    if not world.approvals:
+        return False
+    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
+
+    return bool(landing_wait(world, task))
 
 
-def _obstacle(world: World, task: Task, held: dict[str, tuple[str, ...]]) -> Waits | None:
+def _plan_wait(world: World, task: Task) -> str:
+    from gluerun.core.approvals import plan_wait
+
+    return plan_wait(world, task)
+
+
+def _obstacle(world: World, task: Task, held: dict[str, tuple[str, ...]], *, asks: bool) -> Waits | None:
     if task.spec.dispatch_mode != "canonical":
         return Waits(task_id=task.task_id, reason=f"dispatch mode is {task.spec.dispatch_mode!r}, not 'canonical'")
     if task.spec.target_branch != world.config.target_branch:
         return Waits(task_id=task.task_id, reason=f"its target is {task.spec.target_branch!r}, not this loop's")
+    if asks and (why := _plan_wait(world, task)):
+        return Waits(task_id=task.task_id, reason=why)
     for need in task.spec.depends_on:
         if (status := world.status_of(need)) is not Status.INTEGRATED:
             return _unmet(task, need, status)

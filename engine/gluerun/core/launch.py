@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
 from gluerun.core.backoff import held_back
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, finished_nodes
 from gluerun.records.dispatch import Role
 from gluerun.records.task import Status
@@ -101,4 +101,6 @@ def plan_promotion(world: World) -> list[Action]:
 
 def _is_landing(world: World) -> bool:
     """Tell whether the target is about to move, which would make a gate run on it worthless."""
-    return world.config.auto_integrate and any(task.status is Status.ACCEPTED for task in world.tasks)
+    return world.config.auto_integrate and any(
+        task.status is Status.ACCEPTED and not is_stuck(world, task) for task in world.tasks
+    )

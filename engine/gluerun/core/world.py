@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gluerun.records.config import Config
+from gluerun.records.config import ApprovalRule, Config
 from gluerun.records.dispatch import Ending, Life
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
@@ -17,6 +17,8 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.approvals import Facts
+    from gluerun.records.approval import Approval
     from gluerun.records.order import Order
 
 
@@ -62,7 +64,9 @@ class Broken:
 
 @record
 class World:
-    """One look at one repository. `done` holds the settled tasks that living ones depend on."""
+    """One look at one repository. `done` holds the settled tasks that living ones depend on, `facts` what is known of
+    the proved candidates that a person may have to approve.
+    """
 
     now: datetime
     config: Config
@@ -94,6 +98,21 @@ class World:
     free_bytes: int = 1 << 62
     next_task: int = 1
     orders: tuple[Order, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    facts: dict[str, Facts] = {}  # noqa: RUF012
+    next_approval: int = 1
+
+    @property
+    def asks_people(self) -> bool:
+        """Tell whether a person may ever have to approve anything here; most repositories never ask."""
+        config = self.config
+        return (
+            config.approve_plan is not ApprovalRule.NONE
+            or config.approval is not ApprovalRule.NONE
+            or bool(config.area_policy or self.approvals)
+            or any(task.spec.approve_plan or task.spec.approval for task in self.tasks)
+            or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
+        )
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

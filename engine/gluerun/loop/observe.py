@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gluerun.loop.house import House
     from gluerun.ports import FileMark
+    from gluerun.records.approval import Approval
     from gluerun.records.graph import Graph
     from gluerun.records.lease import Lease, NodeLease
     from gluerun.records.order import Order
@@ -56,6 +57,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
     orders, bad_orders = store.orders()
+    approvals, bad_approvals = store.approvals()
     orders += [also] if also is not None else []
     by_id = {task.task_id: task for task in tasks}
     inputs, folder_mark = _inputs(house, by_id, memory)
@@ -78,7 +80,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         branch_heads=heads,
         landed=_landed(house, tasks, target),
         inputs=inputs,
-        broken=(*broken, *more, *yet_more, *bad_orders),
+        broken=(*broken, *more, *yet_more, *bad_orders, *bad_approvals),
         graph=graph,
         graph_error=graph_error,
         passed=passed,
@@ -95,7 +97,13 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
         orders=tuple(orders),
+        approvals=tuple(approvals),
+        next_approval=_next_approval(memory, approvals),
     )
+    if world.asks_people:
+        from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
+
+        world = replace(world, facts=facts(house, world))
     return Look(world=world, memory=_with_folder(memory, folder_mark))
 
 
@@ -290,6 +298,10 @@ def _gates(house: House, graph: Graph | None) -> tuple[frozenset[str], frozenset
     views = [node_view(house.doors.work.read, node.id) for node in (graph.nodes if graph else ())]
     passed = frozenset(view.node for view in views if view.state is NodeState.PASSED)
     return passed, frozenset(view.node for view in views if view.state is NodeState.BLOCKED)
+
+
+def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:
+    return max([memory.next_approval, *(int(one.id.removeprefix("APR-")) + 1 for one in approvals)])
 
 
 def _next_task(memory: CycleMemory, living: dict[str, Task], inputs: tuple[Input, ...]) -> int:

@@ -8,7 +8,7 @@ from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
-from gluerun.core.plan import plan_cycle, plan_integrating
+from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError
 from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
@@ -40,10 +40,10 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
-    "drain": (plan_intake, plan_recovery, plan_integrating),
-    "integrate": (plan_recovery, plan_integration),
+    "drain": (plan_intake, plan_recovery, plan_asking, plan_integrating),
+    "integrate": (plan_recovery, plan_asking, plan_integration),
     "promote": (plan_intake, plan_recovery, plan_promotion),
-    "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
+    "actuate": (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
 _MAX_ROUNDS = 10_000
@@ -255,6 +255,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         refused=memory.refused | notes.refused,
         refusals=memory.refusals | notes.refusals,
         next_task=max(memory.next_task, world.next_task, notes.next_task),
+        next_approval=max(memory.next_approval, world.next_approval, notes.next_approval),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
         green_head=notes.green_head or memory.green_head,

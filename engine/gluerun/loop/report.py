@@ -86,6 +86,7 @@ class Notes:
         self.green_run = ""
         self.red_head = ""
         self.next_task = 0
+        self.next_approval = 0
         self.has_seen_inputs = False
         self.reaped_ok = 0
         self.reaped_failed = 0

@@ -42,6 +42,25 @@ class TamperRule(StrEnum):
     BLOCK = "block"
 
 
+class ApprovalRule(StrEnum):
+    """When a person is asked: never, where something speaks for it, or always."""
+
+    NONE = "none"
+    RISK = "risk"
+    ALWAYS = "always"
+
+
+@record
+class AreaPolicy:
+    """What an area asks of a person; nothing where it leaves that to the rest of the configuration."""
+
+    approve_plan: ApprovalRule | None = None
+    approval: ApprovalRule | None = None
+    owners: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    expires_hours: float | None = None
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -86,6 +105,11 @@ class Config:
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
     gc: Collection = Collection()
+    approve_plan: ApprovalRule = ApprovalRule.NONE
+    approval: ApprovalRule = ApprovalRule.NONE
+    approval_expires_hours: float = 0.0
+    area_policy: dict[str, AreaPolicy] = {}  # noqa: RUF012
+    risk_paths: tuple[str, ...] = ()
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True

@@ -108,6 +108,7 @@ class CycleMemory:
     refused: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     refusals: dict[str, str] = {}  # noqa: RUF012
     next_task: int = 1
+    next_approval: int = 1
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: dict[str, str] = {}  # noqa: RUF012
     published: dict[str, str] = {}  # noqa: RUF012

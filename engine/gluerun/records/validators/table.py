@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "Invalid", "validator"]
 
 NAMES = (
+    "approval.v0",
     "attempts-index.v0",
     "audit-verdict.v0",
     "backtest.v0",
@@ -59,6 +60,8 @@ def validator(name: str) -> Callable[[object], object]:
 
 def _load(name: str) -> Callable[[object], object]:
     match name:
+        case "approval.v0":
+            from gluerun.records.validators.approval_v0 import validate
         case "attempts-index.v0":
             from gluerun.records.validators.attempts_index_v0 import validate
         case "audit-verdict.v0":
