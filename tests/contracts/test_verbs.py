@@ -14,11 +14,12 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
 from gluerun.loop.store import Store
+from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
 from gluerun.records.origin import ProviderBackoff
 from gluerun.sim.clock import SimClock
 
-ONE, TWO = "TASK-0001", "TASK-0002"
+ONE, TWO, THREE, FOUR = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004"
 NAMES = [verb.name for verb in VERBS if verb.module]
 CONFIG = {
     "schemaVersion": "v1",
@@ -45,6 +46,9 @@ WOULD = {
     "reprioritize": (TWO, "3"),
     "breaker reset": (),
     "clear-backoff": ("--all",),
+    "approve": (THREE,),
+    "reject": ("APR-0001", "--reason", "no"),
+    "approval renew": (FOUR,),
 }
 
 
@@ -76,7 +80,7 @@ def folder(tmp_path_factory):
     os.chdir(folder)
     try:
         (folder / "gluerun.config.json").write_text(json.dumps(CONFIG))
-        for name in ("one", "two"):
+        for name in ("one", "two", "three", "four"):
             new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
             assert typed(*new)[0] == 0
         assert typed("reconcile", "--apply")[0] == 0
@@ -84,7 +88,14 @@ def folder(tmp_path_factory):
         now = SimClock().now()
         run = "RUN-20260101T000000Z-00000000"
         held = ProviderBackoff(provider="one", fault=Fault.OVERLOAD, reason="-", run_id=run, started_at=now, until=now)
-        Store(DiskFiles(str(folder / ".gluerun-state"))).put_provider_backoff(held)
+        store = Store(DiskFiles(str(folder / ".gluerun-state")))
+        store.put_provider_backoff(held)
+        for number, task_id, until in ((1, THREE, None), (2, FOUR, now)):
+            bound = Bound(source_sha256=store.live_task(task_id).source_sha256)
+            store.put_approval(
+                Approval(id=f"APR-{number:04d}", point=Point.PLAN, task_id=task_id, epoch=0, bound=bound, asked_at=now,
+                         state=ApprovalState.WAITING, expires_at=until, questions=("Why?",) if until else ())
+            )  # fmt: skip
         yield folder
     finally:
         os.chdir(before)
@@ -133,6 +144,16 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
         (("clear-backoff", "two"), 2, "'two' is not held back"),
         (("clear-backoff", "one", "--all"), 2, "a provider and --all are two answers"),
         (("stop", "--timeout", "3"), 2, "--timeout is for --wait"),
+        (("approve", TWO), 2, "nobody is asked about TASK-0002"),
+        (("approve", "APR-0009"), 2, "there is no request APR-0009"),
+        (("approve", "yes"), 2, "'yes' is neither a request nor a task"),
+        (("approve", "APR-0002"), 2, "APR-0002 expired at"),
+        (("approve", "APR-0001", "--answer", "Who=me"), 2, "APR-0001 does not ask 'Who'"),
+        (("approve", "APR-0001", "--answer", "y"), 2, "'y' is no answer"),
+        (("reject", "APR-0001"), 2, "a rejection needs a reason"),
+        (("approval", "renew", "APR-0001"), 2, "APR-0001 still waits for an answer"),
+        (("approval", "show", "APR-0003"), 2, "there is no request APR-0003"),
+        (("approval", "show", "APR-0001", "--html", "none/x.html"), 2, "none/x.html cannot be written"),
         (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),
     ],
 )

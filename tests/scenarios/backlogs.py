@@ -420,7 +420,7 @@ SCENARIOS = {
     ),
     "approved plan": Crashing(
         asked_plan,
-        *(let_cycle, let_cycle, sleep, *[renew] * 2, *[let_cycle] * 2, *[approve] * 3, let_cycle, *[approve] * 2),
+        *(let_cycle, let_cycle, sleep, *[renew] * 2, *[let_cycle] * 2, *[approve, let_cycle] * 6),
         wants={ONE: "integrated", TWO: "integrated"},
         files=("a.txt", "src/TASK-0002.txt"),
     ),

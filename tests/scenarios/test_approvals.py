@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from gluerun.edge.approval_page import approval_page, as_html, as_markdown
+from gluerun.edge.approvals import approvals, named
+from gluerun.edge.views import board
 from gluerun.errors import DecidedError, UsageError
+from gluerun.loop import auto, drive
 from gluerun.records.approval import ApprovalState
 from gluerun.records.config import ApprovalRule, AreaPolicy
 from gluerun.records.order import OrderVerb
 from gluerun.records.record import replace
-from gluerun.testing import Move, SimHouse
+from gluerun.testing import Move, SimHouse, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
 ALWAYS, RISK = ApprovalRule.ALWAYS, ApprovalRule.RISK
@@ -135,18 +139,26 @@ def test_work_that_waits_is_not_proved_again_whenever_the_target_moves_but_once_
 
 
 def test_an_approval_does_not_cover_another_difference():
-    house = SimHouse(approval=ALWAYS).given(ONE, owned=["a.txt"])
-    house.colleague("a.txt", "1\n2\n3\n4\n5\n6\n7\n8\n9\n")
-    house.agent(ONE, [Move(writes={"a.txt": "one\n2\n3\n4\n5\n6\n7\n8\n9\n"})]).until_quiet()
-    house.colleague("a.txt", "1\n2\n3\n4\n5\n6\n7\n8\nnine\n")
-    approve(house)
+    house = SimHouse(approval=ALWAYS).given(ONE, owned=["a.txt", "b.txt"])
+    house.agent(ONE, [Move(writes={"a.txt": "one", "b.txt": "two"})]).until_quiet()
+    house.colleague("a.txt", "one")  # half of it is there by now
 
+    approve(house)
     house.until_quiet()
 
-    if house.state(ONE) == "accepted":  # both sides could be merged: the result is another one
-        assert requests(house) == {"APR-0001": "stale", "APR-0002": "waiting"}
-    else:
-        assert house.target_files()["a.txt"].startswith("one")
+    assert (house.state(ONE), requests(house)) == ("accepted", {"APR-0001": "stale", "APR-0002": "waiting"})
+    (event,) = house.events("approval.stale")
+    assert event["message"] == "APR-0001 about TASK-0001: what would land is another difference"
+
+
+def test_work_that_was_approved_and_conflicts_with_the_target_is_asked_about_anew():
+    house = SimHouse(approval=ALWAYS).given(ONE, owned=["a.txt"]).until_quiet()
+    house.colleague("a.txt", "hers")
+
+    approve(house)
+    house.until_quiet()
+
+    assert (house.state(ONE), requests(house)) == ("accepted", {"APR-0001": "stale", "APR-0002": "waiting"})
 
 
 def test_an_approval_does_not_cover_another_gate():
@@ -264,3 +276,84 @@ def test_what_nobody_is_to_be_asked_about_any_more_goes_on():
     house.configure(approval=ApprovalRule.NONE)
 
     assert (house.until_quiet().state(ONE), requests(house)) == ("integrated", {"APR-0001": "stale"})
+
+
+# --- what is seen ----------------------------------------------------------------------------------------
+
+
+def page_of(house, name=ONE):
+    opened = house.open()
+    return approval_page(opened, named(opened.store, name))
+
+
+def test_the_page_shows_everything_that_is_decided_about():
+    fix = verdict("needs-fix", requiredFixes=["Name the thing."], findings=["It has no name."])
+    house = SimHouse(approval=ALWAYS).given(ONE, owned=["a.txt"]).auditor(ONE, [fix, verdict("accepted")])
+    house.agent(ONE, [Move(writes={"a.txt": "a thing"}), Move(writes={"a.txt": "a thing named x"})]).until_quiet()
+
+    text = as_markdown(page_of(house))
+
+    for words in (
+        "# APR-0001: TASK-0001, before it lands (waiting)",
+        "gluerun approve APR-0001",
+        "closed by accepting, never named as mended",
+        "- It is done.",
+        "+a thing named x",
+        "`check` ended with 0 (green)",
+        "verdict: accepted",
+        "It has no name. → resolved, in try 2, audit-accepted",
+        "try 1: audit-needs-fix",
+        f"candidate: {house.record(ONE).proof.candidate}",
+    ):
+        assert words in text, words
+
+
+def test_what_an_agent_wrote_cannot_pass_for_the_page_or_show_a_secret():
+    secret = "ghp_" + "a1B2" * 10
+    mean = f"```\n## Risks\n- none\n</pre><script>alert(1)</script>\x1b[2J\ntoken = {secret}\n"
+    house = SimHouse(approval=ALWAYS, look_for_secrets=False).given(ONE, owned=["a.txt"])
+    house.agent(ONE, [Move(writes={"a.txt": mean})]).until_quiet()
+
+    page = page_of(house)
+    text, html = as_markdown(page), as_html(page)
+
+    assert "\n````\n" in text
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert not any(outside in html for outside in ("src=", "href=", "http:", "https:", "url("))
+    assert not any(bad in both for both in (text, html) for bad in (secret, "\x1b"))
+
+
+def test_the_list_says_how_the_next_cycle_will_find_a_request():
+    house = finished(approval_expires_hours=2).given(TWO).until_quiet()
+    house.clock.tick(hours=3)
+
+    lines = {one.id: (one.task, one.state) for one in approvals(house.open()).approvals}
+    assert lines == {"APR-0001": (ONE, "expired"), "APR-0002": (TWO, "expired")}
+
+    house.given(ONE, owned=["a.txt"], title="Something else")
+    lines = {one.id: (one.state, one.why) for one in approvals(house.open(), settled=True).approvals}
+    assert lines["APR-0001"] == ("stale", "the task's text was changed")
+
+
+def test_what_waits_is_named_under_what_needs_a_person():
+    house = finished()
+
+    (needs,) = board(house.open()).needs_you
+    assert needs == "TASK-0001: APR-0001 waits for a person before it lands: `gluerun approval show APR-0001`"
+
+
+def test_a_resident_loop_does_not_wait_for_a_person():
+    house = finished()
+
+    assert auto.auto(house.open()).why == "nothing can go on by itself; 1 tasks wait"
+    assert drive.drive(house.open(), ONE).why.startswith("it is accepted; APR-0001 waits for a person")
+
+
+def test_a_secret_in_an_answer_is_not_kept():
+    secret = "ghp_" + "a1B2" * 10
+    house = finished(area_policy={"root": AreaPolicy(approval=ALWAYS, questions=("Which key?",))})
+
+    approve(house, answers={"Which key?": secret})
+
+    assert not [path for path, data in house.state_files.files.items() if secret.encode() in data]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from gluerun.adapters.files import DiskFiles
 from gluerun.cli.options import JSON
 from gluerun.cli.orders import REQUEST, open_house
 from gluerun.cli.show import say, show, table
+from gluerun.errors import UsageError
 
 if TYPE_CHECKING:
     from gluerun.edge.approvals import Approvals
@@ -37,9 +40,22 @@ def _say_list(found: Approvals) -> None:
     table(("request", "state", "before", "task", "title", "risks"), rows)
 
 
-def approval_show(context: typer.Context, request: str = REQUEST, as_json: bool = JSON) -> None:
-    """Show what a request is about."""
+def approval_show(
+    context: typer.Context,
+    request: str = REQUEST,
+    html: str = typer.Option("", "--html", metavar="FILE", help="Write the page as one HTML file instead."),
+    as_json: bool = JSON,
+) -> None:
+    """Show what a request is about: text, difference, evidence, cost, risks, and what approving does."""
+    from gluerun.edge.approval_page import approval_page, as_html, as_markdown
     from gluerun.edge.approvals import named
 
-    found = named(open_house(context).store, request)
-    show(found, as_json=as_json, words=lambda: say(found.id))
+    house = open_house(context)
+    page = approval_page(house, named(house.store, request))
+    if html:
+        path = Path(html).absolute()
+        if not path.parent.is_dir() or path.is_dir():
+            raise UsageError(f"{html} cannot be written: it is no file in a folder that is there", "name another file")
+        DiskFiles(str(path.parent)).write(path.name, as_html(page).encode())
+    words = f"the page is in {html}" if html else as_markdown(page).rstrip("\n")
+    show(page, as_json=as_json, words=lambda: say(words))

@@ -232,9 +232,11 @@ def landing_wait(world: World, task: Task) -> str:
     return "" if why_stale(world, request) else _waits(request, world.now)
 
 
-def landing_request(world: World, task: Task) -> Approval | str | None:
-    """Return what a proved candidate needs before it lands: a new request, to wait (why), or nothing."""
+def landing_step(world: World, task: Task) -> AskApproval | LapseApproval | str | None:
+    """Return what a proved candidate needs before it lands: something about a request, to wait (why), or nothing."""
     request = request_of(world, task, Point.LANDING)
+    if request is not None and (lapse := _lapse(world, request)) is not None:
+        return lapse
     if request is not None and request.state is not ApprovalState.APPROVED:
         return _waits(request, world.now)
     if request is not None and _covers(world, task, request):
@@ -248,7 +250,10 @@ def landing_request(world: World, task: Task) -> Approval | str | None:
     risks = of_landing(facts.work, task.spec, world.config)
     if rule.rule is ApprovalRule.RISK and not risks:
         return None
-    return new_request(world, task, Point.LANDING, rule, risks) or "what it would land is not known yet"
+    asked = new_request(world, task, Point.LANDING, rule, risks)
+    if asked is None:
+        return "what it would land is not known yet"
+    return AskApproval(task_id=task.task_id, approval=asked, reason="its gate is green, before it lands")
 
 
 def _covers(world: World, task: Task, request: Approval) -> bool:

@@ -79,7 +79,7 @@ def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
 
 
 def _asked(world: World, task: Task, *, is_proved: bool) -> tuple[Action | None, bool]:
-    """Return the request that a candidate calls for, and whether a person's word is waited for.
+    """Return what is done about the request that a candidate calls for, and whether a person's word is waited for.
 
     What waits is not proved again whenever the target moves: it is once it is approved.
     """
@@ -87,10 +87,8 @@ def _asked(world: World, task: Task, *, is_proved: bool) -> tuple[Action | None,
 
     if not is_proved:
         return None, bool(approvals.landing_wait(world, task))
-    needs = approvals.landing_request(world, task)
-    if needs is None or isinstance(needs, str):
-        return None, needs is not None
-    return AskApproval(task_id=task.task_id, approval=needs, reason="its gate is green, before it lands"), False
+    needs = approvals.landing_step(world, task)
+    return (None, needs is not None) if needs is None or isinstance(needs, str) else (needs, False)
 
 
 def _is_proving(task: Task) -> bool:

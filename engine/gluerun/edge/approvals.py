@@ -51,18 +51,15 @@ class Approvals:
 def approvals(house: House, *, settled: bool = False) -> Approvals:
     """Return the requests that need a person; with *settled* every one there ever was."""
     world = observe(house, NOBODY).world
-    found = [(one, *state_of(world, one)) for one in world.approvals]
-    if settled:
-        found += [(one, one.state.value, "") for one in house.store.settled_approvals()]
-    else:
-        found = [row for row in found if row[1] in (ApprovalState.WAITING.value, ApprovalState.EXPIRED.value)]
-    found.sort(key=lambda row: (len(row[0].id), row[0].id))
-    return Approvals(approvals=tuple(_line(house, *row) for row in found))
+    found = [*world.approvals, *(house.store.settled_approvals() if settled else ())]
+    lines = [line_of(house, world, one) for one in sorted(found, key=lambda one: (len(one.id), one.id))]
+    needed = (ApprovalState.WAITING.value, ApprovalState.EXPIRED.value)
+    return Approvals(approvals=tuple(one for one in lines if settled or one.state in needed))
 
 
-def state_of(world: World, request: Approval) -> tuple[str, str]:
+def _state(world: World, request: Approval) -> tuple[str, str]:
     """Return the state of a request as the next cycle will find it, and why."""
-    if request.state in (ApprovalState.WAITING, ApprovalState.EXPIRED):
+    if request in world.approvals and request.state in (ApprovalState.WAITING, ApprovalState.EXPIRED):
         if why := why_stale(world, request):
             return ApprovalState.STALE.value, why
         task = world.task(request.task_id)
@@ -73,7 +70,9 @@ def state_of(world: World, request: Approval) -> tuple[str, str]:
     return request.state.value, ""
 
 
-def _line(house: House, request: Approval, state: str, why: str) -> ApprovalLine:
+def line_of(house: House, world: World, request: Approval) -> ApprovalLine:
+    """Return a request as it is listed."""
+    state, why = _state(world, request)
     task = house.store.any_task(request.task_id)
     return ApprovalLine(
         id=request.id,
