@@ -45,12 +45,15 @@ ELSEWHERE = {
     "verify": "with --mend what every cycle does first, and every cycle is crashed",
     "timer install": "files of the user's system, each replaced whole; typed again it writes the same",
     "timer remove": "the same files, taken away; typed again it takes away what is left",
+    "human-gate request": "one file, replaced whole by the storage door",
+    "human-gate approve": "one file, replaced whole by the storage door",
+    "human-gate reject": "one file, replaced whole by the storage door",
     "runners": "a memory of its own in the user's home, replaced whole",
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    *("rescue show", "approvals", "approval show"),
+    *("rescue show", "approvals", "approval show", "human-gate status"),
 }
 
 

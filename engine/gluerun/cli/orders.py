@@ -149,7 +149,7 @@ def approve(
     """Let a task go on that waits for approval; nothing is asked back, what is not answered is refused."""
     house = open_house(context)
     task, words = _request(house, request)
-    given = _answers(answers)
+    given = pairs(answers, "answer")
     return order(house, OrderVerb.APPROVE, task, words | ({"answers": given} if given else {}), reason=reason,
                  dry_run=dry_run, as_json=as_json)  # fmt: skip
 
@@ -179,15 +179,16 @@ def _request(house: House, name: str) -> tuple[str, dict[str, object]]:
     return found.task_id, {"request": found.id}
 
 
-def _answers(words: list[str]) -> dict[str, str]:
+def pairs(words: list[str], what: str) -> dict[str, str]:
+    """Return words of the form NAME=TEXT by their names; UsageError for any other word."""
     found: dict[str, str] = {}
     for word in words:
-        question, equals, text = word.partition("=")
-        if not equals or not question.strip():
-            raise UsageError(f"{word!r} is no answer", 'write --answer "QUESTION=TEXT"')
-        if question.strip() in found:
-            raise UsageError(f"{question.strip()!r} is answered twice", "leave one out")
-        found[question.strip()] = text.strip()
+        name, equals, text = (part.strip() for part in word.partition("="))
+        if not equals or not name or not text:
+            raise UsageError(f"{word!r} is no {what}", f'write --{what} "NAME=TEXT"')
+        if name in found:
+            raise UsageError(f"{name!r} stands twice", "leave one out")
+        found[name] = text
     return found
 
 
@@ -215,12 +216,12 @@ def order(
     """
     from gluerun.loop.ordering import ask
 
-    answer = ask(house, verb, subject, arguments, by=_who(), reason=reason, dry_run=dry_run)
+    answer = ask(house, verb, subject, arguments, by=who(), reason=reason, dry_run=dry_run)
     show(answer, as_json=as_json, words=lambda: say(f"would be: {answer.answer}" if dry_run else answer.answer))
     return REFUSED if answer.outcome == "refused" else OK
 
 
-def _who() -> str:
+def who() -> str:
     """Return who gives an order, as far as it is known."""
     import pwd
     import socket

@@ -47,6 +47,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("human-gate request", "humangate", "Ask a person about a node."),
+    _verb("human-gate approve", "humangate", "Approve a node."),
+    _verb("human-gate reject", "humangate", "Say that a node is not to be completed as it is."),
+    _verb("human-gate status", "humangate", "Tell whether a person has approved a node."),
     _verb("timer install", "timer", "Let the system run cycles here by itself."),
     _verb("timer show",   "timer",  "Show the timer of this repository."),
     _verb("timer remove", "timer",  "Take the timer of this repository away."),
@@ -83,7 +87,7 @@ VERBS: tuple[Verb, ...] = (
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "health", "gates", "gate", "human-gate",
+    "console", "update", "migrate", "health", "gates", "gate",
     "ask", "report", "accept-packet", "plan", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
-from gluerun.core.graph import eligible
+from gluerun.core.graph import eligible, finished_nodes
 from gluerun.core.launch import dispatch_gate, low_disk, seats
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
@@ -188,6 +188,9 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     found = [f"{line.id} is parked: {line.reason}" for line in lines if line.status == "parked"]
     found += [f"{line.id}: {line.reason}" for line in lines if line.phase == "waiting"]
     found += _unapproved(world)
+    for node in finished_nodes(world) if world.unapproved else ():
+        if why := world.unapproved.get(node.id):
+            found.append(f"node {node.id} waits for a person's approval: {why}")
     found += list(refusals.values())
     found += [f"{one.path}: {one.reason}" for one in world.broken]
     if world.graph_error:

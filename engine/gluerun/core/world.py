@@ -65,7 +65,7 @@ class Broken:
 @record
 class World:
     """One look at one repository. `done` holds the settled tasks that living ones depend on, `facts` what is known of
-    the proved candidates that a person may have to approve.
+    the proved candidates that a person may have to approve, `unapproved` the nodes that wait for one, and why.
     """
 
     now: datetime
@@ -101,6 +101,7 @@ class World:
     approvals: tuple[Approval, ...] = ()
     facts: dict[str, Facts] = {}  # noqa: RUF012
     next_approval: int = 1
+    unapproved: dict[str, str] = {}  # noqa: RUF012
 
     @property
     def asks_people(self) -> bool:

@@ -99,6 +99,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         orders=tuple(orders),
         approvals=tuple(approvals),
         next_approval=_next_approval(memory, approvals),
+        unapproved=_unapproved(house, graph),
     )
     if world.asks_people:
         from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
@@ -298,6 +299,14 @@ def _gates(house: House, graph: Graph | None) -> tuple[frozenset[str], frozenset
     views = [node_view(house.doors.work.read, node.id) for node in (graph.nodes if graph else ())]
     passed = frozenset(view.node for view in views if view.state is NodeState.PASSED)
     return passed, frozenset(view.node for view in views if view.state is NodeState.BLOCKED)
+
+
+def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:
+    if graph is None or not any(node.human_gate for node in graph.nodes):
+        return {}
+    from gluerun.loop.humangates import unapproved  # where nobody is asked, none of it is needed
+
+    return unapproved(house.doors.work.read, graph, house.now())
 
 
 def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:

@@ -30,6 +30,8 @@ NAMES = (
     "gate-check.v0",
     "gate-result.v0",
     "host.v0",
+    "human-approval.v0",
+    "human-gate.v0",
     "identity.v0",
     "journal-anchor.v0",
     "l1-lease.v0",
@@ -98,6 +100,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.gate_result_v0 import validate
         case "host.v0":
             from gluerun.records.validators.host_v0 import validate
+        case "human-approval.v0":
+            from gluerun.records.validators.human_approval_v0 import validate
+        case "human-gate.v0":
+            from gluerun.records.validators.human_gate_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
         case "journal-anchor.v0":
