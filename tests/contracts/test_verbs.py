@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pwd
 import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -13,6 +14,7 @@ import pytest
 from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
+from gluerun.core.humangates import default_refs
 from gluerun.loop.store import Store
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
@@ -49,6 +51,9 @@ WOULD = {
     "approve": (THREE,),
     "reject": ("APR-0001", "--reason", "no"),
     "approval renew": (FOUR,),
+    "human-gate request": ("api", "--owner", "me", "--question", "ok=Is it?", "--artifact", "plan.md", "--again"),
+    "human-gate approve": ("web", "--answer", "ok=yes"),
+    "human-gate reject": ("web", "--reason", "no"),
 }
 
 
@@ -96,6 +101,16 @@ def folder(tmp_path_factory):
                 Approval(id=f"APR-{number:04d}", point=Point.PLAN, task_id=task_id, epoch=0, bound=bound, asked_at=now,
                          state=ApprovalState.WAITING, expires_at=until, questions=("Why?",) if until else ())
             )  # fmt: skip
+        plain = {"stage": "s", "area": "src", "layer": "l", "kind": "k", "requiredCompletion": "-", "dependsOn": []}
+        refs = {
+            name: dict(zip(("requestRef", "approvalRef"), default_refs(name), strict=True)) for name in ("api", "web")
+        }
+        gates = [{"id": name, **plain, "humanGate": refs[name]} for name in refs]
+        graph = {"schema": "gluerun.orchestration.dag.v0", "nodes": gates}
+        (folder / "docs/orchestration/dag.v0.json").write_text(json.dumps(graph))
+        (folder / "plan.md").write_text("the plan")
+        asked = ("--owner", pwd.getpwuid(os.getuid()).pw_name, "--question", "ok=Is it?", "--artifact", "plan.md")
+        assert typed("human-gate", "request", "web", *asked)[0] == 0
         yield folder
     finally:
         os.chdir(before)
@@ -154,6 +169,15 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
         (("approval", "renew", "APR-0001"), 2, "APR-0001 still waits for an answer"),
         (("approval", "show", "APR-0003"), 2, "there is no request APR-0003"),
         (("approval", "show", "APR-0001", "--html", "none/x.html"), 2, "none/x.html cannot be written"),
+        (("human-gate", "approve", "api", "--answer", "ok=yes"), 2, "api cannot be decided: nobody was asked"),
+        (("human-gate", "approve", "web"), 2, "web also asks ok"),
+        (("human-gate", "reject", "web"), 2, "a rejection needs a reason"),
+        (
+            ("human-gate", "request", "core", "--owner", "me", "--question", "a=b", "--artifact", "x"),
+            2,
+            "no node 'core'",
+        ),
+        (("human-gate", "status", "api"), 1, "api: not approved: nobody was asked"),
         (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),
     ],
 )
