@@ -202,6 +202,8 @@ def kind_of(knob: Knob) -> str:
 def _checked(knob: Knob, value: Any) -> Any:
     if knob.choices and value not in knob.choices:
         raise ValueError(f"must be {kind_of(knob)}, not {value!r}")
+    if knob.choices:
+        return type(knob.default)(value)
     if knob.type is str and ("\0" in value or "\n" in value.strip()):
         raise ValueError("must be a single line of text")
     if knob.type in (int, float) and not knob.low <= value <= HIGH:

@@ -147,6 +147,15 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
     assert state(repo) == before
 
 
+@pytest.mark.parametrize("name", ["approve", "reject", "approval renew", "human-gate approve", "human-gate reject"])
+def test_no_agent_decides_what_a_person_is_asked(name, repo, monkeypatch):
+    monkeypatch.setenv("GLUERUN_RUN", "RUN-20260101T000000Z-00000000")
+
+    code, said = typed(*name.split(), *WOULD[name], "--dry-run")
+
+    assert (code, "an agent cannot decide this" in said) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

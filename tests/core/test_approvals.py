@@ -221,6 +221,17 @@ def test_who_is_not_asked_yet_is_asked_once(point):
     assert not goes_on(before, point)
 
 
+@pytest.mark.parametrize("point", Point)
+def test_a_graph_that_cannot_be_read_lets_nothing_of_a_node_pass(point):
+    one = replace(READY if point is Point.PLAN else DONE)
+    of_node = replace(one, spec=replace(one.spec, dag_node="api"))
+    nothing = {"approve_plan": NONE, "approval": NONE}
+
+    assert goes_on(at(point, task=of_node, **nothing), point)
+    assert goes_on(at(point, task=one, graph_error="it is broken", **nothing), point)
+    assert not goes_on(at(point, task=of_node, graph_error="it is broken", **nothing), point)
+
+
 def test_two_who_are_asked_in_one_cycle_have_two_numbers():
     plan = plan_approvals(world(task(1), task(2), approve_plan=ALWAYS, next_approval=7))
 

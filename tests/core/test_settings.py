@@ -153,6 +153,14 @@ def test_the_whole_file() -> None:
     assert load({"bootstrap": ["a", "b"]}).config.bootstrap == ("a", "b")
 
 
+@pytest.mark.parametrize("knob", [knob for knob in KNOBS if knob.choices], ids=lambda knob: knob.key)
+def test_a_word_of_a_closed_list_is_one_of_the_list_wherever_it_comes_from(knob) -> None:
+    word = knob.choices[-1].value
+
+    for found in (load({knob.key: word}), load({}, {knob.env: word})):
+        assert getattr(found.config, knob.field) is knob.choices[-1]
+
+
 def test_what_areas_ask_of_people() -> None:
     policy = {"approval": "risk", "owner": "ada", "questions": ["Why?"], "expiresHours": 1.5}
     config = load({"areaPolicy": {"pay": policy, "web": {"owner": ["a", "b"]}}, "riskPaths": ["*.sql"]}).config

@@ -25,15 +25,11 @@ def test_work_lands_as_it_was_approved_and_not_as_it_was_rejected(backlog, tmp_p
     assert "nothing can go on by itself" in backlog.run("auto").stdout
 
     (line,) = asked(backlog, "approvals", schema="approvals")["approvals"]
-    page = asked(backlog, "approval", "show", line["id"], schema="approval-page")
-    text = backlog.run("approval", "show", task, "--html", str(tmp_path / "page.html")).stdout
-    (needs,) = backlog.ask("status")["needsYou"]
+    page = asked(backlog, "approval", "show", task, "--html", str(tmp_path / "page.html"), schema="approval-page")
 
     assert (line["id"], line["state"], line["task"]) == ("APR-0001", "waiting", task)
     assert "+first" in next(one["text"] for one in page["sections"] if one["title"] == "The difference")
     assert "<ins>+first</ins>" in (tmp_path / "page.html").read_text()
-    assert str(tmp_path) in text
-    assert needs.startswith(f"{task}: APR-0001 waits for a person before it lands")
 
     asked(backlog, "reject", task, "--reason", "Say second.", schema="ordered")
     backlog.run("auto")
@@ -47,5 +43,3 @@ def test_work_lands_as_it_was_approved_and_not_as_it_was_rejected(backlog, tmp_p
     assert git(backlog.root, "show", "main:src/1.txt") == "second"
     states = {one["id"]: one["state"] for one in backlog.ask("approvals", "--all")["approvals"]}
     assert states == {"APR-0001": "rejected", "APR-0002": "approved"}
-    refused = backlog.run("approve", "APR-0001")
-    assert (refused.returncode, refused.stderr.split(",")[0]) == (3, "gluerun: APR-0001 is rejected already")

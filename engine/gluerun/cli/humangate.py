@@ -8,7 +8,7 @@ import typer
 
 from gluerun.cli.graph import NODE
 from gluerun.cli.options import JSON
-from gluerun.cli.orders import DRY, REASON, open_house, pairs, who
+from gluerun.cli.orders import DRY, REASON, only_people, open_house, pairs, who
 from gluerun.cli.show import say, show
 from gluerun.errors import OK, SAYS_NO, UsageError
 
@@ -81,6 +81,7 @@ def _answer(
     from gluerun.loop.humangates import answer
     from gluerun.records.humangate import GateDecision
 
+    only_people()
     house = open_house(context)
     page = answer(house.doors.work, node, house.now(), decision=GateDecision(word), by=who(),
                   answers=pairs(answers, "answer"), reason=reason, evidence=evidence, dry_run=dry_run)  # fmt: skip

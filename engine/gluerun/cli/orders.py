@@ -147,6 +147,7 @@ def approve(
     as_json: bool = JSON,
 ) -> int:
     """Let a task go on that waits for approval; nothing is asked back, what is not answered is refused."""
+    only_people()
     house = open_house(context)
     task, words = _request(house, request)
     given = pairs(answers, "answer")
@@ -158,6 +159,7 @@ def reject(
     context: typer.Context, request: str = REQUEST, reason: str = TOLD, dry_run: bool = DRY, as_json: bool = JSON
 ) -> int:
     """Send work back, or park a task before its first try; the reason is told to the next try word for word."""
+    only_people()
     house = open_house(context)
     task, words = _request(house, request)
     return order(house, OrderVerb.REJECT, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
@@ -167,9 +169,16 @@ def approval_renew(
     context: typer.Context, request: str = REQUEST, reason: str = REASON, dry_run: bool = DRY, as_json: bool = JSON
 ) -> int:
     """Let a request that expired be made anew, about what is there now."""
+    only_people()
     house = open_house(context)
     task, words = _request(house, request)
     return order(house, OrderVerb.RENEW, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def only_people() -> None:
+    """Refuse what only a person decides to whoever types it within a run."""
+    if run := os.environ.get("GLUERUN_RUN"):
+        raise UsageError(f"an agent cannot decide this: it was typed within {run}", "a person has to type it elsewhere")
 
 
 def _request(house: House, name: str) -> tuple[str, dict[str, object]]:

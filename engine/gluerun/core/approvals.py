@@ -92,7 +92,7 @@ def touched(task: Task, config: Config) -> dict[str, AreaPolicy]:
 def _at(source: object, point: Point) -> ApprovalRule | None:
     name = "approve_plan" if point is Point.PLAN else "approval"
     word = getattr(source, name)
-    return word if isinstance(word, ApprovalRule) else None
+    return None if word is None else ApprovalRule(word)
 
 
 def _strictest(*words: ApprovalRule) -> ApprovalRule:
@@ -198,6 +198,8 @@ def new_request(world: World, task: Task, point: Point, rule: Rule, risks: tuple
 
 def plan_wait(world: World, task: Task) -> str:
     """Say why a ready task may not be started before a person has approved its text; empty if it may be."""
+    if why := _unknown_node(world, task):
+        return why
     request = request_of(world, task, Point.PLAN)
     if request is not None and not why_stale(world, request):
         if request.state is ApprovalState.APPROVED:
@@ -208,6 +210,13 @@ def plan_wait(world: World, task: Task) -> str:
     if not task.spec.acceptance_criteria:
         return NO_CRITERIA
     return "a person is to be asked before it is started"
+
+
+def _unknown_node(world: World, task: Task) -> str:
+    """Say that nobody knows what a task's node asks for, which lets nothing pass; empty if it is known."""
+    if not world.graph_error or not task.spec.dag_node:
+        return ""
+    return f"the graph, which may ask for approval in its node {task.spec.dag_node}, cannot be used"
 
 
 def _asks_plan(world: World, task: Task) -> bool:
@@ -224,8 +233,10 @@ def _waits(request: Approval, now: datetime) -> str:
 
 def landing_wait(world: World, task: Task) -> str:
     """Say why accepted work is held by a request; empty if none holds it. The candidate is not proved again for it."""
-    if not world.approvals or task.status is not Status.ACCEPTED:
+    if task.status is not Status.ACCEPTED:
         return ""
+    if why := _unknown_node(world, task):
+        return why
     request = request_of(world, task, Point.LANDING)
     if request is None or request.state is ApprovalState.APPROVED:
         return ""
@@ -234,6 +245,8 @@ def landing_wait(world: World, task: Task) -> str:
 
 def landing_step(world: World, task: Task) -> AskApproval | LapseApproval | str | None:
     """Return what a proved candidate needs before it lands: something about a request, to wait (why), or nothing."""
+    if why := _unknown_node(world, task):
+        return why
     request = request_of(world, task, Point.LANDING)
     if request is not None and (lapse := _lapse(world, request)) is not None:
         return lapse
@@ -292,6 +305,8 @@ def plan_approvals(world: World) -> list[Action]:
     for task in world.tasks:
         if task.status is not Status.READY or world.lease(task.task_id) or request_of(world, task, Point.PLAN):
             continue
+        if _unknown_node(world, task):
+            continue
         if not task.spec.acceptance_criteria or not _asks_plan(world, task):
             continue
         risks = of_plan(task.spec, world.config)
@@ -315,7 +330,7 @@ def _lapse(world: World, approval: Approval) -> LapseApproval | None:
         return LapseApproval(task_id=task_id, approval=stale, reason=why, is_over=True)
     if task is None or approval.state is ApprovalState.APPROVED:
         return None
-    if rule_of(world, task, approval.point).rule is ApprovalRule.NONE:
+    if not _unknown_node(world, task) and rule_of(world, task, approval.point).rule is ApprovalRule.NONE:
         return LapseApproval(task_id=task_id, approval=stale, reason="nobody is to be asked any more", is_over=True)
     if approval.state is ApprovalState.WAITING and is_expired(approval, world.now):
         late = replace(approval, state=ApprovalState.EXPIRED)

@@ -157,7 +157,7 @@ def _phase(world: World, task: Task) -> str:
 
 
 def _held(world: World, task: Task) -> str:
-    if not world.approvals:
+    if not world.approvals and not world.graph_error:
         return ""
     from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
 

@@ -56,7 +56,7 @@ def is_stuck(world: World, task: Task) -> bool:
     """Tell whether a proved candidate waits for somebody's checkout, or for a person's word; it holds nobody up."""
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return True
-    if not world.approvals:
+    if not world.approvals and not world.graph_error:
         return False
     from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
 

@@ -29,9 +29,9 @@ def plan_integration(world: World) -> list[Action]:
         return []
     plan: list[Action] = []
     queue = sorted((task for task in world.tasks if task.status is Status.ACCEPTED), key=queue_order)
-    busy = any(_is_proving(task) for task in queue)
+    busy, asks = any(_is_proving(task) for task in queue), world.asks_people
     for task in queue:
-        action = _judge(world, task, busy=busy)
+        action = _judge(world, task, busy=busy, asks=asks)
         # What is about to land moves the target: a proof begun now would be about yesterday's.
         lands = isinstance(action, Advance) and task.proof is not None and task.proof.state is ProofState.PROVED
         busy = busy or lands or isinstance(action, Prove)
@@ -57,7 +57,7 @@ def prover_deadline(proof: Proof, config: Config) -> datetime:
     return proof.since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
 
 
-def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
+def _judge(world: World, task: Task, *, busy: bool, asks: bool) -> Action | None:
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason="the target branch holds it already")
     head = world.branch_heads.get(task.spec.worker_branch)
@@ -67,7 +67,7 @@ def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
     if proof is not None and proof.state is ProofState.PROVING:
         return _judge_prover(world, task, proof)
     is_proved = proof is not None and is_current(proof, task, world.target_head)
-    if world.asks_people:
+    if asks:
         asked, held = _asked(world, task, is_proved=is_proved)
         if asked is not None or held:
             return asked

@@ -110,7 +110,8 @@ class World:
         return (
             config.approve_plan is not ApprovalRule.NONE
             or config.approval is not ApprovalRule.NONE
-            or bool(config.area_policy or self.approvals)
+            # A graph that cannot be read may ask for something.
+            or bool(config.area_policy or self.approvals or self.graph_error)
             or any(task.spec.approve_plan or task.spec.approval for task in self.tasks)
             or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
         )
