@@ -6,7 +6,7 @@ from tests.scenarios.crashes import Crashing
 
 from gluerun.edge import backlog
 from gluerun.errors import UsageError
-from gluerun.loop import auto, drive, promotion
+from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
@@ -73,6 +73,17 @@ def proved_node():
     house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
     house.fuse.once("git land:after", lambda: house.colleague("c.txt", "hers"))
     return house
+
+
+def criticised():
+    """A node whose first plan is refused, the second one parked; a person then lets it be planned anew."""
+    house = SimHouse(**PATIENT).graph("core")
+    good, foreign = proposals(TASK_9001="src/one")[0], proposals(TASK_9001="src/one")[0].replace("core", "shell")
+    house.planner("core", [batch(foreign), batch(good), batch(good), batch(good)])
+    blocking = {"id": "1", "severity": "blocking", "claim": "It is not enough."}
+    judgements = [("park", []), ("revise", [blocking])]
+    answers = [{"verdict": word, "rationale": "So it is.", "findings": found} for word, found in judgements]
+    return house.critic("core", [Move(answer=one) for one in answers])
 
 
 def cut_off():
@@ -226,6 +237,13 @@ def promote(house):
         pass  # a fault came between; it is promoted later
 
 
+def plan_again(house):
+    try:
+        plotting.plot(house.open(), "core")
+    except UsageError:
+        pass  # a fault came between; or a person has nothing to ask for
+
+
 def drive_one(house):
     return drive.drive(house.open(), ONE)
 
@@ -248,6 +266,14 @@ SCENARIOS = {
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
     ),
     "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one",), nodes=("core",)),
+    "criticised": Crashing(
+        criticised,
+        *[let_cycle] * 4,
+        typed("plan", plan_again),
+        wants={ONE: "integrated"},
+        files=("src/one",),
+        nodes=("core",),
+    ),
     "cut off": Crashing(
         cut_off,
         *(let_cycle, let_cycle, take_in, let_cycle, let_cycle),

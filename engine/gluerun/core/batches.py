@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from gluerun.records.taskfile import TaskFile
 
 
+_MENTION = re.compile(r"\bTASK-[0-9]{4,12}\b")
+
+
+def mentions(batch: TaskBatch) -> set[str]:
+    """Return the ids of the tasks that a batch speaks of, and may depend on."""
+    return {name for one in batch.tasks for name in _MENTION.findall(one.markdown)}
+
+
 def final_ids(batch: TaskBatch, world: World) -> dict[str, str]:
     """Return the id that each task of a batch gets for good, by its temporary one; ids are never reused."""
     return {one.task_id: f"TASK-{world.next_task + place:04d}" for place, one in enumerate(batch.tasks)}
@@ -49,6 +57,8 @@ def files_of(batch: TaskBatch, node: str, world: World) -> dict[str, TaskFile]:
 def refusal(batch: TaskBatch, lease: NodeLease, world: World) -> str:
     """Say why a whole batch is refused; empty if it can be admitted."""
     ids = [one.task_id for one in batch.tasks]
+    if lease.layer in world.config.single_slice_layers and len(ids) > 1:
+        return f"it proposes {len(ids)} tasks, and layer {lease.layer!r} is worked on one task at a time"
     if len(set(ids)) != len(ids):
         return "an id stands twice"
     used = next((one for one in ids if int(one.removeprefix("TASK-")) < world.next_task), None)

@@ -36,6 +36,8 @@ NAMES = (
     "lock.v0",
     "origin-state.v0",
     "packet-claim.v0",
+    "plan-critique.v0",
+    "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
     "reviewer-capsule.v0",
@@ -106,6 +108,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
             from gluerun.records.validators.packet_claim_v0 import validate
+        case "plan-critique.v0":
+            from gluerun.records.validators.plan_critique_v0 import validate
+        case "plan-note.v0":
+            from gluerun.records.validators.plan_note_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
