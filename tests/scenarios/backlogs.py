@@ -80,6 +80,7 @@ def criticised():
     house = SimHouse(**PATIENT).graph("core")
     good, foreign = proposals(TASK_9001="src/one")[0], proposals(TASK_9001="src/one")[0].replace("core", "shell")
     house.planner("core", [batch(foreign), batch(good), batch(good), batch(good)])
+    house.watch = WorkingWatch(house)
     blocking = {"id": "1", "severity": "blocking", "claim": "It is not enough."}
     judgements = [("park", []), ("revise", [blocking])]
     answers = [{"verdict": word, "rationale": "So it is.", "findings": found} for word, found in judgements]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.scenarios.backlogs import WorkingWatch
+
 from gluerun.core.board import Board
 from gluerun.edge.views import board
 from gluerun.loop import plotting
@@ -114,7 +116,7 @@ def test_a_parked_plan_waits_for_a_person_and_is_planned_anew_when_one_asks():
     assert len(house.prompts("core", Role.PLANNER)) == 1
     assert "Which of the two?" in line(house).reason
 
-    house.watch.meanwhile = house.let_work
+    house.watch = WorkingWatch(house)
     found = plotting.plot(house.open(), "core")
 
     assert (found.outcome, [one.task_id for one in found.tasks], found.critique) == (
