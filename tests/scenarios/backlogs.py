@@ -271,6 +271,7 @@ SCENARIOS = {
         criticised,
         *[let_cycle] * 4,
         typed("plan", plan_again),
+        *[let_cycle, plan_again] * 6,
         wants={ONE: "integrated"},
         files=("src/one",),
         nodes=("core",),

@@ -14,6 +14,7 @@ from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError
 from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
+from gluerun.loop.importing import finish_orders
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
@@ -77,6 +78,7 @@ def cycle(
         house.store.sweep()
         house.journal.mend(house.now())
         rebuild(house)
+        finish_orders(house)
         notes = Notes()
         look = observe(house, origin_run)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.

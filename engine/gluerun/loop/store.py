@@ -329,7 +329,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, PLAN_NOTES, BACKOFFS):
+        planning = (NODE_LEASES, PLAN_NOTES, "imports")
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

@@ -67,3 +67,14 @@ class PlanCritique:
     findings: tuple[PlanFinding, ...] = ()
     assumptions_challenged: tuple[str, ...] = ()
     nonce: str | None = None
+
+
+@record
+class ImportOrder:
+    """Task files that are about to be written, all or none: `imports/<number>.json`, gone when they all are there."""
+
+    SCHEMA = "import-order.v0"
+
+    source: str
+    created_at: datetime
+    files: dict[str, str]

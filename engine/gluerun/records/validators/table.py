@@ -30,6 +30,7 @@ NAMES = (
     "gate-result.v0",
     "host.v0",
     "identity.v0",
+    "import-order.v0",
     "journal-anchor.v0",
     "l1-lease.v0",
     "lease.v0",
@@ -96,6 +97,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.host_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
+        case "import-order.v0":
+            from gluerun.records.validators.import_order_v0 import validate
         case "journal-anchor.v0":
             from gluerun.records.validators.journal_anchor_v0 import validate
         case "l1-lease.v0":
