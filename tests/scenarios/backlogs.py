@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.scenarios.crashes import Crashing
 
-from gluerun.edge import backlog
+from gluerun.edge import backlog, importing
+from gluerun.edge.wishes import wishes_in
 from gluerun.errors import UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
@@ -77,7 +78,7 @@ def proved_node():
 
 def criticised():
     """A node whose first plan is refused, the second one parked; a person then lets it be planned anew."""
-    house = SimHouse(**PATIENT).graph("core")
+    house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core")
     good, foreign = proposals(TASK_9001="src/one")[0], proposals(TASK_9001="src/one")[0].replace("core", "shell")
     house.planner("core", [batch(foreign), batch(good), batch(good), batch(good)])
     house.watch = WorkingWatch(house)
@@ -231,6 +232,15 @@ def add_task(house):
         backlog.add(opened.store, house.work_files, house.config, draft)
 
 
+def import_list(house):
+    words = wishes_in("- [ ] Do more\n  - Owned: src/more.txt\n  - It is there.\n", "list.md")
+    opened = house.open()
+    known = [task.spec.title for task in opened.store.live_tasks()[0]]
+    written = [data for path, data in house.work_files.files.items() if path.startswith("docs/orchestration/tasks/")]
+    if "Do more" not in known and not any(b"Do more" in data for data in written):
+        importing.bring_in(opened, words, "list.md", backlog.Draft(), dry_run=False)
+
+
 def promote(house):
     try:
         promotion.promote(house.open(), "core")
@@ -321,6 +331,14 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "imported": Crashing(
+        SimHouse,
+        typed("import", import_list),
+        import_list,
+        import_list,
+        wants={ONE: "integrated"},
+        files=("src/more.txt",),
+    ),
     "by hand": Crashing(
         by_hand,
         typed("drive", drive_one),

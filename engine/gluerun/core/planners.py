@@ -43,7 +43,7 @@ def plan_asked(world: World, name: str) -> list[Action]:
     """Start the planner of one node because a person asked for it: neither its rest nor other planners matter."""
     nodes = eligible(world.graph, world.passed, world.node_blocked) if world.graph else []
     node = next((node for node in nodes if node.id == name), None)
-    if node is None or no_planner(world) or why_not(world, node, asked=True):
+    if node is None or no_planner(world, asked=True) or why_not(world, node, asked=True):
         return []
     return [StartPlanner(node=name, base=world.target_head or "", reason="a person asked for it")]
 
@@ -52,11 +52,11 @@ def _is_full(world: World, more: int) -> bool:
     return len(world.node_leases) + more >= world.config.max_l1_concurrent
 
 
-def no_planner(world: World) -> str:
-    """Say why no planner may be asked at all; empty if one may."""
+def no_planner(world: World, *, asked: bool = False) -> str:
+    """Say why no planner may be asked at all; empty if one may. Who *asked* for it need not wait after a failure."""
     if not world.config.runner_of(Role.PLANNER):
         return "no runner plays the planner"
-    if world.backoff is not None and world.now < world.backoff.until:
+    if world.backoff is not None and not asked and world.now < world.backoff.until:
         until = f"{world.backoff.until:%Y-%m-%d %H:%M:%SZ}"
         return f"planning rests until {until}, since the planner of {world.backoff.node} failed"
     return held_back(world, (Role.PLANNER,))

@@ -137,9 +137,10 @@ def _composed(house: House, wishes: Wishes, name: str, given: Draft) -> tuple[Im
 def _draft(wish: Wish, given: Draft, config: Config) -> Draft:
     """Return a wish as a draft; an area stands for its paths where nothing else is named."""
     labels = {word.removeprefix("area:").strip() for word in wish.labels}
-    area = wish.area or given.area or next((name for name in config.areas if name in labels), "")
+    area = wish.area or next((name for name in config.areas if name in labels), "")
     has_owned = bool(wish.text) and re.search(r"^\W*Owned files\W*:", wish.text, re.MULTILINE | re.IGNORECASE)
-    owned = wish.owned or given.owned or config.areas.get(area, ())
+    owned = wish.owned or config.areas.get(area, ()) or given.owned or config.areas.get(given.area, ())
+    area = area or given.area
     if not owned and not has_owned:
         raise UsageError("it names no file that it may change; add --owned PATH, or --area of a known area")
     has_criteria = bool(wish.text) and re.search(r"^##\s+Acceptance Criteria", wish.text, re.MULTILINE | re.IGNORECASE)

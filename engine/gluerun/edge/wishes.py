@@ -251,7 +251,7 @@ def _issue(issue: Any, line: int, name: str) -> Wish:
     return Wish(
         line=line,
         title=title,
-        objective=f"{title}\n\nWhat the issue says:\n\n{quoted(body)}" if body.strip() else title,
+        objective=f"What the issue says:\n\n{quoted(body if body.strip() else title)}",
         criteria=tuple(one_line(box[3]) for box in boxes if box and one_line(box[3])),
         source=source.replace(" ", "%20") if url else source,
         labels=tuple(one_line(word) for word in names if isinstance(word, str)),

@@ -122,9 +122,9 @@ def _obstacle(world: World, node: Node) -> str:
         return "it is complete"
     if node.id in world.node_blocked:
         return world.node_words.get(node.id, "its gate file blocks it")
-    if node not in eligible(world.graph, world.passed, world.node_blocked) if world.graph else True:
+    if world.graph is None or node not in eligible(world.graph, world.passed, world.node_blocked):
         return f"it waits for {', '.join(need for need in node.depends_on if need not in world.passed)}"
-    return why_not(world, node, asked=True) or no_planner(world)
+    return why_not(world, node, asked=True) or no_planner(world, asked=True)
 
 
 def _result(house: House, name: str, run_id: str) -> Plotted:
