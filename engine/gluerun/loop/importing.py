@@ -1,4 +1,4 @@
-"""Many task files at once, all or none: an order is written first, and whoever comes by finishes it."""
+"""Many task files at once, all or none: the intent is written first, and whoever comes by finishes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gluerun.errors import BusyError, SchemaError, UsageError
 from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.observe import TASKS
 from gluerun.records import names, schema
-from gluerun.records.planning import ImportOrder
+from gluerun.records.planning import ImportIntent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gluerun.loop.house import House
 
-ORDERS = "imports"
+INTENTS = "imports"
 _PATIENCE, _LOOKS = 0.2, 10
 
 
@@ -34,17 +34,17 @@ def take_in(house: House, source: str, compose: Callable[[], dict[str, str]]) ->
 def _take_in(house: House, source: str, compose: Callable[[], dict[str, str]]) -> dict[str, str]:
     claim(house)
     house.journal.mend(house.now())
-    finish_orders(house)
+    finish_imports(house)
     files = compose()
     if not files:
         return files
-    order = ImportOrder(source=source, created_at=house.now(), files=files)
-    path = f"{ORDERS}/{house.doors.clock.token(4)}.json"
+    intent = ImportIntent(source=source, created_at=house.now(), files=files)
+    path = f"{INTENTS}/{house.doors.clock.token(4)}.json"
     taken = [one for one in files if house.doors.work.mark(one) is not None]
     if taken:
         raise UsageError(f"{taken[0]} has appeared meanwhile", "type it again: another id will be taken")
-    house.store.files.write(path, schema.dump(order))
-    _carry_out(house, order)
+    house.store.files.write(path, schema.dump(intent))
+    _carry_out(house, intent)
     house.store.files.remove(path)
     ids = [one.rpartition("/")[2].removesuffix(".md") for one in files]
     house.tell("import.taken", f"{source}: {', '.join(ids)}", tasks=ids)
@@ -53,23 +53,23 @@ def _take_in(house: House, source: str, compose: Callable[[], dict[str, str]]) -
     return files
 
 
-def finish_orders(house: House) -> None:
+def finish_imports(house: House) -> None:
     """Write what a crash kept from being written. The origin lock is held."""
-    for name in house.store.files.names(ORDERS):
-        path = f"{ORDERS}/{name}"
+    for name in house.store.files.names(INTENTS):
+        path = f"{INTENTS}/{name}"
         try:
-            order = schema.load(ImportOrder, house.store.files.read(path) or b"", file=path)
+            intent = schema.load(ImportIntent, house.store.files.read(path) or b"", file=path)
         except SchemaError as error:
             house.store.copy_aside(path)
             house.tell("record.set_aside", f"{path}: {error.message}", path=path)
         else:
-            _carry_out(house, order)
+            _carry_out(house, intent)
         house.store.files.remove(path)
 
 
-def _carry_out(house: House, order: ImportOrder) -> None:
+def _carry_out(house: House, intent: ImportIntent) -> None:
     house.doors.work.sweep(TASKS)
-    for path, text in order.files.items():
+    for path, text in intent.files.items():
         task_id = path.removeprefix(f"{TASKS}/").removesuffix(".md")
         if names.is_task(task_id) and house.store.any_task(task_id) is None:
             house.doors.work.create(path, text.encode())

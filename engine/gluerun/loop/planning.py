@@ -258,6 +258,7 @@ def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     )
     house.doors.work.sweep(GATES)
     house.doors.work.write(gate_path(node.id), schema.dump(result))
+    notes.promoted.append(node.id)
     house.tell("node.promoted", f"{node.id}: {action.reason}", node=node.id)
     return True
 

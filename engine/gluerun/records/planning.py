@@ -70,10 +70,10 @@ class PlanCritique:
 
 
 @record
-class ImportOrder:
+class ImportIntent:
     """Task files that are about to be written, all or none: `imports/<number>.json`, gone when they all are there."""
 
-    SCHEMA = "import-order.v0"
+    SCHEMA = "import-intent.v0"
 
     source: str
     created_at: datetime
