@@ -19,7 +19,7 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence", "gc", "test_paths",
+    "independence", "gc", "test_paths", "proof_layers", "proof_grandfather", "single_slice_layers",
 }  # fmt: skip
 
 
@@ -166,7 +166,7 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a double key", '{"push": true, "push": false}', "'push' stands twice", "mend"),
     ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
-    ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
+    ("a later key", {"promoter": ""}, "`promoter` is not built yet", "take it out"),
     ("a later inner key", {"identity": {"l1": {}}}, "`identity.l1` is not built yet", "take it out"),
     ("modules", {"modules": ["semgrep"]}, "not built yet", "write []"),
     ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),

@@ -20,6 +20,7 @@ class Role(StrEnum):
     PLANNER = "planner"
     AUDITOR = "auditor"
     DECIDER = "decider"
+    CRITIC = "critic"
 
 
 @record
@@ -54,6 +55,7 @@ class Dispatch:
     branch_head: str | None = None
     gate_command: str = ""
     prompt: str = ""
+    critic_prompt: str = ""
     audit_sha: str | None = None
     spent: Spent = Spent()
     told: str = ""
