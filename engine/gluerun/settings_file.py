@@ -62,7 +62,8 @@ class _Reader(Walk):
     def read(self, document: Any) -> FileValues:
         top = self.members((), document, KEYS)
         self.has_default = "runner" in top
-        self.take_env(top.pop("env", None))
+        if "env" in top:
+            self.take_env(top.pop("env"))
         for key, value in top.items():
             handle = _HANDLERS.get(key)
             if handle:
@@ -86,8 +87,6 @@ class _Reader(Walk):
 
     def take_env(self, value: Any) -> None:
         """Take the variables for children, and the settings that stand among them."""
-        if value is None:
-            return
         env = {}
         for name, text in self.object(("env",), value).items():
             place = ("env", name)
@@ -110,6 +109,9 @@ class _Reader(Walk):
 
     def take_version(self, place: Place, value: Any) -> None:
         self.versions[str(place[0])] = self.word(place, value)
+
+    def take_place_of_schema(self, place: Place, value: Any) -> None:
+        self.word(place, value)
 
     def take_comment(self, place: Place, value: Any) -> None:
         if not isinstance(value, str):
@@ -220,6 +222,7 @@ class _Reader(Walk):
 
 
 _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
+    "$schema": _Reader.take_place_of_schema,
     "schemaVersion": _Reader.take_version,
     "engineVersion": _Reader.take_version,
     "_comment": _Reader.take_comment,

@@ -108,6 +108,8 @@ KNOBS: tuple[Knob, ...] = (
 )
 
 SHAPES: tuple[Shape, ...] = (
+    Shape(key="$schema", form='"docs/orchestration/gluerun.config.schema.json"',
+          doc="where an editor finds the description of this file; `gluerun init` puts it there"),
     Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
     Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
     Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
