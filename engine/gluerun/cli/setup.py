@@ -12,6 +12,7 @@ from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.runners import VERSION_SECONDS, repository_of
 from gluerun.cli.show import say, show, table, warn
+from gluerun.core.detecting import NO_GATE
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
 from gluerun.edge.agents import found_at, spec_of
@@ -28,21 +29,32 @@ _COLOURS = {"ok": "green", "warn": "yellow", "skipped": "yellow", "fail": "bold 
 def init(
     context: typer.Context,
     runner: str = typer.Option("", "--runner", metavar="NAME", help="Let this declared program play every role."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be written, and write nothing."),
     as_json: bool = JSON,
 ) -> None:
     """Write what is missing and keep what is there."""
-    report = setup.init(probe_at(here(context).folder()), runner)
+    report = setup.init(probe_at(here(context).folder()), runner, dry_run=dry_run)
     show(report, as_json=as_json, words=lambda: _say_init(report))
 
 
 def _say_init(report: setup.InitReport) -> None:
     for name in report.written:
-        say(f"wrote  {name}")
+        say(f"would write  {name}" if report.dry_run else f"wrote  {name}")
     for name in report.kept:
         say(f"kept   {name}")
     say()
-    if report.gate_command == setup.NO_GATE:
+    if report.target_branch:
+        say(f"Work is merged into {report.target_branch}.")
+    if report.gate_command == NO_GATE:
         say(f"No test command was found: set gateCommand in {setup.CONFIG}.")
+    elif report.gate_command:
+        language = f"{report.language}, " if report.language else ""
+        say(f"The gate is `{report.gate_command}` ({language}by {report.reason}).")
+    if report.areas:
+        say(f"Areas: {', '.join(report.areas)}.")
+    if report.dry_run:
+        say("Nothing was written.")
+        return
     first = (
         f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
     )
