@@ -46,6 +46,8 @@ class Settings:
     warnings: tuple[str, ...] = ()
     schema_version: str = ""
     engine_version: str = ""
+    # Every value that some source gave, in order: field, source, place, value. The last one of a field is used.
+    given: tuple[tuple[str, str, str, object], ...] = ()
 
 
 def read_file(path: str) -> bytes | None:
@@ -76,7 +78,7 @@ def load(
         raise _secret_in_file(data)  # before any complaint could quote it
     found = read(data, FILE)
     layers = _Layers(default_push)
-    layers.take(found.values, "file")
+    layers.take(found.values, "file", FILE)
     for file, variables in (shell or read_shell_files)(str(root)).items():
         if file == SHELL_FILES[0]:
             _refuse_secrets(file, files(f"{root}/{file}") or b"", variables)
@@ -116,10 +118,13 @@ class _Layers:
         self.values["push"] = default_push
         self.sources: dict[str, str] = dict.fromkeys(self.values, "default")
         self.warnings: list[str] = []
+        self.given: list[tuple[str, str, str, object]] = []
 
-    def take(self, values: Mapping[str, Any], source: str) -> None:
+    def take(self, values: Mapping[str, Any], source: str, place: str) -> None:
         self.values.update(values)
-        self.sources.update(dict.fromkeys(values, source))
+        for field, value in values.items():
+            self.sources[field] = source
+            self.given.append((field, source, place, value))
 
     def take_shell(self, file: str, variables: Mapping[str, str]) -> None:
         source = "local file" if file.startswith(".gluerun-state/") else "file"
@@ -142,7 +147,7 @@ class _Layers:
         if not text:
             return  # an empty variable means "not set", as everywhere in a shell
         try:
-            self.take({knob.field: from_text(knob, text)}, source)
+            self.take({knob.field: from_text(knob, text)}, source, file or knob.env)
         except ValueError as error:
             example = "main" if knob.type is str else json.dumps(knob.default)
             raise ConfigError(f"{place} {error}", f"for example {knob.env}={example}", file=file) from None
@@ -165,7 +170,7 @@ class _Layers:
             flag = "--" + field.replace("_", "-")
             try:
                 text = isinstance(value, str)
-                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag")
+                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag", flag)
             except ValueError as error:
                 raise UsageError(f"{flag} {error}", f"see `gluerun --help` for {flag}") from None
 
@@ -183,6 +188,7 @@ class _Layers:
             warnings=tuple(self.warnings),
             schema_version=found.schema_version,
             engine_version=found.engine_version,
+            given=tuple(self.given),
         )
 
     def _check_branch(self) -> None:

@@ -20,6 +20,7 @@ from gluerun.errors import OK, SAYS_NO, GluerunError
 
 if TYPE_CHECKING:
     from gluerun.cli.place import Place
+    from gluerun.edge.configuring import Shown
     from gluerun.edge.probing import Probed
     from gluerun.torture import Torture
 
@@ -59,6 +60,31 @@ def _say_init(report: setup.InitReport) -> None:
         f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
     )
     say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
+
+
+def config_show(
+    context: typer.Context,
+    key: str = typer.Argument("", metavar="[KEY]"),
+    origin: bool = typer.Option(False, "--origin", help="Say where each value comes from, and what it goes over."),
+    as_json: bool = JSON,
+) -> None:
+    """Show what the engine goes by here; what looks like a secret is not shown."""
+    from gluerun.edge.configuring import shown
+
+    place = here(context)
+    found = shown(place.root(), os.environ, place.flags(), key)
+    document = {"schema": "gluerun.orchestration.config-shown.v0", "settings": found}
+    show(document, as_json=as_json, words=lambda: _say_settings(found, origin=origin))
+
+
+def _say_settings(found: tuple[Shown, ...], *, origin: bool) -> None:
+    if not origin:
+        table(("key", "value"), [(one.key, one.words) for one in found])
+        return
+    table(("key", "value", "from"), [(one.key, one.words, one.origin.words) for one in found])
+    for one in found:
+        for other in one.instead_of:
+            say(f"{one.key}: {one.words} ({one.origin.words}) is used instead of {other.said} ({other.words})")
 
 
 def config_set(context: typer.Context, key: str, value: str, as_json: bool = JSON) -> None:
