@@ -15,7 +15,7 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.record import record, replace
-from gluerun.settings_file import ROLES, FileValues, read
+from gluerun.settings_file import MODULE_HINT, ROLES, FileValues, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
 from gluerun.settings_walk import nearest
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FILE = "gluerun.config.json"
 SHELL_FILES = ("gluerun.config.sh", ".gluerun-state/config.local.sh")
+MODULES = f"{PREFIX}MODULES"
 _LOOKS = "looks like a secret"
 _INSTEAD = "put it in the environment or in the git-ignored `.gluerun-state/config.local.sh`"
 _NO_FLAGS: dict[str, object] = {}
@@ -129,7 +130,9 @@ class _Layers:
     def take_shell(self, file: str, variables: Mapping[str, str]) -> None:
         source = "local file" if file.startswith(".gluerun-state/") else "file"
         for name, text in variables.items():
-            if name in BY_ENV:
+            if name == MODULES:
+                self._take_modules(text, source, f"{file}: {name}", file)
+            elif name in BY_ENV:
                 self._take_text(BY_ENV[name], text, source, f"{file}: {name}", file)
             else:
                 self.warnings.append(f"{file}: {name} is no setting; {nearest(name, BY_ENV)}")
@@ -138,10 +141,20 @@ class _Layers:
         for name, text in environ.items():
             if not name.startswith(PREFIX):
                 continue
+            if name == MODULES:
+                self._take_modules(text, "environment", f"{name} in the environment", name)
             if name in BY_ENV:
                 self._take_text(BY_ENV[name], text, "environment", f"{name} in the environment", "")
-            elif not name[len(PREFIX) :].startswith(_OTHERS):
+            elif name != MODULES and not name[len(PREFIX) :].startswith(_OTHERS):
                 self._warn_of_slip(name)
+
+    def _take_modules(self, text: str, source: str, where: str, place: str) -> None:
+        names = tuple(name for name in text.replace(",", " ").split() if name)
+        for name in names:
+            if wrong := wrong_module(name):
+                raise ConfigError(f"{where}: {name!r} {wrong}", MODULE_HINT)
+        if names:
+            self.take({"modules": names}, source, place)
 
     def _take_text(self, knob: Knob, text: str, source: str, place: str, file: str) -> None:
         if not text:

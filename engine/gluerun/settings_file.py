@@ -30,6 +30,24 @@ LATER = frozenset(
 )  # fmt: skip
 
 
+MODULE_HINT = 'for example "gluerun_ext.storage_proof" or "tools/guards/mine.py"'
+
+
+def wrong_module(name: str) -> str:
+    """Say what is wrong with the name of a module; empty if it is a dotted name or a Python file of the repository."""
+    import re
+
+    from gluerun.errors import SchemaError
+    from gluerun.records.paths import scope_entry
+
+    if re.fullmatch(rf"{VARIABLE}(\.{VARIABLE})*", name) and not name.endswith(".py"):
+        return ""
+    try:
+        return "" if name.endswith(".py") and scope_entry(name) == name else "is neither a dotted name nor a `.py` file"
+    except SchemaError as error:
+        return f"is no module: {error.message}"
+
+
 @record
 class FileValues:
     """What the file says: values by field of the configuration, and the rest that has no field."""
@@ -118,8 +136,10 @@ class _Reader(Walk):
             self.words(place, value)
 
     def take_modules(self, place: Place, value: Any) -> None:
-        if self.list(place, value):
-            raise self.fail(place, "names modules, which are not built yet", "write [] for now")
+        for at, name in enumerate(self.words(place, value)):
+            if wrong := wrong_module(name):
+                raise self.fail((*place, at), f"{name!r} {wrong}", MODULE_HINT)
+        self.values["modules"] = tuple(value)
 
     def take_runners(self, place: Place, value: Any) -> None:
         self.values["runners"] = settings_runners.runners(self, place, value)

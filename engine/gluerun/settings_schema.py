@@ -30,6 +30,8 @@ NAME = "gluerun.config.schema.json"
 # Words of a closed list that the reader knows and refuses for now.
 _LATER = {"controlState": ("branch",)}
 _NAME = AREA + r"(?!\n)"
+_DOTTED = rf"^(?!.*\.py$){VARIABLE}(?:\.{VARIABLE})*(?!\n)$"
+_PYTHON = r"^(?!\./)[^\s](?:.|\n)*\.py(?!\n)$"
 _SEGMENT = r"(?!\.{1,2}(?:/|\s*$))[^/\\*?\u0000]+"
 _PATH = rf"^\s*(?=\S)(?![/~])(?:\./)*(?!\.git(?:/|\s*$)){_SEGMENT}(?:/{_SEGMENT})*/*\s*$"
 
@@ -99,7 +101,7 @@ def _shapes() -> dict[str, Schema]:
         "controlState": _either(
             _choice(("ref", "off")), _object({"mode": _choice(("ref", "off")), "commitIntervalSeconds": _SECONDS})
         ),
-        "modules": {"type": "array", "maxItems": 0},
+        "modules": _list(_either({"type": "string", "pattern": _DOTTED}, {"allOf": [_PATHS, {"pattern": _PYTHON}]})),
     }
 
 

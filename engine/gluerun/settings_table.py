@@ -145,7 +145,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
     Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
           doc="where the records of tasks are published"),
-    Shape(key="modules", form="[]", doc="opt-in modules; only the empty list for now"),
+    Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
+          doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
+          "names, with commas between)"),
 )
 # fmt: on
 

@@ -19,7 +19,7 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence", "gc", "test_paths",
+    "independence", "gc", "test_paths", "modules",
 }  # fmt: skip
 
 
@@ -168,7 +168,8 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
     ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
     ("a later inner key", {"identity": {"l1": {}}}, "`identity.l1` is not built yet", "take it out"),
-    ("modules", {"modules": ["semgrep"]}, "not built yet", "write []"),
+    ("modules", {"modules": ["../x.py"]}, "`modules[0]` '../x.py' is no module", "tools/guards/mine.py"),
+    ("modules by word", {"modules": ["a-b"]}, "'a-b' is neither a dotted name", "tools/guards/mine.py"),
     ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
     ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
     ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),
@@ -340,3 +341,13 @@ def test_a_secret_may_stand_where_nobody_commits_it() -> None:
     local = {".gluerun-state/config.local.sh": {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}}
     assert load({}, shell=local).config.prewarm == f"use {LOOKALIKE}"
     assert load({}, {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}).config.prewarm == f"use {LOOKALIKE}"
+
+
+def test_modules_are_listed_in_the_file_or_in_the_environment():
+    document = {"modules": ["gluerun_ext.storage_proof", "tools/guard.py"]}
+
+    assert load(document).config.modules == ("gluerun_ext.storage_proof", "tools/guard.py")
+    found = load(document, {"GLUERUN_MODULES": "one.two, three"})
+    assert (found.config.modules, found.sources["modules"]) == (("one.two", "three"), "environment")
+    assert load(document, {"GLUERUN_MODULES": ""}).config.modules == load(document).config.modules
+    assert "GLUERUN_MODULES in the environment: '../x.py'" in refusal({}, {"GLUERUN_MODULES": "../x.py"}).message

@@ -69,7 +69,7 @@ FULL: dict[str, Any] = {
     "env": {"CI": "1", "GLUERUN_SLEEP": "3"},
     "identity": {"l0": {"name": "bot", "email": "bot@localhost"}},
     "controlState": {"mode": "off", "commitIntervalSeconds": 300},
-    "modules": [],
+    "modules": ["gluerun_ext.storage_proof", "tools/guard.py"],
     **{knob.key: knob.default for knob in KNOBS if knob.key not in ("controlState", "runner")},
 }  # fmt: skip
 

@@ -100,6 +100,7 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
             _gate(patient, loaded),
         ]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
+        found += _modules(patient, loaded)
         found += [_disk(patient, loaded), *_tasks(patient, loaded)]
     found += [*_ignored(patient), _writable(patient), *_collection(patient), *_locks(patient), *_stop(patient)]
     return (*found, *_journal(patient), *_graph(patient))
@@ -167,6 +168,26 @@ def _schema(loaded: Settings) -> Iterator[Check]:
         yield _fail("schema", words, remedy, _set("schemaVersion", ours))
     else:
         yield _ok("schema", f"schema {ours}")
+
+
+def _modules(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    """Load what the repository lists, as a run would, and say what each module does."""
+    if not loaded.config.modules:
+        return
+    from gluerun.loop.modules import load
+
+    target = loaded.config.target_branch
+
+    def read(path: str) -> bytes | None:
+        code, said = patient.probe(("git", "show", f"refs/heads/{target}:{path}"))
+        return said.encode("utf-8", "surrogateescape") if code == 0 else None
+
+    for one in load(loaded.config.modules, read):
+        if one.trouble:
+            merged = f"merge it into {target}, or " if one.name.endswith(".py") else "install it, or "
+            yield _fail(f"module.{one.name}", f"cannot be loaded: {one.trouble}", f"{merged}take it out of `modules`")
+        else:
+            yield _ok(f"module.{one.name}", f"loaded: {', '.join(one.hooks)}")
 
 
 def _described(root: str) -> Iterator[Check]:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
+    from gluerun.records.objection import Objection
     from gluerun.records.sandbox import Confinement
 
 # A gate that cannot be started says nothing about the work.
@@ -274,14 +275,30 @@ class Bench:
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
             patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
-            tests = self._tests(base, now, tuple(change.path for change in changes))
+            paths = tuple(change.path for change in changes)
+            tests = self._tests(base, now, paths)
+            objections = self._objections(base, now, paths)
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
         hits = tuple(f"{hit.path}:{hit.line}" for hit in secrets.in_patch(patch))
         return Inspected(
-            changed=tuple(change.path for change in changes), diff_sha256=digest, secrets=hits, tamper=tests
+            changed=tuple(change.path for change in changes),
+            diff_sha256=digest,
+            secrets=hits,
+            tamper=tests,
+            objections=objections,
         )
+
+    def _objections(self, base: str, now: str, changed: tuple[str, ...]) -> tuple[Objection, ...]:
+        """Ask the modules, if any are listed and anything was changed."""
+        if not self.house.config.modules or not changed:
+            return ()
+        from gluerun.loop.modules import candidate_objections
+
+        spec = self.dispatch.spec
+        task = (self.dispatch.task_id or "", spec.area if spec else "", self.dispatch.owned_files)
+        return candidate_objections(self.house, base, now, changed, task)
 
     def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
         """Measure what became of the tests among *changed*; None if there are none."""

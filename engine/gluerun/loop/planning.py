@@ -174,11 +174,45 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
     return True
 
 
+def _is_held_by_modules(house: House, world: World, node: str, head: str) -> bool:
+    """Tell whether a module holds a finished node back; which one and why is told when it changes, not each cycle."""
+    if not house.config.modules or world.graph is None:
+        return False
+    from gluerun.kit import FinishedNode
+    from gluerun.loop import modules
+
+    def read(path: str) -> bytes | None:
+        return house.doors.git.file_at(head, path)
+
+    one = next(one for one in world.graph.nodes if one.id == node)
+    finished = FinishedNode(
+        id=node,
+        area=one.area,
+        layer=one.layer,
+        kind=one.kind,
+        commit=head,
+        tasks=tuple(world.node_tasks.get(node, ())),
+        read=read,
+    )
+    found = modules.objections(modules.load(house.config.modules, read), modules.PROMOTE, node=finished)
+    words = "\n".join(f"{held.module}: {held.reason}" for held in found)
+    note = f"held/{node}.txt"
+    if words.encode() != (house.doors.state.read(note) or b""):
+        if words:
+            house.doors.state.write(note, words.encode())
+            house.tell("node.held", f"{node} is not completed: {words}", node=node)
+        else:
+            house.doors.state.remove(note)
+    return bool(found)
+
+
 def _promote(house: House, world: World, action: Promote) -> bool:
     """Record a node's completion; its evidence is the set of integrated tasks and the gate on the target."""
     memory = house.store.memory()
     tasks = tuple(world.node_tasks.get(action.node, ()))
     head = world.target_head or ""
+    if _is_held_by_modules(house, world, action.node, head):
+        return False
     evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=tasks, head_sha=head)]
     if house.config.gate_command:
         evidence.append(

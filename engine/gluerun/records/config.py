@@ -78,6 +78,7 @@ class Config:
     test_tamper: TamperRule = TamperRule.WARN
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
+    modules: tuple[str, ...] = ()
     sandbox: Sandbox = Sandbox()
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
