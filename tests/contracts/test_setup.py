@@ -335,6 +335,8 @@ ILLS = [
     (spoil_agent, "runner.mine", Severity.FAIL, "./agent.sh is not there or not executable"),
     (spoil_age, "runner.mine", Severity.FAIL, "./agent.sh 1.9.3 is older than 1.10"),
     (spoil_ignore, "ignore", Severity.FAIL, ".gluerun-state"),
+    (lambda repo: configure(repo, modules=["guard.py"]), "module.guard.py", Severity.FAIL, "cannot be loaded"),
+    (lambda repo: configure(repo, modules=["no.such"]), "module.no.such", Severity.FAIL, "ModuleNotFoundError"),
     (spoil_editors, "editor-schema", Severity.WARN, "is of another engine"),
     (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
     (spoil_expiry, "gc", Severity.WARN, "gc.pruneexpire is now"),
@@ -354,6 +356,23 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
     found = diagnose(healthy)
 
     assert (found[check].severity, words in found[check].message) == (severity, True), found
+
+
+def test_the_doctor_says_what_each_module_does(healthy):
+    (healthy / "guard.py").write_text(
+        "from gluerun.kit import hookimpl\n\n\n@hookimpl\ndef gluerun_told(event):\n    pass\n"
+    )
+    git(healthy, "add", "guard.py")
+    git(healthy, "commit", "-q", "-m", "guard")
+    (healthy / "guard.py").write_text("what an agent left here does not matter")
+    configure(healthy, modules=["guard.py", "gluerun_ext.storage_proof"])
+
+    checks = doctor.diagnose(str(healthy), probe_at(str(healthy)), ENVIRON)
+
+    assert {check.id: check.message for check in checks if check.id.startswith("module.")} == {
+        "module.guard.py": "loaded: gluerun_told",
+        "module.gluerun_ext.storage_proof": "loaded: gluerun_check",
+    }
 
 
 def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):

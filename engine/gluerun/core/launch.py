@@ -89,7 +89,7 @@ def _plan_planning(world: World) -> list[Action]:
 
 def plan_promotion(world: World) -> list[Action]:
     """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
-    finished = finished_nodes(world)
+    finished = [node for node in finished_nodes(world) if node.id not in world.held]
     if world.green_tree or not world.config.gate_command:
         reason = "all of its tasks are integrated and the gate is green"
         return [Promote(node=node.id, reason=reason) for node in finished]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
-from gluerun.core.gates import gate_sha256
+from gluerun.core.gates import gate_sha256, held_mark
 from gluerun.loop.nodes import GATES, gate_path
 from gluerun.loop.observe import TASKS
 from gluerun.loop.settling import end_node_lease
@@ -44,7 +44,7 @@ def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool
         case EndPlanner():
             return _end(house, world, action, notes)
         case Promote():
-            return _promote(house, world, action)
+            return _promote(house, world, action, notes)
 
 
 def _node(world: World, name: str) -> Node | None:
@@ -174,7 +174,7 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
     return True
 
 
-def _is_held_by_modules(house: House, world: World, node: str, head: str) -> bool:
+def _is_held_by_modules(house: House, world: World, node: str, head: str, notes: Notes) -> bool:
     """Tell whether a module holds a finished node back; which one and why is told when it changes, not each cycle."""
     if not house.config.modules or world.graph is None:
         return False
@@ -196,23 +196,20 @@ def _is_held_by_modules(house: House, world: World, node: str, head: str) -> boo
     )
     found = modules.objections(modules.load(house.config.modules, read), modules.PROMOTE, node=finished)
     words = "\n".join(f"{held.module}: {held.reason}" for held in found)
-    note = f"held/{node}.txt"
-    if words.encode() != (house.doors.state.read(note) or b""):
-        if words:
-            house.doors.state.write(note, words.encode())
-            house.tell("node.held", f"{node} is not completed: {words}", node=node)
-        else:
-            house.doors.state.remove(note)
-    return bool(found)
+    if words and words != house.store.memory().held.get(node, "").partition("\n")[2]:
+        house.tell("node.held", f"{node} is not completed: {words}", node=node)
+    if words:
+        notes.held_nodes[node] = f"{held_mark(house.config, head)}\n{words}"
+    return bool(words)
 
 
-def _promote(house: House, world: World, action: Promote) -> bool:
+def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     """Record a node's completion; its evidence is the set of integrated tasks and the gate on the target."""
-    memory = house.store.memory()
     tasks = tuple(world.node_tasks.get(action.node, ()))
     head = world.target_head or ""
-    if _is_held_by_modules(house, world, action.node, head):
+    if _is_held_by_modules(house, world, action.node, head, notes):
         return False
+    memory = house.store.memory()
     evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=tasks, head_sha=head)]
     if house.config.gate_command:
         evidence.append(

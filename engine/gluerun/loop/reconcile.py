@@ -220,6 +220,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         next_task=max(memory.next_task, world.next_task, notes.next_task),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
+        held=memory.held | notes.held_nodes,
         green_head=notes.green_head or memory.green_head,
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,

@@ -81,6 +81,7 @@ class Notes:
         self.refusals: dict[str, str] = {}
         self.node_tasks: dict[str, list[str]] = {}
         self.exhausted: dict[str, str] = {}
+        self.held_nodes: dict[str, str] = {}
         self.green_head = ""
         self.green_run = ""
         self.red_head = ""

@@ -110,6 +110,7 @@ class CycleMemory:
     next_task: int = 1
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: dict[str, str] = {}  # noqa: RUF012
+    held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why
     published: dict[str, str] = {}  # noqa: RUF012
     green_head: str = ""
     green_run: str = ""
