@@ -15,7 +15,7 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.record import record, replace
-from gluerun.settings_file import MODULE_HINT, ROLES, FileValues, read, wrong_module
+from gluerun.settings_file import ROLES, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
 from gluerun.settings_walk import nearest
@@ -152,7 +152,7 @@ class _Layers:
         names = tuple(name for name in text.replace(",", " ").split() if name)
         for name in names:
             if wrong := wrong_module(name):
-                raise ConfigError(f"{where}: {name!r} {wrong}", MODULE_HINT)
+                raise ConfigError(f"{where}: {name!r} {wrong}", module_hint(name))
         if names:
             self.take({"modules": names}, source, place)
 

@@ -22,7 +22,7 @@ KEYS = frozenset([*BY_KEY, *(shape.key for shape in SHAPES)])
 # What the predecessor knew and this engine has no use for yet: a better answer than "unknown".
 LATER = frozenset(
     {
-        "proofLayers", "proofGrandfather", "singleSliceLayers", "promoter", "identity.l1", "capabilityProfiles",
+        "proofLayers", "proofGrandfather", "singleSliceLayers", "promoter", "capabilityProfiles",
         "roleProfiles", "roleRunners", "evidence", "bootstrap.required", "bootstrap.lockfiles",
         "bootstrap.sharedStoreRoots", "bootstrap.sharedLinks", "resources", "legacyCompatibility",
         "worktreeCopyPaths", "reviewPolicy",
@@ -30,7 +30,7 @@ LATER = frozenset(
 )  # fmt: skip
 
 
-MODULE_HINT = 'for example "gluerun_ext.storage_proof" or "tools/guards/mine.py"'
+MODULE_HINT = 'for example "company.guards" or "tools/guards/mine.py"'
 
 
 def wrong_module(name: str) -> str:
@@ -40,12 +40,24 @@ def wrong_module(name: str) -> str:
     from gluerun.errors import SchemaError
     from gluerun.records.paths import scope_entry
 
+    if name.endswith(".sh"):
+        return "is a shell module, which is not run here"
     if re.fullmatch(rf"{VARIABLE}(\.{VARIABLE})*", name) and not name.endswith(".py"):
         return ""
     try:
         return "" if name.endswith(".py") and scope_entry(name) == name else "is neither a dotted name nor a `.py` file"
     except SchemaError as error:
         return f"is no module: {error.message}"
+
+
+def module_hint(name: str) -> str:
+    """Say what to write instead of a name that is no module."""
+    if name.endswith(".sh"):
+        return "write it as Python with the hooks of `gluerun.kit`, and take this name out until then"
+    word = name.replace("-", "_")
+    if word != name and word.isidentifier():
+        return f'modules are Python here, for example "gluerun_ext.{word}"'
+    return MODULE_HINT
 
 
 @record
@@ -138,7 +150,7 @@ class _Reader(Walk):
     def take_modules(self, place: Place, value: Any) -> None:
         for at, name in enumerate(self.words(place, value)):
             if wrong := wrong_module(name):
-                raise self.fail((*place, at), f"{name!r} {wrong}", MODULE_HINT)
+                raise self.fail((*place, at), f"{name!r} {wrong}", module_hint(name))
         self.values["modules"] = tuple(value)
 
     def take_runners(self, place: Place, value: Any) -> None:
@@ -226,12 +238,13 @@ class _Reader(Walk):
         self.values["env_allowlist"] = self.variable_names(place, value)
 
     def take_identity(self, place: Place, value: Any) -> None:
-        entry = self.members(place, value, ("l0",))
-        for key, text in self.members((*place, "l0"), entry.get("l0", {}), ("name", "email")).items():
-            here = (*place, "l0", key)
-            if set(self.word(here, text)) & set("<>\n\r"):
-                raise self.fail(here, "must be one line without < and >")
-            self.values[f"identity_{key}"] = text
+        entry = self.members(place, value, ("l0", "l1"))
+        for level, field in (("l0", "identity"), ("l1", "identity_l1")):
+            for key, text in self.members((*place, level), entry.get(level, {}), ("name", "email")).items():
+                here = (*place, level, key)
+                if set(self.word(here, text)) & set("<>\n\r"):
+                    raise self.fail(here, "must be one line without < and >")
+                self.values[f"{field}_{key}"] = text
 
     def take_control(self, place: Place, value: Any) -> None:
         if isinstance(value, dict):

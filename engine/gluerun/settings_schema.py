@@ -30,7 +30,7 @@ NAME = "gluerun.config.schema.json"
 # Words of a closed list that the reader knows and refuses for now.
 _LATER = {"controlState": ("branch",)}
 _NAME = AREA + r"(?!\n)"
-_DOTTED = rf"^(?!.*\.py$){VARIABLE}(?:\.{VARIABLE})*(?!\n)$"
+_DOTTED = rf"^(?!.*\.(?:py|sh)$){VARIABLE}(?:\.{VARIABLE})*(?!\n)$"
 _PYTHON = r"^(?!\./)[^\s](?:.|\n)*\.py(?!\n)$"
 _SEGMENT = r"(?!\.{1,2}(?:/|\s*$))[^/\\*?\u0000]+"
 _PATH = rf"^\s*(?=\S)(?![/~])(?:\./)*(?!\.git(?:/|\s*$)){_SEGMENT}(?:/{_SEGMENT})*/*\s*$"
@@ -97,7 +97,7 @@ def _shapes() -> dict[str, Schema]:
         "bootstrap": _either(_list(_command()), _object({"commands": _list(_command())})),
         "envAllowlist": _list({"type": "string", "pattern": f"^{VARIABLE}(?!\\n)$"}),
         "env": _env(),
-        "identity": _object({"l0": _object(dict.fromkeys(("name", "email"), _LINE))}),
+        "identity": _object(dict.fromkeys(("l0", "l1"), _object(dict.fromkeys(("name", "email"), _LINE)))),
         "controlState": _either(
             _choice(("ref", "off")), _object({"mode": _choice(("ref", "off")), "commitIntervalSeconds": _SECONDS})
         ),

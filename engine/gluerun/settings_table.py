@@ -142,7 +142,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="envAllowlist", form='["NAME", …]', doc="variables of the environment that agents and gates may see"),
     Shape(key="env", form='{"NAME": "value"}', doc="variables set for agents and gates; settings by their "
           "`GLUERUN_` names are taken as such"),
-    Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
+    Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
+          doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
     Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
           doc="where the records of tasks are published"),
     Shape(key="modules", form='["package.module" or "path/to/file.py", …]',

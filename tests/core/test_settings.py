@@ -18,7 +18,8 @@ from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
-    "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
+    "identity_email", "identity_l1_name", "identity_l1_email",
+    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
     "independence", "gc", "test_paths", "modules",
 }  # fmt: skip
 
@@ -167,9 +168,11 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
     ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
-    ("a later inner key", {"identity": {"l1": {}}}, "`identity.l1` is not built yet", "take it out"),
+    ("a later inner key", {"bootstrap": {"required": True}}, "`bootstrap.required` is not built yet", "take it out"),
     ("modules", {"modules": ["../x.py"]}, "`modules[0]` '../x.py' is no module", "tools/guards/mine.py"),
-    ("modules by word", {"modules": ["a-b"]}, "'a-b' is neither a dotted name", "tools/guards/mine.py"),
+    ("modules of shell", {"modules": ["guards/mine.sh"]}, "is a shell module, which is not run here", "as Python"),
+    ("modules by the old name", {"modules": ["a-guard"]}, "'a-guard' is neither", "gluerun_ext.a_guard"),
+    ("modules by word", {"modules": ["a b"]}, "'a b' is neither a dotted name", "tools/guards/mine.py"),
     ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
     ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
     ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),

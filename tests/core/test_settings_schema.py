@@ -67,7 +67,7 @@ FULL: dict[str, Any] = {
     "bootstrap": ["make deps", {"command": "make more"}],
     "envAllowlist": ["JAVA_HOME"],
     "env": {"CI": "1", "GLUERUN_SLEEP": "3"},
-    "identity": {"l0": {"name": "bot", "email": "bot@localhost"}},
+    "identity": {"l0": {"name": "bot", "email": "bot@localhost"}, "l1": {"name": "dev"}},
     "controlState": {"mode": "off", "commitIntervalSeconds": 300},
     "modules": ["gluerun_ext.storage_proof", "tools/guard.py"],
     **{knob.key: knob.default for knob in KNOBS if knob.key not in ("controlState", "runner")},

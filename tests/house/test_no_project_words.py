@@ -17,14 +17,9 @@ WORDS = {
     "a node by the consumer's own numbering": r"\[DS\]\\d|\b[DS][0-9]+\.[a-z]",
     "the consumer's name": r"(?i)\bpm-?go\b|\bpmgo\b",
     "the consumer's layout as a default": r"[\"']internal/[\"']",
-    "a module of ours": r"storage_proof|promote_gate\b(?!\()|storage-proof",
     "a database of the consumer": r"(?i)\bpostgres|\bsqlc\b|\bgoose\b",
     "the consumer's starter node": r"M0\.scaffold",
     "the predecessor's name": r"(?i)gluerun-go|\bsingular\b(?!ity)",
-}
-# The words of verbs are the engine's own; what an example of a name may be is said to people.
-ALLOWED = {
-    ("settings_file.py", "a module of ours"): "the hint shows how a module is named",
 }
 
 
@@ -33,17 +28,11 @@ def test_no_word_of_a_project_stands_in_the_engine(kind):
     found = [
         f"{path.relative_to(ENGINE)}:{number}: {line.strip()}"
         for path in FILES
-        if (str(path.relative_to(ENGINE)), kind) not in ALLOWED
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(WORDS[kind], line)
     ]
 
     assert found == []
-
-
-def test_the_exceptions_are_still_needed():
-    for (name, kind), _ in ALLOWED.items():
-        assert re.search(WORDS[kind], (ENGINE / name).read_text(encoding="utf-8")), (name, kind)
 
 
 def test_planners_are_told_of_no_language():  # A47

@@ -121,7 +121,9 @@ def _effective(key: str, loaded: Settings, document: dict[str, Any]) -> object:
     if key == "review":
         return {"independence": config.independence}
     if key == "identity":
-        return {"l0": {"name": config.identity_name, "email": config.identity_email}}
+        name, email = config.worker_identity
+        l0 = {"name": config.identity_name, "email": config.identity_email}
+        return {"l0": l0, "l1": {"name": name, "email": email}}
     field = _FIELDS.get(key)
     return getattr(config, field, None) if field else document.get(key)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core import sandbox, secrets, tamper
-from gluerun.core.environment import of_program
+from gluerun.core.environment import of_program, shell_word
 from gluerun.core.gates import gate_sha256
 from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
@@ -40,7 +40,7 @@ from gluerun.core.steps import (
     Tell,
     Told,
 )
-from gluerun.errors import GitError, SchemaError
+from gluerun.errors import GitError, SchemaError, StateError
 from gluerun.loop.agents import Agent, tail_of
 from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
 from gluerun.loop.store import run_path
@@ -62,6 +62,11 @@ if TYPE_CHECKING:
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
 INCONCLUSIVE = 20
+EVIDENCE_FOLDER = ".gluerun-evidence"
+EVIDENCE = ("red", "green", "regression")
+LONGEST_EVIDENCE = 1_000_000
+# Scripts of gates that come from the predecessor read this file; the variables are set for them anyway.
+ENV_FILE = ".gluerun-state/worktree-env.sh"
 
 
 class Bench:
@@ -183,6 +188,10 @@ class Bench:
             if not git.is_ignored(doors.root, file.source) or not git.is_ignored(path, file.target):
                 return f"provisioned file {file.source} → {file.target} is not ignored by git at both ends"
             doors.at(path).write(file.target, data, durable=False)
+        allowed = [name for name in self.house.config.env_allowlist if name in doors.environ]
+        if allowed and git.is_ignored(path, ENV_FILE):
+            text = "".join(f"export {name}={shell_word(doors.environ[name])}\n" for name in allowed)
+            doors.at(path).write(ENV_FILE, text.encode("utf-8", "surrogateescape"), durable=False)
         return ""
 
     def _setup(self, step: RunSetup) -> Done:
@@ -268,6 +277,7 @@ class Bench:
 
     def _inspect(self, base: str) -> Inspected:
         git, place = self.house.doors.git, self._path(Place.WORK)
+        self._keep_evidence(place)
         try:
             now = git.snapshot(place, "look")
             if now is None:
@@ -289,6 +299,19 @@ class Bench:
             tamper=tests,
             objections=objections,
         )
+
+    def _keep_evidence(self, place: str) -> None:
+        """Copy the logs that the agent left as its evidence to the run, without secrets; links are not followed."""
+        files = self.house.doors.at(place)
+        for name in EVIDENCE:
+            path = f"{EVIDENCE_FOLDER}/{name}.log"
+            try:
+                text = None if files.is_link(path) else files.read(path)
+            except StateError:
+                continue  # it left something else under that name
+            if text:
+                kept = secrets.redacted(text[-LONGEST_EVIDENCE:].decode("utf-8", "replace")).encode()
+                self.house.store.files.write(run_path(self.dispatch.run_id, f"worker-evidence/{name}.log"), kept)
 
     def _objections(self, base: str, now: str, changed: tuple[str, ...]) -> tuple[Objection, ...]:
         """Ask the modules, if any are listed and anything was changed."""

@@ -77,7 +77,7 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _only(phase, only), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed))
         _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)

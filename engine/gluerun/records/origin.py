@@ -112,6 +112,7 @@ class CycleMemory:
     exhausted: dict[str, str] = {}  # noqa: RUF012
     held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why
     published: dict[str, str] = {}  # noqa: RUF012
+    project_state: str = ""
     green_head: str = ""
     green_run: str = ""
     red_head: str = ""

@@ -124,6 +124,11 @@ def validate(data, place=''):
                         data__published_value = data__published.get(data__published_key)
                         if not isinstance(data__published_value, str):
                             raise Invalid(place + '.published.{data__published_key}'.format(**locals()), 'must be a string', data__published_value)
+        if 'projectState' in data_keys:
+            data_keys.remove('projectState')
+            data__projectState = data['projectState']
+            if not isinstance(data__projectState, str):
+                raise Invalid(place + '.projectState', 'must be a string', data__projectState)
         if 'greenHead' in data_keys:
             data_keys.remove('greenHead')
             data__greenHead = data['greenHead']
