@@ -149,7 +149,8 @@ def test_gates_and_set_up_commands_find_the_allowed_variables_in_a_file_too():
         seen.append(tree.get(".gluerun-state/worktree-env.sh", ""))
         return 0
 
-    house = one_task([Move(writes=WRITES)], env_allowlist=("HOME", "NOT_SET")).gate(gate).until_quiet()
+    house = one_task([Move(writes=WRITES)], env_allowlist=("HOME", "NOT_SET")).gate(gate)
+    house.colleague(".gitignore", ".gluerun-state/\n").until_quiet()
 
     assert set(seen) == {"export HOME='/nowhere'\n"}
     assert not [path for path in house.target_files() if "worktree-env" in path]
