@@ -20,9 +20,9 @@ SAID = ("same", "better", "left out")
 _VERBS_THERE = """
     reconcile auto drive integrate status recover validate-dag next-area next-areas node-fields area-gate
     promote-gate init doctor version help console stop resume wake park unpark retry cancel supersede reprioritize
-    breaker clear-backoff lease health explain logs report watch gates graph plan import update migrate approve
-    reject human-gate timer gc gate ask accept-packet setup test metrics experiment-report campaign review-policy
-    context memory manifest
+    breaker clear-backoff lease timer health explain logs report watch gates graph plan import update migrate
+    approve reject human-gate gc gate ask accept-packet setup test metrics experiment-report campaign
+    review-policy context memory manifest
 """
 VERBS_THERE = _VERBS_THERE.split()
 _KEYS_THERE = """

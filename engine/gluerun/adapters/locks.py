@@ -29,7 +29,7 @@ class FlockLocks:
     """The loop's locks under one state folder."""
 
     def __init__(self, state_root: str, *, git_patience: float = 60.0) -> None:
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._folder = f"{self._files.root}/locks"
         self._git_patience = git_patience
 
@@ -44,6 +44,10 @@ class FlockLocks:
     def origin_holder(self) -> OriginHolder | None:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self._signed("origin") if is_held(f"{self._folder}/origin.lock") else None
+
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
 
     def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""

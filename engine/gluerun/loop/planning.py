@@ -44,7 +44,9 @@ def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool
         case EndPlanner():
             return _end(house, world, action, notes)
         case Promote():
-            return _promote(house, world, action, notes)
+            is_complete = _promote(house, world, action, notes)
+            notes.promoted += [action.node] if is_complete else []
+            return is_complete
 
 
 def _node(world: World, name: str) -> Node | None:

@@ -104,6 +104,7 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         own_prompts=own_prompts(house, task.base_sha or ""),
         audit_sha=task.audit_sha,
         spent=task.spent,
+        told=task.ordered.reason if task.ordered else "",
     )
 
 

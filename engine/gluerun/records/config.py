@@ -78,6 +78,7 @@ class Config:
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
+    new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
     modules: tuple[str, ...] = ()
@@ -96,6 +97,10 @@ class Config:
     generate: bool = True
     push: bool = False
     max_hours: float = 12.0
+    max_usd: float = 0.0
+    max_tasks: int = 0
+    notify_command: str = ""
+    notify_webhook: str = ""
     max_retries: int = 3
     max_consec_fails: int = 5
     stale_minutes: int = 60
@@ -112,6 +117,7 @@ class Config:
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60
     min_disk_gb: float = 2.0
+    ballast_mb: int = 16
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
@@ -124,6 +130,11 @@ class Config:
     def worker_identity(self) -> tuple[str, str]:
         """Return name and address under which the work of a task's run is committed."""
         return self.identity_l1_name or self.identity_name, self.identity_l1_email or self.identity_email
+
+    @property
+    def notifies(self) -> bool:
+        """Tell whether a person wants to be told what needs them."""
+        return bool(self.notify_command or self.notify_webhook)
 
     def runner_of(self, role: str) -> str:
         """Return the name of the runner that plays *role*; empty if none is set."""
