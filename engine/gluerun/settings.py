@@ -12,10 +12,10 @@ import os
 from gluerun.core.masking import found_in
 from gluerun.errors import ConfigError, UsageError
 from gluerun.records import codec
-from gluerun.records.config import Config, ControlState, TamperRule
+from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.record import record, replace
-from gluerun.settings_file import ROLES, FileValues, module_hint, read, wrong_module
+from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
 from gluerun.settings_walk import nearest
@@ -216,13 +216,14 @@ class _Layers:
             where = self._where("control_state")
             raise ConfigError(f"{where}: control state 'branch' is not built yet", 'write "ref" or "off"', file=FILE)
         self.values["control_state"] = state
+        self.values["plan_critique"] = PlanCritiqueMode(self.values["plan_critique"])
         self.values["test_tamper"] = TamperRule(self.values["test_tamper"])
 
     def _play_roles(self, found: FileValues) -> None:
         runners: dict[str, RunnerSpec] = dict(self.values.get("runners", {}))
         own: dict[str, str] = self.values.get("roles", {})
         default = self.values["runner"]
-        roles = dict.fromkeys(ROLES, default) if default else {}
+        roles = dict.fromkeys(PLAYED, default) if default else {}
         named: list[tuple[str, tuple[str, ...], str]] = []
         if default:
             named.append((self._where("runner"), ("runner",), default))
@@ -233,6 +234,8 @@ class _Layers:
                     raise _no_runner(where, place, name, runners, found.text)
                 runners[name] = declaration(name)
         roles |= own
+        if self.values["plan_critique"] is PlanCritiqueMode.ON and "planner" in roles:
+            roles.setdefault("critic", roles["planner"])
         for role, model in found.models.items():
             base = runners[roles[role]]
             # The same program and provider under a name of its own: what holds one back holds back the other.

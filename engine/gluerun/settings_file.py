@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from gluerun.settings_walk import Place
 
-ROLES = ("worker", "auditor", "planner", "decider")
+PLAYED = ("worker", "auditor", "planner", "decider")
+ROLES = (*PLAYED, "critic")
 KEYS = frozenset([*BY_KEY, *(shape.key for shape in SHAPES)])
 # What the predecessor knew and this engine has no use for yet: a better answer than "unknown".
 LATER = frozenset(
     {
-        "proofLayers", "proofGrandfather", "singleSliceLayers", "promoter", "capabilityProfiles",
+        "promoter", "capabilityProfiles",
         "roleProfiles", "roleRunners", "evidence", "bootstrap.required", "bootstrap.lockfiles",
         "bootstrap.sharedStoreRoots", "bootstrap.sharedLinks", "resources", "legacyCompatibility",
         "worktreeCopyPaths", "reviewPolicy",
@@ -204,6 +205,10 @@ class _Reader(Walk):
                 raise self.fail(here, "names no path")
         self.values["areas"] = areas
 
+    def take_layers(self, place: Place, value: Any) -> None:
+        field = {"proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather"}
+        self.values[field.get(str(place[0]), "single_slice_layers")] = tuple(self.words(place, value))
+
     def take_test_paths(self, place: Place, value: Any) -> None:
         self.values["test_paths"] = tuple(self.words(place, value))
 
@@ -268,6 +273,9 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
     "areas": _Reader.take_areas,
+    "proofLayers": _Reader.take_layers,
+    "proofGrandfather": _Reader.take_layers,
+    "singleSliceLayers": _Reader.take_layers,
     "testPaths": _Reader.take_test_paths,
     "provisionFiles": _Reader.take_provision,
     "bootstrap": _Reader.take_bootstrap,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, ControlState, TamperRule
+from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -107,6 +107,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("max_l1_concurrent", "how many nodes of the graph may be planned at the same time"),
     _knob("l1_tasks_per_node", "how many tasks a planner may propose at once for one node", low=1),
     _knob("planner_backoff_seconds", "seconds to wait after a planner failed"),
+    _knob("plan_critique", "let a critic judge each planner's batch, with one round of revision",
+          choices=tuple(PlanCritiqueMode)),
     _knob("sleep", "seconds between two cycles of `auto` in which nothing happened"),
     _knob("drain_poll_secs", "seconds between two looks while draining"),
     _knob("drain_timeout_secs", "seconds after which draining gives up; 0 means never"),
@@ -122,9 +124,10 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="runners", form='{name: {"kind", "argv", "model", …}}',
           doc="agent programs; `kind` is `command`, which needs `argv`, `scripted`, which needs `scenario`, or a "
           "declaration of the engine, over which the other keys go; all keys are on the page about runners"),
-    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name, "model": name}}',
+    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider" | "critic": '
+          '{"runner": name, "model": name}}',
           doc="which runner plays which role, and with which model if not its own; a declaration of the engine "
-          "needs no entry in `runners`"),
+          "needs no entry in `runners`; the critic of plans is the planner's runner if nothing is said"),
     Shape(key="sandbox", form='"auto" | "required" | "off" or {"mode", "network": "open" | "loopback" | "none", '
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
@@ -139,6 +142,11 @@ SHAPES: tuple[Shape, ...] = (
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
+    Shape(key="proofLayers", form='["layer", …]',
+          doc="layers whose nodes are complete only with proof that their guard can be red"),
+    Shape(key="proofGrandfather", form='["node", …]', doc="nodes that need no such proof although their layer does"),
+    Shape(key="singleSliceLayers", form='["layer", …]',
+          doc="layers of whose nodes a planner may propose one task at a time; `contract` if nothing is said"),
     Shape(key="testPaths", form='["pattern", …]',
           doc="which files are tests, instead of the usual names; `tests/` means all below, `*_test.py` a name"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',

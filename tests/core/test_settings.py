@@ -21,6 +21,7 @@ STRUCTURED = {
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
     "independence", "gc", "test_paths", "modules",
+    "proof_layers", "proof_grandfather", "single_slice_layers",
 }  # fmt: skip
 
 
@@ -167,7 +168,7 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a double key", '{"push": true, "push": false}', "'push' stands twice", "mend"),
     ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
-    ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
+    ("a later key", {"promoter": ""}, "`promoter` is not built yet", "take it out"),
     ("a later inner key", {"bootstrap": {"required": True}}, "`bootstrap.required` is not built yet", "take it out"),
     ("modules", {"modules": ["../x.py"]}, "`modules[0]` '../x.py' is no module", "tools/guards/mine.py"),
     ("modules of shell", {"modules": ["guards/mine.sh"]}, "is a shell module, which is not run here", "as Python"),

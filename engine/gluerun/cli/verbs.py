@@ -36,6 +36,9 @@ VERBS: tuple[Verb, ...] = (
     _verb("task list",    "tasks",  "List the tasks."),
     _verb("task show",    "tasks",  "Show one task."),
     _verb("task new",     "tasks",  "Write the file of a new task."),
+    Verb(name="import", module="imports", function="import_file",
+         doc="Write task files out of a batch, a checklist or issues."),
+    _verb("plan",         "plans",  "Plan a node of the graph now."),
     _verb("reconcile",    "cycle",  "Run one cycle: look, plan and, if asked to, act."),
     _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
     _verb("auto",         "cycle",  "Run cycles until everything is done."),
@@ -80,6 +83,6 @@ VERBS: tuple[Verb, ...] = (
 # Verbs of the predecessor that people may still type.
 LATER = (
     "console", "update", "migrate", "health", "gates", "gate", "human-gate",
-    "ask", "report", "accept-packet", "plan", "setup", "test",
+    "ask", "report", "accept-packet", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

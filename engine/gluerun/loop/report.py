@@ -86,6 +86,7 @@ class Notes:
         self.held_nodes: dict[str, str] = {}
         self.green_head = ""
         self.green_run = ""
+        self.is_green_unproved = False
         self.red_head = ""
         self.next_task = 0
         self.has_seen_inputs = False
@@ -110,10 +111,11 @@ class Notes:
         else:
             self.reaped_failed += 1
 
-    def landed(self, task: Task, commit: str) -> None:
-        """Note a task whose work is in the target branch."""
+    def landed(self, task: Task, commit: str, gate: str) -> None:
+        """Note a task whose work is in the target branch; it shows a green *gate* only where that is its own."""
         self.integrated.append(task.task_id)
-        self.green_head = commit
+        if task.spec.gate_command == gate:
+            self.green_head, self.green_run = commit, task.run_id or ""
         if task.spec.dag_node:
             self.node_tasks.setdefault(task.spec.dag_node, []).append(task.task_id)
 

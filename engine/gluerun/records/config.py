@@ -42,6 +42,13 @@ class TamperRule(StrEnum):
     BLOCK = "block"
 
 
+class PlanCritiqueMode(StrEnum):
+    """Whether a critic judges a planner's batch before it is taken in."""
+
+    OFF = "off"
+    ON = "on"
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -88,6 +95,9 @@ class Config:
     limits_day: Limits = Limits()
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
+    proof_layers: tuple[str, ...] = ()
+    proof_grandfather: tuple[str, ...] = ()
+    single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
     max_concurrent: int = 5
     max_dispatch: int = 5
@@ -121,6 +131,7 @@ class Config:
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
+    plan_critique: PlanCritiqueMode = PlanCritiqueMode.OFF
     sleep: float = 20.0
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0

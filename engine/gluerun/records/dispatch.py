@@ -20,6 +20,7 @@ class Role(StrEnum):
     PLANNER = "planner"
     AUDITOR = "auditor"
     DECIDER = "decider"
+    CRITIC = "critic"
 
 
 @record
@@ -56,6 +57,7 @@ class Dispatch:
     gate_command: str = ""
     prompt: str = ""
     own_prompts: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    critic_prompt: str = ""
     audit_sha: str | None = None
     spent: Spent = Spent()
     told: str = ""
