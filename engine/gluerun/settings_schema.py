@@ -93,6 +93,7 @@ def _shapes() -> dict[str, Schema]:
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "testPaths": _list(_WORD),
+        **dict.fromkeys(("proofLayers", "proofGrandfather", "singleSliceLayers"), _list(_WORD)),
         "provisionFiles": _list(_object({"source": _PATHS, "target": _PATHS, "required": _FLAG}, required=("source",))),
         "bootstrap": _either(_list(_command()), _object({"commands": _list(_command())})),
         "envAllowlist": _list({"type": "string", "pattern": f"^{VARIABLE}(?!\\n)$"}),

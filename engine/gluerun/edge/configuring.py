@@ -111,6 +111,7 @@ _FIELDS = {
     "runners": "runners", "roles": "roles", "sandbox": "sandbox", "prices": "prices", "gc": "gc", "areas": "areas",
     "testPaths": "test_paths", "provisionFiles": "provision_files", "bootstrap": "bootstrap",
     "envAllowlist": "env_allowlist", "env": "env", "modules": "modules",
+    "proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather", "singleSliceLayers": "single_slice_layers",
 }  # fmt: skip
 
 
