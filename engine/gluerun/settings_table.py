@@ -116,6 +116,8 @@ KNOBS: tuple[Knob, ...] = (
 )
 
 SHAPES: tuple[Shape, ...] = (
+    Shape(key="$schema", form='"docs/orchestration/gluerun.config.schema.json"',
+          doc="where an editor finds the description of this file; `gluerun init` puts it there"),
     Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
     Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
     Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
@@ -154,10 +156,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="envAllowlist", form='["NAME", …]', doc="variables of the environment that agents and gates may see"),
     Shape(key="env", form='{"NAME": "value"}', doc="variables set for agents and gates; settings by their "
           "`GLUERUN_` names are taken as such"),
-    Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
+    Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
+          doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
     Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
           doc="where the records of tasks are published"),
-    Shape(key="modules", form="[]", doc="opt-in modules; only the empty list for now"),
+    Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
+          doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
+          "names, with commas between)"),
 )
 # fmt: on
 

@@ -45,6 +45,8 @@ WOULD = {
     "reprioritize": (TWO, "3"),
     "breaker reset": (),
     "clear-backoff": ("--all",),
+    "timer install": (),
+    "timer remove": (),
 }
 
 

@@ -29,6 +29,7 @@ def _verb(name: str, module: str, doc: str) -> Verb:
 VERBS: tuple[Verb, ...] = (
     _verb("init",         "setup",  "Write the starter files of a repository."),
     _verb("doctor",       "setup",  "Say what is in order here and what is not."),
+    _verb("config show",  "setup",  "Show every setting that is in force, and where it comes from."),
     _verb("config set",   "setup",  "Set a key of the configuration."),
     _verb("config unset", "setup",  "Take a key out of the configuration."),
     _verb("runners",      "runners", "List the agent programs and what each is fit for."),

@@ -72,7 +72,7 @@ def _has_ready(world: World) -> bool:
 
 def plan_promotion(world: World) -> list[Action]:
     """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
-    finished = [node for node in finished_nodes(world) if _has_its_proof(world, node)]
+    finished = [node for node in finished_nodes(world) if node.id not in world.held and _has_its_proof(world, node)]
     if world.green_tree or not world.config.gate_command:
         reason = "all of its tasks are integrated and the gate is green"
         return [Promote(node=node.id, reason=reason) for node in finished]

@@ -93,6 +93,8 @@ class World:
     red_proofs: frozenset[str] = frozenset()
     green_tree: bool = False
     red_tree: bool = False
+    # Finished nodes that a module holds back as the target stands now, and why.
+    held: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     stop: bool = False
     circuit: Circuit | None = None
     backoff: PlannerBackoff | None = None

@@ -6,6 +6,7 @@ import re
 
 from gluerun.core import graph as graphs
 from gluerun.core.batches import mentions
+from gluerun.core.gates import held_mark
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
@@ -94,6 +95,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
+        held=_held(house, memory, target),
         stop=store.is_stopped(),
         circuit=store.circuit(),
         backoff=store.backoff(),
@@ -118,6 +120,13 @@ def _spent_today(house: House) -> Spent:
 def mark_text(mark: FileMark) -> str:
     """Return a file's mark as one word."""
     return f"{mark.mtime_ns}:{mark.size}:{mark.inode}"
+
+
+def _held(house: House, memory: CycleMemory, target: str | None) -> dict[str, str]:
+    """Return the nodes that modules hold back; a new target, and another list of modules, are looked at anew."""
+    mark = held_mark(house.config, target or "")
+    told = {node: words.partition("\n") for node, words in memory.held.items()}
+    return {node: why for node, (seen, _, why) in told.items() if seen == mark}
 
 
 def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from gluerun.core import batches, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, RejectBatch, StartPlanner
-from gluerun.core.gates import gate_sha256
+from gluerun.core.gates import gate_sha256, held_mark
 from gluerun.core.masking import masked_text
 from gluerun.core.planners import rejected
 from gluerun.errors import SchemaError
@@ -226,12 +226,42 @@ def _reject(house: House, world: World, action: RejectBatch, notes: Notes) -> bo
     return True
 
 
+def _is_held_by_modules(house: House, world: World, node: Node, head: str, notes: Notes) -> bool:
+    """Tell whether a module holds a finished node back; which one and why is told when it changes, not each cycle."""
+    if not house.config.modules:
+        return False
+    from gluerun.kit import FinishedNode
+    from gluerun.loop import modules
+
+    def read(path: str) -> bytes | None:
+        return house.doors.git.file_at(head, path)
+
+    finished = FinishedNode(
+        id=node.id,
+        area=node.area,
+        layer=node.layer,
+        kind=node.kind,
+        commit=head,
+        tasks=tuple(world.node_tasks.get(node.id, ())),
+        read=read,
+    )
+    found = modules.objections(modules.load(house.config.modules, read), modules.PROMOTE, node=finished)
+    words = "\n".join(f"{held.module}: {held.reason}" for held in found)
+    if words and words != house.store.memory().held.get(node.id, "").partition("\n")[2]:
+        house.tell("node.held", f"{node.id} is not completed: {words}", node=node.id)
+    if words:
+        notes.held_nodes[node.id] = f"{held_mark(house.config, head)}\n{words}"
+    return bool(words)
+
+
 def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     """Record a node's completion: its integrated tasks, and the logs of the gate on the target's very tree."""
     node = _node(world, action.node)
     if node is None:
         return False
     head = world.target_head or ""
+    if _is_held_by_modules(house, world, node, head, notes):
+        return False
     evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=world.node_tasks.get(node.id, ()), head_sha=head)]
     if house.config.gate_command:
         green = _green_log(house, node, head)

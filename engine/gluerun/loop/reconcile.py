@@ -104,7 +104,7 @@ def cycle(
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)
@@ -291,6 +291,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         next_task=max(memory.next_task, world.next_task, notes.next_task),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
+        held=memory.held | notes.held_nodes,
         green_head=notes.green_head or ("" if notes.is_green_unproved else memory.green_head),
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,

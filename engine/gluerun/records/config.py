@@ -80,12 +80,15 @@ class Config:
     env: dict[str, str] = {}  # noqa: RUF012
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"
+    identity_l1_name: str = ""
+    identity_l1_email: str = ""
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
     new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
+    modules: tuple[str, ...] = ()
     sandbox: Sandbox = Sandbox()
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
@@ -133,6 +136,11 @@ class Config:
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0
     journal_file_bytes: int = 4_194_304
+
+    @property
+    def worker_identity(self) -> tuple[str, str]:
+        """Return name and address under which the work of a task's run is committed."""
+        return self.identity_l1_name or self.identity_name, self.identity_l1_email or self.identity_email
 
     @property
     def notifies(self) -> bool:

@@ -200,6 +200,19 @@ def validate(data, place=''):
             data__criticPrompt = data['criticPrompt']
             if not isinstance(data__criticPrompt, str):
                 raise Invalid(place + '.criticPrompt', 'must be a string', data__criticPrompt)
+        if 'ownPrompts' in data_keys:
+            data_keys.remove('ownPrompts')
+            data__ownPrompts = data['ownPrompts']
+            if not isinstance(data__ownPrompts, dict):
+                raise Invalid(place + '.ownPrompts', 'must be an object', data__ownPrompts)
+            data__ownPrompts_is_dict = isinstance(data__ownPrompts, dict)
+            if data__ownPrompts_is_dict:
+                data__ownPrompts_keys = set(data__ownPrompts.keys())
+                for data__ownPrompts_key in data__ownPrompts_keys:
+                    if data__ownPrompts_key not in []:
+                        data__ownPrompts_value = data__ownPrompts.get(data__ownPrompts_key)
+                        if not isinstance(data__ownPrompts_value, str):
+                            raise Invalid(place + '.ownPrompts.{data__ownPrompts_key}'.format(**locals()), 'must be a string', data__ownPrompts_value)
         if 'auditSha' in data_keys:
             data_keys.remove('auditSha')
             data__auditSha = data['auditSha']
