@@ -57,6 +57,8 @@ def stuck(why):
         (world(graph=GRAPH, passed=frozenset("a")), over("every node of the graph is complete")),
         (world(graph=GRAPH, generate=False), stuck("planning is switched off")),
         (world(graph=graph()), over("nothing is left to do")),
+        # A35
+        (world(graph_error="dag: no JSON"), over("the planning graph cannot be used: dag: no JSON")),
         (resting(), later()),
         (resting(now=after(60), generate=False), stuck("planning is switched off")),
         (resting(graph=None), over("nothing is left to do")),
@@ -68,7 +70,8 @@ def stuck(why):
         "nothing", "a ready task", "a run", "a run and a ready task", "accepted work", "a prover",
         "a candidate that a checkout blocks", "one whose target moved", "no integration", "only parked tasks",
         "a task that waits for ever", "stopped", "a node to plan", "a complete graph", "no planning",
-        "an empty graph", "planners rest", "planners have rested", "resting without a graph", "resting and stopped",
+        "an empty graph", "a bad graph is not an empty one",
+        "planners rest", "planners have rested", "resting without a graph", "resting and stopped",
         "resting without a planner", "resting with a blocked node",
     ],
 )  # fmt: skip

@@ -232,6 +232,9 @@ def _board(board: Board) -> None:
     say(f"{board.target_branch} at {board.head[:12] or 'nothing'}: {counts}")
     if board.nodes:
         say("nodes: " + ", ".join(f"{node.id} {node.state}" for node in board.nodes))
+        for node in board.nodes:
+            if node.reason and node.state == "open":
+                say(f"  {node.id}: {node.reason}")
     if board.stop:
         say("STOP is set: nothing new is planned or started")
     if board.backoff:
