@@ -24,7 +24,7 @@ from gluerun.loop.store import run_path
 from gluerun.ports import Doors
 from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
-from gluerun.records.config import Config
+from gluerun.records.config import Config, PlanCritiqueMode
 from gluerun.records.dispatch import Life, Role, Seat
 from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
@@ -339,6 +339,11 @@ class SimHouse:
     def planner(self, node: str, moves: Sequence[Move]) -> SimHouse:
         """Say what the planner of a node proposes."""
         return self._script(Role.PLANNER, node, moves)
+
+    def critic(self, node: str, moves: Sequence[Move]) -> SimHouse:
+        """Say what the critic of a node's plans answers, and let it be asked."""
+        self.configure(plan_critique=PlanCritiqueMode.ON)
+        return self._script(Role.CRITIC, node, moves)
 
     def gate(self, judge: Gate) -> SimHouse:
         """Let *judge* be every gate: from a tree to an exit code, or to one and what is printed."""
