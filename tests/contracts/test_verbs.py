@@ -14,7 +14,9 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
 from gluerun.loop.store import Store
+from gluerun.records import schema
 from gluerun.records.fault import Fault
+from gluerun.records.graph import Graph, Node
 from gluerun.records.origin import ProviderBackoff
 from gluerun.sim.clock import SimClock
 
@@ -45,6 +47,9 @@ WOULD = {
     "reprioritize": (TWO, "3"),
     "breaker reset": (),
     "clear-backoff": ("--all",),
+    "init": (),
+    "plan": ("core",),
+    "import": ("todo.md", "--owned", "src/todo", "--accept", "done"),
     "timer install": (),
     "timer remove": (),
 }
@@ -78,6 +83,10 @@ def folder(tmp_path_factory):
     os.chdir(folder)
     try:
         (folder / "gluerun.config.json").write_text(json.dumps(CONFIG))
+        (folder / "todo.md").write_text("- [ ] Say hello\n")
+        plain = {"stage": "build", "area": "src", "layer": "code", "kind": "feature", "required_completion": "all"}
+        node = Node(id="core", depends_on=(), **plain)
+        DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=(node,))))
         for name in ("one", "two"):
             new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
             assert typed(*new)[0] == 0
