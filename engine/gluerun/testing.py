@@ -24,7 +24,7 @@ from gluerun.loop.store import run_path
 from gluerun.ports import Doors
 from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
-from gluerun.records.config import Config
+from gluerun.records.config import Config, PlanCritiqueMode
 from gluerun.records.dispatch import Life, Role, Seat
 from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
@@ -223,6 +223,7 @@ def markdown(
     area: str = "",
     status: str = "ready",
     title: str = "",
+    priority: int = 0,
 ) -> str:
     """Return a task's Markdown."""
     headers = {
@@ -231,6 +232,7 @@ def markdown(
         "Depends on": ", ".join(depends_on),
         "Gate command": gate,
         "DAG node": node,
+        "Priority": str(priority or ""),
     }
     lines = [f"# {task_id}: {title or f'Do {task_id}'}", ""]
     lines += [f"{name}: {value}" for name, value in headers.items() if value]
@@ -337,6 +339,11 @@ class SimHouse:
     def planner(self, node: str, moves: Sequence[Move]) -> SimHouse:
         """Say what the planner of a node proposes."""
         return self._script(Role.PLANNER, node, moves)
+
+    def critic(self, node: str, moves: Sequence[Move]) -> SimHouse:
+        """Say what the critic of a node's plans answers, and let it be asked."""
+        self.configure(plan_critique=PlanCritiqueMode.ON)
+        return self._script(Role.CRITIC, node, moves)
 
     def gate(self, judge: Gate) -> SimHouse:
         """Let *judge* be every gate: from a tree to an exit code, or to one and what is printed."""

@@ -67,6 +67,7 @@ FLAGS: dict[str, object] = {
     "kill_grace_sec": 1.0,
     "gate_timeout_sec": 120,
     "min_disk_gb": 0.0,
+    "ballast_mb": 0,
     "sleep": 2.0,  # the end of a run wakes the loop anyway
     "generate": False,
     "push": False,

@@ -27,6 +27,17 @@ def disk(tmp_path):
     return DiskFiles(str(tmp_path / "root"))
 
 
+def test_a_link_is_known_wherever_it_stands_on_the_way(tmp_path, disk):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x").write_text("theirs")
+    disk.write("real/x", b"ours")
+    os.symlink(tmp_path / "outside", tmp_path / "root" / "folder")
+    os.symlink(tmp_path / "outside" / "x", tmp_path / "root" / "real" / "y")
+
+    assert (disk.is_link("folder/x"), disk.is_link("real/y"), disk.is_link("real/x")) == (True, True, False)
+    assert not disk.is_link("nothing/there")
+
+
 class TestFiles:
     def test_what_is_not_there_is_none(self, files):
         assert (files.read("a"), files.read("a/b"), files.mark("a"), files.names("a")) == (
@@ -390,14 +401,14 @@ class TestADiskThatFails:
             "    except StateError as error: print(error.message)\n"
             "files.remove('a'); print(files.read('log'), files.names(''))\n"
         )
-        assert _on_small_disk(tmp_path, script, "1m") == [
+        assert on_small_disk(tmp_path, script, "1m") == [
             "cannot write a: no space left on device",
             "cannot write log: no space left on device",
             "b'1' ['log']",
         ]
 
 
-def _on_small_disk(place, script, size):
+def on_small_disk(place, script, size):
     """Let a script run for which *place* is a file system of its own; return the lines that it prints."""
     command = f'mount -t tmpfs -o size={size} none {place} && exec "$@"'
     argv = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, "-c", script, str(place)]
@@ -530,7 +541,7 @@ class TestBallast:
             "except StateError as error: print(error.message)\n"
             "files.remove('more'); print(files.hold_back(500_000), files.names(''))\n"
         )
-        assert _on_small_disk(tmp_path, script, "2m") == [
+        assert on_small_disk(tmp_path, script, "2m") == [
             "True",
             "['ballast', 'other']",
             "['ending.json', 'log', 'other']",

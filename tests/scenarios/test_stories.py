@@ -828,7 +828,7 @@ def test_a_batch_with_one_bad_task_is_refused_whole():
     house.cycles(3)
 
     assert house.states() == {}
-    assert "batch refused" in house.events("planner.failed")[0]["message"]
+    assert "batch refused" in house.events("origin.l1_import_rejected")[0]["message"]
 
 
 def test_a_node_is_promoted_when_its_tasks_are_integrated():

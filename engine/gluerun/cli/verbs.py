@@ -29,12 +29,16 @@ def _verb(name: str, module: str, doc: str) -> Verb:
 VERBS: tuple[Verb, ...] = (
     _verb("init",         "setup",  "Write the starter files of a repository."),
     _verb("doctor",       "setup",  "Say what is in order here and what is not."),
+    _verb("config show",  "setup",  "Show every setting that is in force, and where it comes from."),
     _verb("config set",   "setup",  "Set a key of the configuration."),
     _verb("config unset", "setup",  "Take a key out of the configuration."),
     _verb("runners",      "runners", "List the agent programs and what each is fit for."),
     _verb("task list",    "tasks",  "List the tasks."),
     _verb("task show",    "tasks",  "Show one task."),
     _verb("task new",     "tasks",  "Write the file of a new task."),
+    Verb(name="import", module="imports", function="import_file",
+         doc="Write task files out of a batch, a checklist or issues."),
+    _verb("plan",         "plans",  "Plan a node of the graph now."),
     _verb("reconcile",    "cycle",  "Run one cycle: look, plan and, if asked to, act."),
     _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
     _verb("auto",         "cycle",  "Run cycles until everything is done."),
@@ -79,6 +83,6 @@ VERBS: tuple[Verb, ...] = (
 # Verbs of the predecessor that people may still type.
 LATER = (
     "console", "update", "migrate", "health", "gates", "gate", "human-gate",
-    "ask", "report", "accept-packet", "plan", "setup", "test",
+    "ask", "report", "accept-packet", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

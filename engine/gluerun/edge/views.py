@@ -87,7 +87,9 @@ def board(house: House, trouble: str = "") -> Board:
     world = look.world
     for action in plan_intake(world):
         world = expect(world, action)
-    phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
+    # Each run tells for itself: no two planners share a phase.
+    runs = [lease.run_id for lease in world.leases] + [lease.run_id for lease in world.node_leases]
+    phases = {run_id: _phase(house, run_id) for run_id in runs}
     fresh = {one.path: one.error for one in world.inputs if one.error}
     found = board_of(world, phases, look.memory.refusals | fresh)
     loop = resident(house.store.files) if house.doors.locks.resident_holder() else None

@@ -20,6 +20,7 @@ from gluerun.core.actions import (
     ProveNode,
     Readmit,
     Refuse,
+    RejectBatch,
     SetAside,
     Settle,
     Shelve,
@@ -67,7 +68,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return landing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)
-        case StartPlanner() | ImportBatch() | EndPlanner() | ProveNode() | NodeProved() | Promote():
+        case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
         case Obey():
             from gluerun.loop.ordering import obey  # a cycle without orders needs none of it

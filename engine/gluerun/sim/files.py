@@ -125,6 +125,11 @@ class SimFiles:
         self._do(Operation(verb="drop", path=folder))
         return True
 
+    def is_link(self, path: str) -> bool:
+        """Tell whether *path*, or a folder it lies in, is a symbolic link: there are none in memory."""
+        self._show("is_link", path)
+        return False
+
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         self._show("names", folder)
