@@ -32,7 +32,8 @@ from gluerun.records.runner import Dialect, RunnerSpec, Sessions
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
 from gluerun.sim.clock import SimClock
-from gluerun.sim.crash import Fuse, SimCrash
+from gluerun.sim.copying import copied
+from gluerun.sim.crash import Fuse, PowerCut, SimCrash
 from gluerun.sim.files import SimFiles
 from gluerun.sim.git import SimGit
 from gluerun.sim.locks import SimLocks
@@ -65,6 +66,10 @@ _FAILURE = re.compile(r"^failureClass: (\S+)$", re.MULTILINE)
 _QUIET = 2
 _AGENT = "agent"
 _REFUSAL = 86
+# What of a house changes in place, and is copied with it.
+_PARTS = (
+    *("fuse", "clock", "state_files", "work_files", "locks", "git", "processes", "children", "watch", "git_door"),
+)
 
 
 def speaker(name: str = _AGENT, **more: Any) -> RunnerSpec:
@@ -287,6 +292,9 @@ class SimHouse:
         self.git.commit(ROOT, "first")
         self.fuse.count = 0
         self.fuse.names.clear()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, *_PARTS)
 
     # what is there
 
@@ -548,6 +556,8 @@ class SimHouse:
                 perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
             except Replaced:
                 continue
+            except PowerCut:
+                raise  # nobody is left who could go on
             except (SimCrash, GluerunError):
                 # A process that ends with an error has gone as well as one that was killed.
                 self._bury(run_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.scenarios.crashes import Crashing
 
 from gluerun.edge import backlog
@@ -71,7 +73,7 @@ def proved_node():
     """A node whose target moves in the moment of its task's landing, and one for which nothing is to be done."""
     house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core", {"id": "shell", "depends_on": ("core",)})
     house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
-    house.fuse.once("git land:after", lambda: house.colleague("c.txt", "hers"))
+    house.fuse.once("git land:after", partial(house.colleague, "c.txt", "hers"))
     return house
 
 
@@ -79,8 +81,8 @@ def cut_off():
     """Two tasks whose story is cut three times, each time where another half of a change is left."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO, depends_on=[ONE])
     for point in ("state before remove leases/TASK-0001.json", "state before move tasks/live/TASK-0002.json"):
-        house.fuse.once(point, lambda: crash(house))
-    house.fuse.once("git land:after", lambda: crash(house))
+        house.fuse.once(point, partial(crash, house))
+    house.fuse.once("git land:after", partial(crash, house))
     return house
 
 

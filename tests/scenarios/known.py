@@ -7,9 +7,6 @@ need not be played again; some are all the same, so that a mistake in here is se
 
 from __future__ import annotations
 
-import marshal
-import os
-
 from gluerun.records.dispatch import Life
 
 
@@ -75,65 +72,36 @@ def everything_else(house, *more):
 
 
 class Known:
-    """The green ways that are known, shared by all forks of one matrix through a file that only grows."""
+    """The green ways that are known."""
 
-    def __init__(self, file):
-        self.file = file
-        self.insists = self.was_foretold = False
-        self.offset = self.found = 0
+    def __init__(self):
         self.ways = {}
-        self.segments = []
-        self.reports = []
 
-    def begin(self, house, *more):
-        """Begin a stretch; True if from here it is known how it ends."""
-        key = everything_else(house, *more)
-        self.learn()
+    def begin(self, way, *more):
+        """Begin a stretch of a way; True if from here it is known how it ends."""
+        house = way.house
+        key = everything_else(house, *way.place, *more)
         files, folders, cache = house.state_files.files, house.state_files._folders, {}
         for questions, answers in self.ways.get(key, {}).items():
             for one in questions:
                 if one not in cache:
                     cache[one] = answer(files, folders, *one)
             if hash(tuple([cache[one] for one in questions])) in answers:
-                if not self.insists:
+                way.was_foretold = True
+                if not way.insists:
                     return True
-                self.was_foretold = True
                 break
         segment = Segment(house, key)
-        self.segments.append(segment)
+        way.segments.append(segment)
         house.state_files.onlooker = segment.note
         return False
 
-    def tell(self):
-        """Tell all forks of the way that was just gone to its green end."""
-        needs, ways = set(), []
-        for segment in reversed(self.segments):
+    def learn(self, segments):
+        """Remember a way that was gone to its green end."""
+        needs = set()
+        for segment in reversed(segments):
             later = {one for one in needs if one[0] not in ("read", "mark") or one[1] not in segment.wrote}
             needs = segment.looked | later
             questions = tuple(sorted(needs))
             answers = tuple([answer(segment.files, segment.folders, *one) for one in questions])
-            ways.append((segment.key, questions, hash(answers)))
-        self.write("ways", ways)
-
-    def write(self, kind, what):
-        """Append to the file; one write, so that no fork's word is torn by another's."""
-        data = marshal.dumps((kind, what))
-        os.write(self.file.fileno(), len(data).to_bytes(8, "big") + data)
-
-    def learn(self):
-        """Read what was written since."""
-        data = b""
-        while part := os.pread(self.file.fileno(), 1 << 20, self.offset + len(data)):
-            data += part
-        at = 0
-        while at + 8 <= len(data) and (end := at + 8 + int.from_bytes(data[at : at + 8], "big")) <= len(data):
-            kind, what = marshal.loads(data[at + 8 : end])
-            at = end
-            if kind == "report":
-                self.reports.append(what)
-            elif kind == "found":
-                self.found += what
-            else:
-                for key, questions, answers in what:
-                    self.ways.setdefault(key, {}).setdefault(questions, set()).add(answers)
-        self.offset += at
+            self.ways.setdefault(segment.key, {}).setdefault(questions, set()).add(hash(answers))

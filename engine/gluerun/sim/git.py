@@ -11,6 +11,7 @@ import posixpath
 from gluerun.errors import GitError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge, Told
 from gluerun.records.record import record
+from gluerun.sim.copying import copied
 from gluerun.sim.git_model import (
     FILE,
     Commit,
@@ -28,6 +29,7 @@ from gluerun.sim.git_model import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
 HEADS = "refs/heads/"
 OURS = "refs/gluerun/"
@@ -49,6 +51,9 @@ class SimTree:
         self.is_broken = False
         self.locks: set[str] = set()
         self.in_progress: str = ""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo)
 
 
 @record
@@ -87,6 +92,9 @@ class SimGit:
         self.intent: SimIntent | None = None
         if branch is not None:
             self.worktrees[root] = SimTree({}, branch, None, is_ours=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "fault", "worktrees")
 
     # What a story does to the world.
 
