@@ -76,8 +76,13 @@ class Crashing:
 
 
 def let_be(house):
-    """Let two minutes pass and a cycle."""
-    return house.cycle(2)
+    """Let two minutes pass and a cycle, before the runs work."""
+    return house.cycle(2, work=False)
+
+
+def let_work(house):
+    """Let the runs work."""
+    house.let_work()
 
 
 class Way:
@@ -99,6 +104,7 @@ class Way:
         made.__dict__.update(vars(self))
         made.house, made.watch, made.segments = deepcopy(self.house), deepcopy(self.watch), list(self.segments)
         made.crashes, made.insists = crashes, insists
+        made.house.state_files.onlooker = None
         return made
 
     @property
@@ -110,12 +116,17 @@ class Way:
         """Return what of a way is not in its house."""
         return self.at, self.quiet, tuple(sorted(self.watch.seen.items()))
 
-    def turn(self):
-        """Let somebody act, and die of it."""
+    def turn(self, known=None):
+        """Let somebody act, and die of it; None as soon as it is known that the end will be green."""
         self.turns += 1
         alone = self.at >= len(self.scenario.steps)
         report = self.watch.survive(self.house, let_be if alone else self.scenario.steps[self.at])
         self.at += not alone
+        if alone and report is not None:
+            if self._is_known(known, report.quiet, bool(report.running)):
+                return None
+            self.watch.survive(self.house, let_work)
+        self.watch.turn(self.house)
         still = alone and report is not None and report.quiet and not report.running and not self.house.due()
         self.quiet = self.quiet + 1 if still and not self.watch.full else 0
         return self
@@ -123,9 +134,8 @@ class Way:
     def go_on(self, known=None):
         """Go to the end; None as soon as it is known that it will be green."""
         while not self.is_over:
-            if self._is_known(known):
+            if self._is_known(known) or self.turn(known) is None:
                 return None
-            self.turn()
         self.house.fuse.chooses = None
         return None if self._is_known(known, "judged") else self
 
@@ -165,7 +175,6 @@ class Watch:
         except Exception as error:
             house.locks.crash()
             self.faults.append(f"a defect: {error!r}")
-        self._turn(house)
         self.kinds |= {line.kind for line in getattr(report, "actions", ())}
         self.look(house)
         return report
@@ -181,8 +190,8 @@ class Watch:
             self.faults.append("an error left a lock")
             house.locks.crash()
 
-    def _turn(self, house):
-        """Free a full disk after some time."""
+    def turn(self, house):
+        """Free a full disk after some turns."""
         full = getattr(house.fuse.chooses, "full", None)
         self.full = self.full + 1 if full else 0
         if self.full > FULL_CYCLES:
