@@ -398,6 +398,12 @@ class SimHouse:
             self._perform(run_id)
         return self
 
+    def let_one_work(self) -> SimHouse:
+        """Let one process of the first run that would go on do so, to its end or until another takes its place."""
+        for run_id in self.due()[:1]:
+            self._go_on(run_id)
+        return self
+
     def hold(self, *task_ids: str) -> SimHouse:
         """Let the runs of some tasks take their time from now on."""
         self._held.update(task_ids)
@@ -525,6 +531,8 @@ class SimHouse:
 
     def due(self) -> list[str]:
         """Return the runs that were started and would go on."""
+        if not self._held:
+            return self.processes.due()
         found = []
         for run_id in self.processes.due():
             dispatch = self._dispatch(run_id)
@@ -551,19 +559,23 @@ class SimHouse:
 
     def _perform(self, run_id: str) -> None:
         """Let one run go on to its end, one process after the other, or to its crash."""
-        while True:
-            try:
-                perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
-            except Replaced:
-                continue
-            except PowerCut:
-                raise  # nobody is left who could go on
-            except (SimCrash, GluerunError):
-                # A process that ends with an error has gone as well as one that was killed.
-                self._bury(run_id)
-                return
-            self.processes.finish(run_id)
-            return
+        while self._go_on(run_id):
+            pass
+
+    def _go_on(self, run_id: str) -> bool:
+        """Let one process of a run go on to its end or its crash; True if another one takes its place."""
+        try:
+            perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
+        except Replaced:
+            return True
+        except PowerCut:
+            raise  # nobody is left who could go on
+        except (SimCrash, GluerunError):
+            # A process that ends with an error has gone as well as one that was killed.
+            self._bury(run_id)
+            return False
+        self.processes.finish(run_id)
+        return False
 
     def _bury(self, run_id: str) -> None:
         life = self._cut.pop(run_id, Life.DEAD)

@@ -136,7 +136,8 @@ def by_hand():
 
 # --- what happens in them --------------------------------------------------------------------------------
 
-let_cycle = typed("reconcile", lambda house: house.cycle())
+let_cycle = typed("reconcile", lambda house: house.cycle(work=False))
+let_cycle.lets_work = True
 
 
 def speaking(*moves):
@@ -177,7 +178,10 @@ def commit_over(house):
 
 
 def take_in(house):
-    return house.cycle(mode="apply")
+    return house.cycle(mode="apply", work=False)
+
+
+take_in.lets_work = True
 
 
 def write_it(house):

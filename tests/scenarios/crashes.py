@@ -41,10 +41,7 @@ class Crashing:
 
     def kinds(self):
         """Return the kinds of the actions that a run without a fault carries out, and the verbs that it types."""
-        house = self.build()
-        watch = Watch()
-        for step in [*self.steps, *[lambda house: house.cycle(2)] * 20]:
-            watch.survive(house, step)
+        watch = Way(self).go_on().watch
         return watch.kinds, watch.verbs
 
     def faults(self):
@@ -80,9 +77,9 @@ def let_be(house):
     return house.cycle(2, work=False)
 
 
-def let_work(house):
-    """Let the runs work."""
-    house.let_work()
+def let_one_work(house):
+    """Let the first run go on that would."""
+    house.let_one_work()
 
 
 class Way:
@@ -94,6 +91,7 @@ class Way:
         self.house = scenario.build()
         self.watch = Watch()
         self.at = self.quiet = self.turns = 0
+        self.at_work = None
         self.segments = []
         self.insists = insists
         self.was_foretold = False
@@ -109,33 +107,44 @@ class Way:
 
     @property
     def is_over(self):
-        return self.quiet == QUIET or self.turns == LIMIT
+        return self.at_work is None and (self.quiet == QUIET or self.turns == LIMIT)
 
     @property
     def place(self):
         """Return what of a way is not in its house."""
-        return self.at, self.quiet, tuple(sorted(self.watch.seen.items()))
+        return self.at, self.quiet, self.at_work, tuple(sorted(self.watch.seen.items()))
 
-    def turn(self, known=None):
-        """Let somebody act, and die of it; None as soon as it is known that the end will be green."""
-        self.turns += 1
-        alone = self.at >= len(self.scenario.steps)
-        report = self.watch.survive(self.house, let_be if alone else self.scenario.steps[self.at])
-        self.at += not alone
-        if alone and report is not None:
-            if self._is_known(known, report.quiet, bool(report.running)):
-                return None
-            self.watch.survive(self.house, let_work)
-        self.watch.turn(self.house)
-        still = alone and report is not None and report.quiet and not report.running and not self.house.due()
-        self.quiet = self.quiet + 1 if still and not self.watch.full else 0
+    def turn(self):
+        """Let somebody act, or one process of one run, and die of it."""
+        if self.at_work is not None:
+            self.watch.survive(self.house, let_one_work)
+            still = self.at_work
+        else:
+            self.turns += 1
+            alone = self.at >= len(self.scenario.steps)
+            act = let_be if alone else self.scenario.steps[self.at]
+            report = self.watch.survive(self.house, act)
+            self.at += not alone
+            still = alone and report is not None and report.quiet and not report.running
+            if report is None or not getattr(act, "lets_work", alone):
+                self._rest(still)
+                return self
+        self.at_work = still
+        if not self.house.due():
+            self._rest(still)
         return self
+
+    def _rest(self, still):
+        self.at_work = None
+        self.watch.turn(self.house)
+        self.quiet = self.quiet + 1 if still and not self.house.due() and not self.watch.full else 0
 
     def go_on(self, known=None):
         """Go to the end; None as soon as it is known that it will be green."""
         while not self.is_over:
-            if self._is_known(known) or self.turn(known) is None:
+            if self._is_known(known):
                 return None
+            self.turn()
         self.house.fuse.chooses = None
         return None if self._is_known(known, "judged") else self
 
@@ -370,9 +379,9 @@ class Matrix:
     matrix that *looks for* some fault ends when it has met it.
 
     What is counted: `points` at which a fault was met; `states` of the world that such a fault left behind, each
-    point's own once; `disks`, the distinct ones among all of them (files, refs, work trees, clock), each of
-    which is judged once; `whole`, those that went to their end and were judged there, not where they met a way that
-    is known.
+    point's own once; `disks`, the distinct ones among all of them (files, refs, work trees, clock); `played`, the
+    ways gone on from them, which is what rates speak of: after a power loss one for each distinct disk, else one for
+    each point; `whole`, those that went to their end and were judged there, not where they met a way that is known.
     """
 
     def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", states=32, every=50, looks_for=None):
@@ -386,7 +395,7 @@ class Matrix:
         self.looks_for = looks_for
         self.seconds = self.cpu = 0.0
         self.red = {}
-        self.points = self.states = self.whole = 0
+        self.points = self.states = self.played = self.whole = 0
         self.judged = set()
         self.known = Known()
 
@@ -450,7 +459,11 @@ class Matrix:
             self._tell(way)
         else:
             self._count(way)
-            self._tell(way.go_on(self.known))
+            self._play(way)
+
+    def _play(self, way):
+        self.played += 1
+        self._tell(way.go_on(self.known))
 
     def _count(self, way):
         """Count what a fault has left behind; tell whether it is met for the first time."""
@@ -482,17 +495,18 @@ class Matrix:
         (count,) = way.crashes
         dice = random.Random(count)
         self._lose_the_rest(way.house, count)
-        played = 0
+        way.at_work = None
+        number = 0
         for found in _states(way.house.state_files.unsure(), struck.moments["state"], dice, self.limit):
             for beside in [{}, *struck.moments["work"]]:
-                crashes = (count, played)
+                crashes = (count, number)
                 one = way.copy(crashes, insists=self._insists(crashes))
                 one.house.work_files.lose_power(beside)
                 one.house.state_files.lose_power(found)
                 one.watch.look(one.house)
-                played += 1
+                number += 1
                 if self._count(one):
-                    self._tell(one.go_on(self.known))
+                    self._play(one)
 
     @staticmethod
     def _lose_the_rest(house, count):
@@ -522,13 +536,13 @@ class Matrix:
 
     @property
     def rate(self):
-        """Return how many different worlds were judged in a minute."""
-        return self.disks / max(self.seconds, 0.001) * 60
+        """Return how many ways were played in a minute."""
+        return self.played / max(self.seconds, 0.001) * 60
 
     @property
     def pure_rate(self):
-        """Return how many different worlds were judged in a minute of one idle core."""
-        return self.disks / max(self.cpu, 0.001) * 60
+        """Return how many ways were played in a minute of a core's time, however many share it."""
+        return self.played / max(self.cpu, 0.001) * 60
 
     def row(self):
         """Return what was played, as a row of the table at the end of the tests."""
