@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from copy import deepcopy
+from itertools import product
 
 from tests.scenarios.known import Known, everything_else
 
@@ -498,9 +499,10 @@ class Matrix:
         way.at_work = None
         number = 0
         for found in _states(way.house.state_files.unsure(), struck.moments["state"], dice, self.limit):
-            for beside in [{}, *struck.moments["work"]]:
+            for beside, refs in product([{}, *struck.moments["work"]], _some_of(way.house.git.unsure())):
                 crashes = (count, number)
                 one = way.copy(crashes, insists=self._insists(crashes))
+                one.house.git.lose_power(refs)
                 one.house.work_files.lose_power(beside)
                 one.house.state_files.lose_power(found)
                 one.watch.look(one.house)
@@ -606,6 +608,12 @@ class Struck:
 
 def _stores(house):
     return (("state", house.state_files), ("work", house.work_files))
+
+
+def _some_of(unsure):
+    """Return none, each, and all of the refs that a power loss may find where they stood before."""
+    found = [{}, *({ref: old} for ref, old in unsure.items())]
+    return [*found, unsure] if len(unsure) > 1 else found
 
 
 def _states(unsure, moments, dice, limit):

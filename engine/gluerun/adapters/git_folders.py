@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 from gluerun.adapters.git_command import decode, encode
 
 INDEX_LOCK = "index.lock"
+# Nanoseconds: longer than any system waits before it writes what nobody synced.
+LATELY = 60_000_000_000
 
 # What a git command that stopped half-way leaves behind, and what ends that state.
 IN_PROGRESS = (
@@ -116,6 +119,39 @@ def sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_objects(root: str, synced: dict[bytes, int]) -> None:
+    """Let the names of what git has stored lately survive power loss: git syncs objects, never their folders.
+
+    Nothing older is looked at, for the system writes it by itself within seconds; nor what stands in *synced* as it
+    is, with the time of its last change (docs/decisions/0018).
+    """
+    home = folder_of(root)
+    if home is None:
+        return
+    shared = encode(join(shared_of(home), "objects"))
+    since = time.time_ns() - LATELY
+    with os.scandir(shared) as entries:
+        changed = {one.path: one.stat().st_mtime_ns for one in entries if len(one.name) == 2 or one.name == b"pack"}
+    changed[shared] = os.stat(shared).st_mtime_ns
+    for folder, when in changed.items():
+        if when > since and synced.get(folder) != when:
+            sync_folder(decode(folder))
+            synced[folder] = when
+
+
+def sync_ref(root: str, ref: str) -> None:
+    """Let the name of a ref that has just moved survive power loss, and those of the folders that it stands in."""
+    home = folder_of(root)
+    if home is None:
+        return
+    shared, folder = shared_of(home), os.path.dirname(ref)
+    while folder:  # `refs` itself is as old as the repository
+        place = join(shared, folder)
+        if os.path.isdir(encode(place)):  # not where refs are kept in tables
+            sync_folder(place)
+        folder = os.path.dirname(folder)
 
 
 def take(lock: str, token: bytes) -> bool:
