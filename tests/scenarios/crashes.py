@@ -553,6 +553,7 @@ class Matrix:
             "points": self.points,
             "states": self.states,
             "disks": self.disks,
+            "played": self.played,
             "toTheirEnd": self.whole,
             "red": len(self.red),
             "seconds": round(self.seconds, 1),

@@ -169,7 +169,7 @@ class RepositoryGit:
             raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
         folders.sync_objects(self._git.root, self._git.synced)
         self._git.run("update-ref", "--no-deref", ref, commit)
-        folders.sync_ref(self._git.root, ref)
+        folders.sync_ref(self._git.root, ref, self._git.synced)
 
     def kept(self, prefix: str) -> dict[str, str]:
         return self._refs(prefix)

@@ -131,27 +131,33 @@ def sync_objects(root: str, synced: dict[bytes, int]) -> None:
     if home is None:
         return
     shared = encode(join(shared_of(home), "objects"))
-    since = time.time_ns() - LATELY
     with os.scandir(shared) as entries:
         changed = {one.path: one.stat().st_mtime_ns for one in entries if len(one.name) == 2 or one.name == b"pack"}
     changed[shared] = os.stat(shared).st_mtime_ns
-    for folder, when in changed.items():
-        if when > since and synced.get(folder) != when:
-            sync_folder(decode(folder))
-            synced[folder] = when
+    _sync_changed(changed, synced)
 
 
-def sync_ref(root: str, ref: str) -> None:
+def sync_ref(root: str, ref: str, synced: dict[bytes, int]) -> None:
     """Let the name of a ref that has just moved survive power loss, and those of the folders that it stands in."""
     home = folder_of(root)
     if home is None:
         return
-    shared, folder = shared_of(home), os.path.dirname(ref)
-    while folder:  # `refs` itself is as old as the repository
-        place = join(shared, folder)
-        if os.path.isdir(encode(place)):  # not where refs are kept in tables
-            sync_folder(place)
+    shared, folder, changed = shared_of(home), os.path.dirname(ref), {}
+    while folder:
+        place = encode(join(shared, folder))
+        if os.path.isdir(place):  # not where refs are kept in tables
+            changed[place] = os.stat(place).st_mtime_ns
         folder = os.path.dirname(folder)
+    _sync_changed(changed, synced)
+
+
+def _sync_changed(changed: dict[bytes, int], synced: dict[bytes, int]) -> None:
+    """Sync the folders that *changed* lately and are not *synced* as they are."""
+    since = time.time_ns() - LATELY
+    for folder, when in changed.items():
+        if when > since and synced.get(folder) != when:
+            sync_folder(decode(folder))
+            synced[folder] = when
 
 
 def take(lock: str, token: bytes) -> bool:

@@ -268,7 +268,7 @@ def swap(git: GitCommand, branch: str, new: str, old: str, note: str) -> bool:
     folders.sync_objects(git.root, git.synced)
     answer = git.run("update-ref", "-m", note, ref, new, expected, ok=(0, 1, 128))
     if answer.code == 0:
-        folders.sync_ref(git.root, ref)
+        folders.sync_ref(git.root, ref, git.synced)
         return True
     now = git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1)).line
     if (now or "0" * len(new)) != expected:

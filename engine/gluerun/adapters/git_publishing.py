@@ -28,7 +28,7 @@ def publish(git: GitCommand, ref: str, files: Mapping[str, bytes | None], messag
         answer = git.run("fast-import", "--quiet", "--done", "--date-format=now", give=story, ok=(0, 1))
         if answer.code == 0:
             folders.sync_objects(git.root, git.synced)
-            folders.sync_ref(git.root, ref)
+            folders.sync_ref(git.root, ref, git.synced)
             return answer.line
         if REPLACED not in answer.err:
             break
