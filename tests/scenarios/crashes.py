@@ -407,7 +407,8 @@ class Matrix:
         gc.freeze()
         way = Way(self.scenario)
         self._visit(way)
-        self._tell(way)
+        if way.is_over:
+            self._tell(way)
         gc.unfreeze()
         self.known = Known()
         self.seconds = time.perf_counter() - start

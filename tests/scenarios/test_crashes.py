@@ -295,13 +295,27 @@ def test_a_target_that_moves_in_the_last_moment_loses_nothing(record_property):
         (through(KeepsNothing, one_task), MAIN, {"where": "git"}, "what RUN-"),
         (upon(TearsRecords, one_task), MAIN, {"where": "state before write tasks"}, "states are"),
         (upon(NeverSyncs, one_task), MAIN, {"kind": "power", "where": "state after write", "stride": 5}, ""),
-        (in_repository(NamesNoRefs, one_task), MAIN, {"kind": "power", "where": "git keep", "stride": 1}, ""),
+        (
+            in_repository(NamesNoRefs, one_task),
+            MAIN,
+            {"kind": "power", "where": "state after move"},
+            "the target holds",
+        ),
         (upon(EpochsStandStill, one_task), MAIN, {"where": "git snapshot", "stride": 999}, "was given twice"),
         (upon(ForgetsImports, planned), SCENARIOS["planned"], {"where": "work after create"}, "states are"),
         (upon(BooksAgain, held), SCENARIOS["held"], {"where": "state after write costs"}, "is booked 2 times"),
     ],
     ids=[
-        *("compare-and-swap", "rescue", "atomic replace", "fsync", "names of refs", "epochs", "idempotent import", "booking once"),
+        *(
+            "compare-and-swap",
+            "rescue",
+            "atomic replace",
+            "fsync",
+            "names of refs",
+            "epochs",
+            "idempotent import",
+            "booking once",
+        ),
     ],
 )
 def test_without_a_protection_the_matrix_is_red(hole, like, how, says):

@@ -161,7 +161,7 @@ CONTROLS = {
     "states are": ("main", forget_record),
     "is not in the target": ("main", take_out),
     "rests on": ("planned", forget_evidence),
-    "events.ndjson": ("main", flip),
+    "the chain breaks at event": ("main", flip),
     "the target holds": ("main", land_again),
     "lives and is settled": ("main", live_again),
     "was told twice": ("main", tell_again),
