@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, ControlState, TamperRule
+from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -69,6 +69,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("look_for_secrets", "refuse commits, pushes and task files with what looks like a secret"),
     _knob("test_tamper", "what happens when tests are lost, skipped or weakened: the auditor is told, or the try fails",
           choices=tuple(TamperRule)),
+    _knob("new_tests_on_base", "run the tests of a green try on its base, too, and tell the auditor how they end"),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
@@ -82,6 +83,10 @@ KNOBS: tuple[Knob, ...] = (
     _knob("generate", "ask the planner for tasks when none is ready"),
     _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to"),
     _knob("max_hours", "hours after which `auto` stops; 0 means no limit"),
+    _knob("max_usd", "US dollars after which `auto` starts nothing new and ends; 0 means no limit"),
+    _knob("max_tasks", "different tasks after which `auto` starts no other and ends; 0 means no limit"),
+    _knob("notify_command", "a shell command that is given, as JSON on stdin, what needs you and why `auto` ended"),
+    _knob("notify_webhook", "a web address that the same is posted to; it belongs into the local file if it is secret"),
     _knob("max_retries", "how often a task is tried again before it is parked"),
     _knob("max_consec_fails", "failures in a row after which nothing new is started", low=1),
     _knob("stale_minutes", "minutes that a run gets beyond the limits of its programs before it is ended", low=1),
@@ -98,9 +103,12 @@ KNOBS: tuple[Knob, ...] = (
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),
     _knob("orphan_grace", "seconds that what is left of a run may live on after its wrapper is gone"),
     _knob("min_disk_gb", "gigabytes that must be free before anything new is started"),
+    _knob("ballast_mb", "megabytes held back in the state folder and given up when the disk is full; 0 means none"),
     _knob("max_l1_concurrent", "how many nodes of the graph may be planned at the same time"),
     _knob("l1_tasks_per_node", "how many tasks a planner may propose at once for one node", low=1),
     _knob("planner_backoff_seconds", "seconds to wait after a planner failed"),
+    _knob("plan_critique", "let a critic judge each planner's batch, with one round of revision",
+          choices=tuple(PlanCritiqueMode)),
     _knob("sleep", "seconds between two cycles of `auto` in which nothing happened"),
     _knob("drain_poll_secs", "seconds between two looks while draining"),
     _knob("drain_timeout_secs", "seconds after which draining gives up; 0 means never"),
@@ -108,15 +116,18 @@ KNOBS: tuple[Knob, ...] = (
 )
 
 SHAPES: tuple[Shape, ...] = (
+    Shape(key="$schema", form='"docs/orchestration/gluerun.config.schema.json"',
+          doc="where an editor finds the description of this file; `gluerun init` puts it there"),
     Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
     Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
     Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
     Shape(key="runners", form='{name: {"kind", "argv", "model", …}}',
           doc="agent programs; `kind` is `command`, which needs `argv`, `scripted`, which needs `scenario`, or a "
           "declaration of the engine, over which the other keys go; all keys are on the page about runners"),
-    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name, "model": name}}',
+    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider" | "critic": '
+          '{"runner": name, "model": name}}',
           doc="which runner plays which role, and with which model if not its own; a declaration of the engine "
-          "needs no entry in `runners`"),
+          "needs no entry in `runners`; the critic of plans is the planner's runner if nothing is said"),
     Shape(key="sandbox", form='"auto" | "required" | "off" or {"mode", "network": "open" | "loopback" | "none", '
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
@@ -131,6 +142,11 @@ SHAPES: tuple[Shape, ...] = (
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
+    Shape(key="proofLayers", form='["layer", …]',
+          doc="layers whose nodes are complete only with proof that their guard can be red"),
+    Shape(key="proofGrandfather", form='["node", …]', doc="nodes that need no such proof although their layer does"),
+    Shape(key="singleSliceLayers", form='["layer", …]',
+          doc="layers of whose nodes a planner may propose one task at a time; `contract` if nothing is said"),
     Shape(key="testPaths", form='["pattern", …]',
           doc="which files are tests, instead of the usual names; `tests/` means all below, `*_test.py` a name"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
@@ -140,10 +156,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="envAllowlist", form='["NAME", …]', doc="variables of the environment that agents and gates may see"),
     Shape(key="env", form='{"NAME": "value"}', doc="variables set for agents and gates; settings by their "
           "`GLUERUN_` names are taken as such"),
-    Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
+    Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
+          doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
     Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
           doc="where the records of tasks are published"),
-    Shape(key="modules", form="[]", doc="opt-in modules; only the empty list for now"),
+    Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
+          doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
+          "names, with commas between)"),
 )
 # fmt: on
 

@@ -79,9 +79,8 @@ def test_a_running_task_shows_what_its_run_does():
         ([STUCK], {}, [f"TASK-0001: {CANNOT_LAND}"]),
         ([], {"broken": (Broken(path="x.json", reason="no JSON"),)}, ["x.json: no JSON"]),
         ([], {"graph_error": "dag: circle"}, ["dag: circle"]),
-        ([], {"node_blocked": frozenset("ab")},
-         ["the gate file of node a cannot be used, or blocks it",
-          "the gate file of node b cannot be used, or blocks it"]),
+        ([], {"node_blocked": frozenset("ab"), "node_words": {"a": "a is torn", "b": "b says so"}},
+         ["node a is blocked: a is torn", "node b is blocked: b says so"]),
         ([], {"red_tree": True}, ["the gate is red on main itself"]),
         ([], {"target_head": None}, ["the target branch 'main' does not exist"]),
         ([], {"stop": True}, []),
@@ -100,8 +99,14 @@ def test_the_nodes():
     now = world(graph=nodes, passed=frozenset("a"), node_blocked=frozenset("b"), node_leases=(node_lease("c"),))
 
     assert board(now, {}, {}).nodes == tuple(
-        NodeLine(id=name, state=state)
-        for name, state in zip("abcde", ["passed", "blocked", "planning", "open", "waiting"], strict=True)
+        NodeLine(id=name, state=state, reason=reason, run=run, phase=phase)
+        for name, state, reason, run, phase in [
+            ("a", "passed", "", None, ""),
+            ("b", "blocked", "its gate file blocks it", None, ""),
+            ("c", "planning", "", run_id(77), "starting"),
+            ("d", "open", "", None, ""),
+            ("e", "waiting", "it waits for d", None, ""),
+        ]
     )
 
 

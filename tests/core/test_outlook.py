@@ -34,6 +34,10 @@ def over(why):
     return Outlook(runs=(), seconds=20, over=why)
 
 
+def stuck(why):
+    return over(f"nothing can go on by itself; node a: {why}")
+
+
 @pytest.mark.parametrize(
     ("seen", "found"),
     [
@@ -51,13 +55,13 @@ def over(why):
         (world(task(1), stop=True), over("STOP is set")),
         (world(graph=GRAPH), at_once()),
         (world(graph=GRAPH, passed=frozenset("a")), over("every node of the graph is complete")),
-        (world(graph=GRAPH, generate=False), over("nothing is left to do")),
+        (world(graph=GRAPH, generate=False), stuck("planning is switched off")),
         (world(graph=graph()), over("nothing is left to do")),
         (resting(), later()),
-        (resting(now=after(60), generate=False), over("nothing is left to do")),
+        (resting(now=after(60), generate=False), stuck("planning is switched off")),
         (resting(graph=None), over("nothing is left to do")),
         (resting(stop=True), over("STOP is set")),
-        (resting(roles={}), over("nothing is left to do")),
+        (resting(roles={}), stuck("no runner plays the planner")),
         (resting(node_blocked=frozenset("a")), over("nothing is left to do")),
     ],
     ids=[

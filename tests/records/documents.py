@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "schemas"
 END = ".schema.json"
 # What agents send: they may leave `schema` out, and may write null for what they do not know.
-FROM_AGENTS = frozenset({"packet-claim.v0", "audit-verdict.v0", "decider-verdict.v0", "task-batch.v0"})
+FROM_AGENTS = frozenset(
+    {"packet-claim.v0", "audit-verdict.v0", "decider-verdict.v0", "task-batch.v0", "plan-critique.v0"}
+)
 
 
 def examples(count):
@@ -128,6 +130,7 @@ KEEPING = {
     names.TASK: ["TASK-0001", "TASK-999999999999"],
     names.RUN: ["RUN-20260131T235959Z-0123abcd"],
     names.ORIGIN: ["ORIGIN-20260131T235959Z-1", "ORIGIN-20260131T235959Z-4194304123"],
+    names.ORDER: ["ORD-20260131T235959Z-0123abcd"],
     names.NODE: ["N", "api.v1.a-b.c_d", "0" * 40],
     names.AREA: ["core", "A_b-9"],
     names.NONCE: ["0123456789abcdef" * 2],

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from tests.scenarios.crashes import Crashing
 
-from gluerun.edge import backlog
-from gluerun.errors import UsageError
-from gluerun.loop import auto, drive, promotion
+from gluerun.edge import backlog, importing
+from gluerun.edge.wishes import wishes_in
+from gluerun.errors import DecidedError, UsageError
+from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
 
-ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
+ONE, TWO, THREE, FOUR = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004"
 # A second fault of infrastructure is still not the work's.
 PATIENT = {"worker_infra_max": 3, "max_retries": 6, "max_consec_fails": 99}
 
@@ -46,6 +49,13 @@ def rotating():
     return one_task(journal_file_bytes=1024)
 
 
+def ballasted():
+    """One task, in a folder with something held back for a full disk: made, removed when it gets full, made again."""
+    house = one_task(ballast_mb=16)
+    house.state_files.free = 100_000_000
+    return house.configure(min_disk_gb=0.01)
+
+
 def conflict():
     """A task that a colleague overtakes in the same file."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
@@ -75,6 +85,18 @@ def proved_node():
     house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
     house.fuse.once("git land:after", partial(house.colleague, "c.txt", "hers"))
     return house
+
+
+def criticised():
+    """A node whose first plan is refused, the second one parked; a person then lets it be planned anew."""
+    house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core")
+    good, foreign = proposals(TASK_9001="src/one")[0], proposals(TASK_9001="src/one")[0].replace("core", "shell")
+    house.planner("core", [batch(foreign), batch(good), batch(good), batch(good)])
+    house.watch = WorkingWatch(house)
+    blocking = {"id": "1", "severity": "blocking", "claim": "It is not enough."}
+    judgements = [("park", []), ("revise", [blocking])]
+    answers = [{"verdict": word, "rationale": "So it is.", "findings": found} for word, found in judgements]
+    return house.critic("core", [Move(answer=one) for one in answers])
 
 
 def cut_off():
@@ -210,6 +232,14 @@ def spoil(house):
         house.state_files.write(f"tasks/live/{ONE}.json", b"{")
 
 
+def fill_up(house):
+    house.state_files.free = 1_000_000
+
+
+def free_some(house):
+    house.state_files.free = 100_000_000
+
+
 def sleep(house):
     house.clock.tick(hours=6)
 
@@ -225,6 +255,15 @@ def add_task(house):
         backlog.add(opened.store, house.work_files, house.config, draft)
 
 
+def import_list(house):
+    words = wishes_in("- [ ] Do more\n  - Owned: src/more.txt\n  - It is there.\n", "list.md")
+    opened = house.open()
+    known = [task.spec.title for task in opened.store.live_tasks()[0]]
+    written = [data for path, data in house.work_files.files.items() if path.startswith("docs/orchestration/tasks/")]
+    if "Do more" not in known and not any(b"Do more" in data for data in written):
+        importing.bring_in(opened, words, "list.md", backlog.Draft(), dry_run=False)
+
+
 def promote(house):
     try:
         promotion.promote(house.open(), "core")
@@ -232,8 +271,62 @@ def promote(house):
         pass  # a fault came between; it is promoted later
 
 
+def plan_again(house):
+    try:
+        plotting.plot(house.open(), "core")
+    except UsageError:
+        pass  # a fault came between; or a person has nothing to ask for
+
+
 def drive_one(house):
     return drive.drive(house.open(), ONE)
+
+
+def ordering(verb, about="", arguments=None, *, reason="", name=""):
+    """Return the verb that gives an order, as it is typed; one that was overtaken is refused, and that is all."""
+
+    def act(house):
+        try:
+            house.order(verb, about, arguments, reason=reason)
+        except (UsageError, DecidedError):
+            pass
+
+    return typed(name or verb.value, act)
+
+
+def queued(verb, about=""):
+    """Return an order that is given while a cycle is at work, so that the next cycle carries it out."""
+
+    def act(house):
+        with house.busy(), suppress(UsageError, DecidedError):
+            house.order(verb, about)
+
+    return act
+
+
+def start_only(house):
+    return house.cycle(work=False)
+
+
+def orphan_four(house):
+    """Let the wrapper of a run vanish after its agent has written something."""
+    if house.lease(FOUR) and house.record(FOUR).run_id in house.processes.due():
+        house.orphan(FOUR)
+
+
+def ordered():
+    """Tasks that a person orders about, one of them under way and never finished."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO).given(THREE, depends_on=[TWO])
+    return house.given(FOUR, priority=3)
+
+
+def ordered_back():
+    """A provider that cannot be asked, a breaker that opens, and a task that fails until somebody says how it goes."""
+    runners = {"agent": speaker(provider="anthropic"), "judge": speaker("judge", provider="openai")}
+    house = SimHouse(**{**PATIENT, "max_retries": 0}, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    bad, good = (Move(writes={"a.txt": word}, says=ended(0.5, tokens=10)) for word in ("bad", "good"))
+    house.given(ONE, owned=["a.txt"]).gate(lambda tree: int(tree.get("a.txt") == "bad"))
+    return house.agent(ONE, [refused(429, "You've hit your usage limit", usd=0.25), bad, good])
 
 
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -248,12 +341,24 @@ SCENARIOS = {
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
     ),
+    "ballast": Crashing(
+        ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
+    ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
     ),
     "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one",), nodes=("core",)),
+    "criticised": Crashing(
+        criticised,
+        *[let_cycle] * 4,
+        typed("plan", plan_again),
+        *[let_cycle, plan_again] * 6,
+        wants={ONE: "integrated"},
+        files=("src/one",),
+        nodes=("core",),
+    ),
     "cut off": Crashing(
         cut_off,
         *(let_cycle, let_cycle, take_in, let_cycle, let_cycle),
@@ -299,6 +404,42 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "imported": Crashing(
+        SimHouse,
+        typed("import", import_list),
+        import_list,
+        import_list,
+        wants={ONE: "integrated"},
+        files=("src/more.txt",),
+    ),
+    # Whoever's verb was cut short types it again; what was cut short where he does not is there or not.
+    "ordered": Crashing(
+        ordered,
+        *(queued(OrderVerb.STOP), let_cycle, ordering(OrderVerb.PARK, ONE, reason="not yet")),
+        *(ordering(OrderVerb.REPRIORITIZE, TWO, {"priority": 2}), ordering(OrderVerb.RESUME), start_only, orphan_four),
+        *(ordering(OrderVerb.CANCEL, FOUR), ordering(OrderVerb.STOP), ordering(OrderVerb.WAKE)),
+        ordering(OrderVerb.SUPERSEDE, TWO, {"by": ONE}),
+        *[ordering(OrderVerb.RESUME)] * 5,
+        *[ordering(OrderVerb.UNPARK, ONE)] * 5,
+        wants={
+            ONE: "integrated",
+            TWO: ("superseded", "integrated"),
+            THREE: "integrated",
+            FOUR: ("cancelled", "integrated"),
+        },
+        files=("a.txt", "src/TASK-0003.txt"),
+    ),
+    "ordered back": Crashing(
+        ordered_back,
+        *[let_cycle] * 3,
+        *[ordering(OrderVerb.CLEAR_BACKOFF)] * 2,
+        *[let_cycle] * 6,
+        *[ordering(OrderVerb.BREAKER_RESET, name="breaker reset")] * 5,
+        ordering(OrderVerb.RETRY, ONE, reason="It must be good."),
+        *[let_cycle] * 3,
+        sleep,
+        wants={ONE: ("integrated", "parked")},
+    ),
     "by hand": Crashing(
         by_hand,
         typed("drive", drive_one),

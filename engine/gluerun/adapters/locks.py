@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
     from gluerun.records.origin import OriginHolder
 
-# A look at the lock holds it for some microseconds: whoever wants it for good tries for so long.
-LOOK_SECONDS = 0.1
+# A look at the lock shares it for some microseconds, or for as long as the machine stops whoever looks: who wants it
+# for good tries for so long where somebody has it, and for longer where it is only looked at.
+LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 60.0
 
 
 class FlockLocks:
     """The loop's locks under one state folder."""
 
     def __init__(self, state_root: str, *, git_patience: float = 60.0) -> None:
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._folder = f"{self._files.root}/locks"
         self._git_patience = git_patience
 
@@ -44,6 +45,10 @@ class FlockLocks:
     def origin_holder(self) -> OriginHolder | None:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self._signed("origin") if is_held(f"{self._folder}/origin.lock") else None
+
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
 
     def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
@@ -172,18 +177,28 @@ def open_lock(path: str) -> int:
 
 def take(handle: int, patience: float) -> bool:
     """Take the lock, trying for *patience* seconds; tell whether it was taken."""
-    deadline = time.monotonic() + patience
+    started = time.monotonic()
     pause = 0.002
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            waited = time.monotonic() - started
+            if waited >= patience and (waited >= LONGEST_LOOK_SECONDS or not _is_only_looked_at(handle)):
                 return False
-            time.sleep(min(pause, left))
+            time.sleep(min(pause, patience - waited) if waited < patience else pause)
             pause = min(pause * 1.5, 0.1)
+
+
+def _is_only_looked_at(handle: int) -> bool:
+    """Tell whether nobody has the lock for good: then it can be shared."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return True
 
 
 def is_held(path: str) -> bool:

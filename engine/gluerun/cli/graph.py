@@ -88,7 +88,8 @@ def promote_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON)
 
 
 def _open(context: typer.Context) -> GraphView:
-    return nodes.open_graph(DiskFiles(here(context).root()).read)
+    place = here(context)
+    return nodes.open_graph(DiskFiles(place.root()).read, place.settings().config)
 
 
 def _fields(node: Node) -> dict[str, str]:

@@ -8,6 +8,8 @@ from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate, low_disk, seats
+from gluerun.core.planners import state_of
+from gluerun.records.lease import NodeLeaseStatus
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
@@ -35,10 +37,13 @@ class TaskLine:
 
 @record
 class NodeLine:
-    """One node of the graph."""
+    """One node of the graph: its state, why it is not further, and what its run does if it has one."""
 
     id: str
     state: str
+    reason: str = ""
+    run: str | None = None
+    phase: str = ""
 
 
 @record
@@ -111,7 +116,7 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         accepted=sum(line.status == "accepted" for line in lines),
         needs_you=tuple(_needs_you(world, lines, refusals)),
         tasks=tuple(lines),
-        nodes=tuple(_nodes(world)),
+        nodes=tuple(_nodes(world, phases)),
         stop=world.stop,
         breaker=world.circuit.consec_fails if world.circuit else 0,
         backoff=_backoff(world),
@@ -159,6 +164,8 @@ def _reason(world: World, task: Task) -> str:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
+    if task.status is Status.BLOCKED and task.ordered is not None:
+        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
@@ -177,7 +184,12 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     found += [f"{one.path}: {one.reason}" for one in world.broken]
     if world.graph_error:
         found.append(world.graph_error)
-    found += [f"the gate file of node {name} cannot be used, or blocks it" for name in sorted(world.node_blocked)]
+    found += [f"node {name} is blocked: {world.node_words.get(name, '')}" for name in sorted(world.node_blocked)]
+    found += [
+        f"node {note.node} is not planned: {note.reason}; `gluerun plan {note.node}` tries again"
+        for note in world.plan_notes.values()
+        if note.is_parked and note.node not in world.passed
+    ]
     for one in world.backoffs.values():
         if one.needs_you and holds(world, one):
             found.append(f"{one.provider}: {one.reason}; it is asked again at {one.until:%H:%M:%SZ}")
@@ -190,23 +202,27 @@ def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str])
     return found
 
 
-def _nodes(world: World) -> list[NodeLine]:
+def _nodes(world: World, phases: Mapping[str, tuple[str, int]]) -> list[NodeLine]:
     if world.graph is None:
         return []
     open_now = {node.id for node in eligible(world.graph, world.passed, world.node_blocked)}
-    planning = {lease.node for lease in world.node_leases}
+    runs = {lease.node: lease for lease in world.node_leases}
     found = []
     for node in world.graph.nodes:
         state = "waiting"
+        lease = runs.get(node.id)
         if node.id in world.passed:
             state = "passed"
         elif node.id in world.node_blocked:
             state = "blocked"
-        elif node.id in planning:
-            state = "planning"
+        elif lease is not None:
+            state = "planning" if lease.status is NodeLeaseStatus.PLANNING else "proving"
         elif node.id in open_now:
             state = "open"
-        found.append(NodeLine(id=node.id, state=state))
+        run = lease.run_id if lease is not None else None
+        phase = phases.get(run, ("starting", 0))[0] if run is not None else ""
+        reason = "" if lease is not None else state_of(world, node)
+        found.append(NodeLine(id=node.id, state=state, reason=reason, run=run, phase=phase))
     return found
 
 

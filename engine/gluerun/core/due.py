@@ -33,6 +33,7 @@ def next_due(world: World) -> datetime | None:
     moments += backoff.moments(world)
     if world.backoff is not None:
         moments.append(world.backoff.until)
+    moments += [note.until for note in world.plan_notes.values()]
     return min((moment for moment in moments if moment > world.now), default=None)
 
 

@@ -9,11 +9,16 @@ from gluerun.records.dispatch import Ending, Life
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
+from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
 from gluerun.records.taskfile import TaskFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.records.order import Order
 
 
 @record
@@ -58,7 +63,10 @@ class Broken:
 
 @record
 class World:
-    """One look at one repository. `done` holds the settled tasks that living ones depend on."""
+    """One look at one repository. `done` holds the settled tasks that living ones depend on.
+
+    `node_words` says of a node why its gate file blocks it; `red_proofs` are the nodes whose red proof is at hand.
+    """
 
     now: datetime
     config: Config
@@ -80,8 +88,13 @@ class World:
     node_blocked: frozenset[str] = frozenset()
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: frozenset[str] = frozenset()
+    plan_notes: dict[str, PlanNote] = {}  # noqa: RUF012
+    node_words: dict[str, str] = {}  # noqa: RUF012
+    red_proofs: frozenset[str] = frozenset()
     green_tree: bool = False
     red_tree: bool = False
+    # Finished nodes that a module holds back as the target stands now, and why.
+    held: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     stop: bool = False
     circuit: Circuit | None = None
     backoff: PlannerBackoff | None = None
@@ -89,6 +102,7 @@ class World:
     spent_today: Spent = Spent()
     free_bytes: int = 1 << 62
     next_task: int = 1
+    orders: tuple[Order, ...] = ()
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 from gluerun import assets, settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
+from gluerun.core.detecting import NO_GATE
 from gluerun.edge.agents import found_at, is_too_old, version_of
-from gluerun.edge.setup import NO_GATE, detect_gate, unknown_keys
+from gluerun.edge.setup import SCHEMA, detect_gate, unknown_keys
 from gluerun.errors import GluerunError
 from gluerun.loop.journal import PATH, Journal
+from gluerun.ports import BALLAST
 from gluerun.records import schema, taskfile
+from gluerun.records.codec import encode
 from gluerun.records.graph import Graph
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
@@ -90,9 +93,16 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
         patient = Patient(root=root, probe=probe, environ=environ, settings=loaded)
         found.append(_ok("config", f"{settings.FILE} can be used"))
         found += [_warn("config-slip", word, "correct the name or take it away") for word in loaded.warnings]
-        found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(patient, loaded)]
+        found += [
+            *_schema(loaded),
+            *_described(root),
+            _pin(patient, loaded),
+            *_target(patient, loaded),
+            _gate(patient, loaded),
+        ]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
-        found += [_disk(patient, loaded), *_tasks(patient, loaded)]
+        found += _modules(patient, loaded)
+        found += [_disk(patient, loaded), *_ballast(patient, loaded), *_tasks(patient, loaded)]
     found += [*_ignored(patient), _writable(patient), *_collection(patient), *_locks(patient), *_stop(patient)]
     return (*found, *_journal(patient), *_graph(patient))
 
@@ -159,6 +169,39 @@ def _schema(loaded: Settings) -> Iterator[Check]:
         yield _fail("schema", words, remedy, _set("schemaVersion", ours))
     else:
         yield _ok("schema", f"schema {ours}")
+
+
+def _modules(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    """Load what the repository lists, as a run would, and say what each module does."""
+    if not loaded.config.modules:
+        return
+    from gluerun.loop.modules import load
+
+    target = loaded.config.target_branch
+
+    def read(path: str) -> bytes | None:
+        code, said = patient.probe(("git", "show", f"refs/heads/{target}:{path}"))
+        return said.encode("utf-8", "surrogateescape") if code == 0 else None
+
+    for one in load(loaded.config.modules, read):
+        if one.trouble:
+            merged = f"merge it into {target}, or " if one.name.endswith(".py") else "install it, or "
+            yield _fail(f"module.{one.name}", f"cannot be loaded: {one.trouble}", f"{merged}take it out of `modules`")
+        else:
+            yield _ok(f"module.{one.name}", f"loaded: {', '.join(one.hooks)}")
+
+
+def _described(root: str) -> Iterator[Check]:
+    """Look whether editors are told what this engine reads."""
+    from gluerun import settings_schema
+
+    try:
+        said = Path(root, SCHEMA).read_bytes()
+    except OSError:
+        return
+    if said != encode(settings_schema.document()):
+        message = f"{SCHEMA}, by which editors complete the configuration, is of another engine"
+        yield _warn("editor-schema", message, "take it away and type `gluerun init`", f"rm {SCHEMA} && gluerun init")
 
 
 def _pin(patient: Patient, loaded: Settings) -> Check:
@@ -262,6 +305,21 @@ def _disk(patient: Patient, loaded: Settings) -> Check:
         words, command = f"{free:.1f} GB are free, {wanted:g} GB wanted", _set("minDiskGb", str(int(free * 0.9)))
         return _fail("disk", words, "free some space, or lower minDiskGb", command)
     return _ok("disk", f"{free:.1f} GB are free")
+
+
+def _ballast(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    """Look at the space that is held back for a full disk, where a cycle has been at work."""
+    size, state = loaded.config.ballast_mb * 1_000_000, Path(patient.root, STATE)
+    if not size or not (state / "host.json").exists():
+        return
+    mark = DiskFiles(str(state)).mark(BALLAST)
+    if mark is not None and mark.size >= size:
+        yield _ok("ballast", f"{mark.size / 1e6:.0f} MB are held back for the day on which the disk is full")
+        return
+    found = "nothing is" if mark is None else f"only {mark.size / 1e6:.1f} MB are"
+    remedy = "the next cycle that finds room for it makes it"
+    command = "gluerun reconcile --apply"
+    yield _warn("ballast", f"{found} held back for the day on which the disk is full", remedy, command)
 
 
 def _tasks(patient: Patient, loaded: Settings) -> Iterator[Check]:

@@ -9,9 +9,10 @@ from gluerun.core.tamper import note_path
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
 from gluerun.loop.observe import observe
+from gluerun.loop.resident import resident
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 from gluerun.records.spending import Spending
 
 TYPE_CHECKING = False
@@ -80,15 +81,21 @@ def spendings(house: House) -> list[Spending]:
     return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
 
 
-def board(house: House) -> Board:
-    """Return what runs, what waits, what needs you and why."""
+def board(house: House, trouble: str = "") -> Board:
+    """Return what runs, what waits, what needs you and why; *trouble* is why the newest settings are not used."""
     look = observe(house, NOBODY)
     world = look.world
     for action in plan_intake(world):
         world = expect(world, action)
-    phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
+    # Each run tells for itself: no two planners share a phase.
+    runs = [lease.run_id for lease in world.leases] + [lease.run_id for lease in world.node_leases]
+    phases = {run_id: _phase(house, run_id) for run_id in runs}
     fresh = {one.path: one.error for one in world.inputs if one.error}
-    return board_of(world, phases, look.memory.refusals | fresh)
+    found = board_of(world, phases, look.memory.refusals | fresh)
+    loop = resident(house.store.files) if house.doors.locks.resident_holder() else None
+    trouble = trouble or (loop.trouble if loop else "")
+    kept = f"the configuration is not used, the last good one is: {trouble}"
+    return replace(found, needs_you=(kept, *found.needs_you)) if trouble else found
 
 
 def task_page(house: House, task_id: str) -> TaskPage:

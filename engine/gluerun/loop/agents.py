@@ -44,6 +44,7 @@ _DOCUMENT: dict[Role, str] = {
     Role.AUDITOR: "audit-verdict.v0",
     Role.DECIDER: "decider-verdict.v0",
     Role.PLANNER: "task-batch.v0",
+    Role.CRITIC: "plan-critique.v0",
 }
 
 
@@ -176,7 +177,7 @@ class Agent:
 
     def _day(self) -> DayMeter | None:
         config = self.house.config
-        if config.limits_day == Limits():
+        if config.limits_day == Limits() and not config.max_usd:
             return None
         meter = meter_path(self.house.now())
         return DayMeter(file=f"{self.house.doors.state_root}/{meter}", limits=config.limits_day)

@@ -163,7 +163,7 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
         commit=commit,
         noticed=True if noticed else None,
     )
-    notes.landed(task, commit)
+    notes.landed(task, commit, house.config.gate_command)
 
 
 def _remember_for_node(house: House, task: Task, node: str) -> None:

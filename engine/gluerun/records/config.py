@@ -42,6 +42,13 @@ class TamperRule(StrEnum):
     BLOCK = "block"
 
 
+class PlanCritiqueMode(StrEnum):
+    """Whether a critic judges a planner's batch before it is taken in."""
+
+    OFF = "off"
+    ON = "on"
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -73,17 +80,24 @@ class Config:
     env: dict[str, str] = {}  # noqa: RUF012
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"
+    identity_l1_name: str = ""
+    identity_l1_email: str = ""
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
+    new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
+    modules: tuple[str, ...] = ()
     sandbox: Sandbox = Sandbox()
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
     limits_day: Limits = Limits()
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
+    proof_layers: tuple[str, ...] = ()
+    proof_grandfather: tuple[str, ...] = ()
+    single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
     max_concurrent: int = 5
     max_dispatch: int = 5
@@ -93,6 +107,10 @@ class Config:
     generate: bool = True
     push: bool = False
     max_hours: float = 12.0
+    max_usd: float = 0.0
+    max_tasks: int = 0
+    notify_command: str = ""
+    notify_webhook: str = ""
     max_retries: int = 3
     max_consec_fails: int = 5
     stale_minutes: int = 60
@@ -109,13 +127,25 @@ class Config:
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60
     min_disk_gb: float = 2.0
+    ballast_mb: int = 16
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
+    plan_critique: PlanCritiqueMode = PlanCritiqueMode.OFF
     sleep: float = 20.0
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0
     journal_file_bytes: int = 4_194_304
+
+    @property
+    def worker_identity(self) -> tuple[str, str]:
+        """Return name and address under which the work of a task's run is committed."""
+        return self.identity_l1_name or self.identity_name, self.identity_l1_email or self.identity_email
+
+    @property
+    def notifies(self) -> bool:
+        """Tell whether a person wants to be told what needs them."""
+        return bool(self.notify_command or self.notify_webhook)
 
     def runner_of(self, role: str) -> str:
         """Return the name of the runner that plays *role*; empty if none is set."""

@@ -30,14 +30,20 @@ NAMES = (
     "gate-result.v0",
     "host.v0",
     "identity.v0",
+    "import-intent.v0",
     "journal-anchor.v0",
     "l1-lease.v0",
     "lease.v0",
     "lock.v0",
+    "notices.v0",
+    "order.v0",
     "origin-state.v0",
     "packet-claim.v0",
+    "plan-critique.v0",
+    "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
     "spending.v0",
@@ -94,6 +100,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.host_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
+        case "import-intent.v0":
+            from gluerun.records.validators.import_intent_v0 import validate
         case "journal-anchor.v0":
             from gluerun.records.validators.journal_anchor_v0 import validate
         case "l1-lease.v0":
@@ -102,14 +110,24 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.lease_v0 import validate
         case "lock.v0":
             from gluerun.records.validators.lock_v0 import validate
+        case "notices.v0":
+            from gluerun.records.validators.notices_v0 import validate
+        case "order.v0":
+            from gluerun.records.validators.order_v0 import validate
         case "origin-state.v0":
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
             from gluerun.records.validators.packet_claim_v0 import validate
+        case "plan-critique.v0":
+            from gluerun.records.validators.plan_critique_v0 import validate
+        case "plan-note.v0":
+            from gluerun.records.validators.plan_note_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "resident.v0":
+            from gluerun.records.validators.resident_v0 import validate
         case "reviewer-capsule.v0":
             from gluerun.records.validators.reviewer_capsule_v0 import validate
         case "session-meta.v0":
