@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from tests.scenarios.crashes import Crashing
 
@@ -82,7 +83,7 @@ def proved_node():
     """A node whose target moves in the moment of its task's landing, and one for which nothing is to be done."""
     house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core", {"id": "shell", "depends_on": ("core",)})
     house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
-    house.fuse.once("git land:after", lambda: house.colleague("c.txt", "hers"))
+    house.fuse.once("git land:after", partial(house.colleague, "c.txt", "hers"))
     return house
 
 
@@ -102,8 +103,8 @@ def cut_off():
     """Two tasks whose story is cut three times, each time where another half of a change is left."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO, depends_on=[ONE])
     for point in ("state before remove leases/TASK-0001.json", "state before move tasks/live/TASK-0002.json"):
-        house.fuse.once(point, lambda: crash(house))
-    house.fuse.once("git land:after", lambda: crash(house))
+        house.fuse.once(point, partial(crash, house))
+    house.fuse.once("git land:after", partial(crash, house))
     return house
 
 
@@ -157,7 +158,8 @@ def by_hand():
 
 # --- what happens in them --------------------------------------------------------------------------------
 
-let_cycle = typed("reconcile", lambda house: house.cycle())
+let_cycle = typed("reconcile", lambda house: house.cycle(work=False))
+let_cycle.lets_work = True
 
 
 def speaking(*moves):
@@ -198,7 +200,10 @@ def commit_over(house):
 
 
 def take_in(house):
-    return house.cycle(mode="apply")
+    return house.cycle(mode="apply", work=False)
+
+
+take_in.lets_work = True
 
 
 def write_it(house):
