@@ -39,6 +39,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
     _verb("auto",         "cycle",  "Run cycles until everything is done."),
     _verb("status",       "cycle",  "Say what runs, what waits and what needs you."),
+    _verb("explain",      "reading", "Say where a task is, why, and what would change it."),
+    _verb("logs",         "logs",    "Print what the programs of a task say, or follow it."),
+    _verb("health",       "reading", "Say what needs attention; exit code 1 if anything does."),
+    _verb("gates",        "reading", "Show the gate results of nodes and the latest gate runs."),
     _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
     _verb("recover",      "cycle",  "Look for lost runs and work trees."),
     _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
@@ -61,7 +65,7 @@ VERBS: tuple[Verb, ...] = (
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
+    "console", "update", "migrate", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
     "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -6,11 +6,14 @@ from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
 from gluerun.core.backoff import held_back
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import eligible, finished_nodes
+from gluerun.core.obstacle import Why
 from gluerun.records.dispatch import Role
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.core.actions import Action
     from gluerun.core.world import World
     from gluerun.records.task import Task
@@ -18,14 +21,20 @@ if TYPE_CHECKING:
 
 def dispatch_gate(world: World) -> str:
     """Say why nothing may be started at all; empty if something may."""
+    return next((words for _, words in closed(world)), "")
+
+
+def closed(world: World) -> Iterator[tuple[Why, str]]:
+    """Yield everything that keeps the loop from starting anybody, and what is said of it."""
     if world.stop:
-        return "STOP is set"
+        yield Why.STOP, "STOP is set"
     if world.target_head is None:
-        return f"the target branch {world.config.target_branch!r} does not exist"
+        yield Why.NO_TARGET, f"the target branch {world.config.target_branch!r} does not exist"
     fails = world.circuit.consec_fails if world.circuit else 0
     if fails >= world.config.max_consec_fails:
-        return f"the breaker is open after {fails} failures in a row"
-    return low_disk(world)
+        yield Why.BREAKER, f"the breaker is open after {fails} failures in a row"
+    if words := low_disk(world):
+        yield Why.LOW_DISK, words
 
 
 def low_disk(world: World) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gluerun.core.board import board as board_of
-from gluerun.core.expect import expect
-from gluerun.core.intake import plan_intake
+from gluerun.core.explain import explain as explain_task
+from gluerun.core.matters import Matter, matters
 from gluerun.core.tamper import note_path
+from gluerun.edge.reading import read
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
-from gluerun.loop.observe import observe
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
 from gluerun.records.record import record
@@ -17,12 +17,9 @@ from gluerun.records.spending import Spending
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.board import Board
+    from gluerun.core.explain import Explanation
     from gluerun.loop.house import House
     from gluerun.records.task import Task
-
-
-# A look of somebody who only looks.
-NOBODY = "ORIGIN-00000000T000000Z-0"
 
 
 @record
@@ -80,24 +77,62 @@ def spendings(house: House) -> list[Spending]:
     return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
 
 
+@record
+class HealthPage:
+    """What `gluerun health` answers: well, if there is no matter."""
+
+    SCHEMA = "health.v0"
+
+    is_well: bool
+    loop: str
+    matters: tuple[Matter, ...]
+
+
 def board(house: House) -> Board:
     """Return what runs, what waits, what needs you and why."""
-    look = observe(house, NOBODY)
-    world = look.world
-    for action in plan_intake(world):
-        world = expect(world, action)
-    phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
-    fresh = {one.path: one.error for one in world.inputs if one.error}
-    return board_of(world, phases, look.memory.refusals | fresh)
+    seen = read(house)
+    return board_of(seen.world, seen.known)
+
+
+def health(house: House) -> HealthPage:
+    """Return everything that needs attention."""
+    seen = read(house)
+    found = matters(seen.world, seen.known)
+    return HealthPage(is_well=not found, loop=seen.known.loop, matters=found)
+
+
+def explain(house: House, task_id: str) -> Explanation:
+    """Return where a task is, why, and what would change it; UsageError if nobody knows it."""
+    _require_task_id(task_id)
+    seen = read(house)
+    settled = None if seen.world.task(task_id) else house.store.settled_task(task_id)
+    found = explain_task(seen.world, task_id, seen.known, settled)
+    if found is None:
+        raise _unknown(task_id)
+    return found
+
+
+def _require_task_id(task_id: str) -> None:
+    if not names.is_task(task_id):
+        raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
+
+
+def _unknown(task_id: str) -> UsageError:
+    return UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
+
+
+def known_task(house: House, task_id: str) -> Task:
+    """Return a task, be it settled or not taken in yet; UsageError if nobody knows it."""
+    _require_task_id(task_id)
+    task = house.store.any_task(task_id) or _new_task(house, task_id)
+    if task is None:
+        raise _unknown(task_id)
+    return task
 
 
 def task_page(house: House, task_id: str) -> TaskPage:
     """Return everything about one task; UsageError if nobody knows it."""
-    if not names.is_task(task_id):
-        raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
-    task = house.store.any_task(task_id) or _new_task(house, task_id)
-    if task is None:
-        raise UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
+    task = known_task(house, task_id)
     leases, _ = house.store.leases()
     lease = next((one for one in leases if one.task_id == task_id), None)
     note, decision = task.last_failure, task.decision
@@ -131,10 +166,7 @@ def task_page(house: House, task_id: str) -> TaskPage:
 
 def _new_task(house: House, task_id: str) -> Task | None:
     """Return a task whose file the loop has not taken in yet, as it will be."""
-    world = observe(house, NOBODY).world
-    for action in plan_intake(world):
-        world = expect(world, action)
-    return world.task(task_id)
+    return read(house).world.task(task_id)
 
 
 def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:
@@ -160,12 +192,3 @@ def _tests(house: House, run_id: str, attempt: int) -> str | None:
     """Return what became of the tests in one try, in one line; None if it touched none."""
     data = house.store.files.read(run_path(run_id, note_path(attempt)))
     return "; ".join(data.decode("utf-8", "replace").splitlines()) if data else None
-
-
-def _phase(house: House, run_id: str) -> tuple[str, int]:
-    """Return what a run does and in which try, as it told last."""
-    try:
-        document = house.store.document(run_id, "run-status.json") or {}
-    except SchemaError:
-        document = {}
-    return str(document.get("phase", "starting")), int(document.get("attempt", 0) or 0)
