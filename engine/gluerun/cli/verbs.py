@@ -51,6 +51,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("rescue list",  "rescues", "List what was rescued before it was removed."),
     _verb("rescue show",  "rescues", "Show what a rescue holds."),
@@ -67,5 +68,5 @@ VERBS: tuple[Verb, ...] = (
 LATER = (
     "console", "update", "migrate", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
     "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
-    "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
+    "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip
