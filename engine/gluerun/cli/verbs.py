@@ -52,6 +52,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
     _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
+    _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("rescue list",  "rescues", "List what was rescued before it was removed."),
     _verb("rescue show",  "rescues", "Show what a rescue holds."),
@@ -67,6 +68,6 @@ VERBS: tuple[Verb, ...] = (
 # Verbs of the predecessor that people may still type.
 LATER = (
     "console", "update", "migrate", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
-    "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
+    "breaker", "stop", "resume", "wake", "ask", "lease", "accept-packet", "plan", "setup", "test",
     "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

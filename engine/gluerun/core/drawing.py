@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # One palette for every picture, for light and for dark paper.
 STYLE = """
 .gl{--ink:#1c2430;--soft:#5d6b7e;--line:#c3ccd8;--paper:#fff;--box:#f4f6f9;--good:#1a7f4b;--work:#1f6feb;--wait:#8a94a3;
---warn:#b26a00;--bad:#c62f3b;--plan:#7a4fd0;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
+--warn:#b26a00;--bad:#c62f3b;--plan:#7a4fd0;
+font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 @media (prefers-color-scheme:dark){.gl{--ink:#e6ebf2;--soft:#9aa7b8;--line:#3a4554;--paper:#12161c;--box:#1b222c;
 --good:#3fbf7f;--work:#6ea8ff;--wait:#8592a3;--warn:#e0a33c;--bad:#ff6b74;--plan:#b08cff}}
 @media print{.gl{--ink:#000;--soft:#444;--line:#999;--paper:#fff;--box:#f4f4f4}}
@@ -96,7 +97,7 @@ def _box(one: Box, x: float, y: float) -> str:
     return (
         f'<g><title>{title}</title><rect class="box" x="{x:g}" y="{top:g}" width="{_WIDE}" height="{_HIGH}" rx="8"/>'
         f'<rect class="{state}" x="{x:g}" y="{top:g}" width="6" height="{_HIGH}" rx="3"/>'
-        f'<text x="{x + 18:g}" y="{top + 24:g}" font-weight="600">{escape(cut(one.id, 23))}</text>'
+        f'<text x="{x + 18:g}" y="{top + 24:g}" font-weight="600">{escape(cut(one.id, 20))}</text>'
         f'<text class="soft" x="{x + 18:g}" y="{top + 45:g}">{escape(cut(f"{one.state} · {one.note}", 29))}</text></g>'
     )
 

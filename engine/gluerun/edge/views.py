@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
+
 from gluerun.core.board import board as board_of
 from gluerun.core.explain import explain as explain_task
 from gluerun.core.matters import Matter, matters
@@ -11,11 +14,13 @@ from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 from gluerun.records.spending import Spending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.board import Board
     from gluerun.core.explain import Explanation
     from gluerun.loop.house import House
@@ -75,6 +80,22 @@ def spendings(house: House) -> list[Spending]:
     files = house.store.files
     paths = [f"{COSTS}/{day}/{name}" for day in files.names(COSTS) for name in files.names(f"{COSTS}/{day}")]
     return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
+
+
+def spendings_since(house: House, since: datetime) -> list[Spending]:
+    """Return what the runs cost of which something was spent since then; a booking that cannot be read is left out."""
+    files = house.store.files
+    # A run is booked under the day on which it began, and may have begun days ago.
+    first = f"{since - timedelta(days=3):%Y-%m-%d}"
+    found = []
+    for path in (f"{COSTS}/{day}/{name}" for day in files.names(COSTS) if day >= first
+                 for name in files.names(f"{COSTS}/{day}")):  # fmt: skip
+        with suppress(SchemaError):
+            one = schema.load(Spending, files.read(path) or b"", file=path)
+            recent = tuple(expense for expense in one.expenses if expense.started_at >= since)
+            if recent:
+                found.append(replace(one, expenses=recent))
+    return found
 
 
 @record
