@@ -42,14 +42,7 @@ def _say(found: Report) -> None:
     say(f"{len(found.integrated)} integrated, {len(found.parked)} parked, {found.running} running, {found.ready} ready")
     say(f"{money.programs} programs of agents: {cost}, {duration(found.agent_seconds)}; "
         f"gates: {duration(found.gate_seconds)}; {len(found.retries)} tries failed")  # fmt: skip
-    if found.matters:
-        _head("needs attention")
-        for matter in found.matters:
-            hint = f"  → {matter.command}" if matter.command else ""
-            say(f"  {'needs you' if matter.needs_you else 'look at':<9}  {matter.words}{hint}")
-    for park in found.parked:
-        _head(f"{park.task} is parked: {park.title}")
-        say(f"  {park.why}\n  {park.help}; then type: {park.command}")
+    _matters(found)
     _rows("integrated", ("task", "title", "merge", "tries", "agents", "at"), [
         (one.task, one.title, one.commit[:12], str(one.tries), duration(one.seconds), f"{one.at:%m-%d %H:%M}")
         for one in found.integrated])  # fmt: skip
@@ -61,6 +54,19 @@ def _say(found: Report) -> None:
         for one in found.slowest_gates])  # fmt: skip
     _rows("nodes", ("node", "state", "why"), [(one.id, one.state, one.words) for one in found.nodes])
     _timeline(found)
+
+
+def _matters(found: Report) -> None:
+    parked = {one.task: one for one in found.parked}
+    if found.matters:
+        _head("needs attention")
+    for matter in found.matters:
+        park = parked.get(matter.about) if matter.kind == "parked" else None
+        say(f"  {'needs you' if matter.needs_you else 'look at':<9}  {matter.words}")
+        if park:
+            say(f"             {park.title}: {park.help}")
+        if matter.command:
+            say(f"             → {matter.command}")
 
 
 def _head(title: str) -> None:

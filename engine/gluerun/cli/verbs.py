@@ -52,6 +52,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
     _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
+    _verb("watch",        "watching", "Show the board in the terminal, as it changes."),
     _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("rescue list",  "rescues", "List what was rescued before it was removed."),

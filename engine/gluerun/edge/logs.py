@@ -135,8 +135,7 @@ def follow(house: House, task_id: str, wanted: Wanted, count: int) -> Iterator[P
         if is_over:
             yield Piece(over=task.status.value if task.status is not Status.BLOCKED else "parked")
             return
-        living = [run for run, _ in _runs(house, task)[-2:] if house.store.ending(run) is None]
-        house.doors.watch.wait(living, _PAUSE)
+        house.doors.watch.wait((), _PAUSE)
 
 
 class _Stream:

@@ -21,36 +21,40 @@ if TYPE_CHECKING:
 
 _CSS = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5d6b7e;--line:#dde3ea;--paper:#fff;--ground:#f3f5f8;
---good:#1a7f4b;--work:#1f6feb;--warn:#b26a00;--bad:#c62f3b}
-@media (prefers-color-scheme:dark){:root{--ink:#e6ebf2;--soft:#9aa7b8;--line:#2c3542;--paper:#171c24;--ground:#0f1319;
---good:#3fbf7f;--work:#6ea8ff;--warn:#e0a33c;--bad:#ff6b74}}
-*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}h1{font-size:26px;margin:0 0 2px;letter-spacing:-.01em}
-h2{font-size:16px;margin:0 0 12px}.soft{color:var(--soft)}.small{font-size:13px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:22px 0}
+--good:#1a7f4b;--work:#1f6feb;--warn:#b26a00;--bad:#c62f3b}@media (prefers-color-scheme:dark){:root{--ink:#e6ebf2;
+--soft:#9aa7b8;--line:#2c3542;--paper:#171c24;--ground:#0f1319;--good:#3fbf7f;--work:#6ea8ff;--warn:#e0a33c;
+--bad:#ff6b74}}*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}main{max-width:1180px;
+margin:0 auto;padding:28px 20px 60px}h1{font-size:26px;margin:0 0 2px;letter-spacing:-.01em}h2{font-size:16px;
+margin:0 0 12px}.soft{color:var(--soft)}.small{font-size:13px}.tiles{display:grid;
+grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:22px 0}
 .tile,section{background:var(--paper);border:1px solid var(--line);border-radius:12px}.tile{padding:14px 16px}
-.tile b{display:block;font-size:27px;line-height:1.2;font-variant-numeric:tabular-nums}
+.tile b{display:block;font-size:24px;line-height:1.3;white-space:nowrap;font-variant-numeric:tabular-nums}
 .tile.good b{color:var(--good)}.tile.bad b{color:var(--bad)}.tile.warn b{color:var(--warn)}
-section{padding:18px 20px;margin:0 0 16px}section.call{border-left:5px solid var(--bad)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th{text-align:left;font-size:12px;font-weight:600;
-color:var(--soft);text-transform:uppercase;letter-spacing:.04em}th,td{padding:7px 14px 7px 0;vertical-align:top;
+section{padding:18px 20px;margin:0 0 16px}section.call{border-left:5px solid var(--bad)}.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%}th{text-align:left;font-size:12px;font-weight:600;color:var(--soft);
+text-transform:uppercase;letter-spacing:.04em}th,td{padding:7px 14px 7px 0;vertical-align:top;
 border-bottom:1px solid var(--line)}tr:last-child td{border-bottom:0}td{overflow-wrap:anywhere}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.id{white-space:nowrap;font-weight:600}
+td.n,th.n{text-align:right;padding-right:26px}td.n,td.id,td.t{font-variant-numeric:tabular-nums;white-space:nowrap}
 code{font:13px/1.4 ui-monospace,"DejaVu Sans Mono",monospace;background:var(--ground);border:1px solid var(--line);
-border-radius:5px;padding:1px 6px;overflow-wrap:anywhere}
-ul{list-style:none;margin:0;padding:0}li{padding:9px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-li:last-child{border:0}.tag{display:inline-block;font-size:12px;font-weight:600;border-radius:99px;padding:1px 9px;
-border:1px solid currentColor;margin-right:8px}.tag.bad{color:var(--bad)}.tag.warn{color:var(--warn)}
-svg{max-width:none;display:block}.legend span{margin-right:16px;white-space:nowrap}.legend i{display:inline-block;
-width:11px;height:11px;border-radius:3px;margin-right:6px}
+border-radius:5px;padding:1px 6px;overflow-wrap:anywhere}ul{list-style:none;margin:0;padding:0}li{padding:9px 0;
+border-bottom:1px solid var(--line);overflow-wrap:anywhere}li:last-child{border:0}.tag{display:inline-block;
+font-size:12px;font-weight:600;border-radius:99px;padding:1px 9px;border:1px solid currentColor;margin-right:8px}
+.tag.bad{color:var(--bad)}.tag.warn{color:var(--warn)}li .tag{float:left;margin-top:1px}li div{margin-top:3px}
+svg{display:block}.time svg{width:100%;height:auto;min-width:720px}.legend span{margin-right:16px;
+white-space:nowrap}.legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px}
 @media (max-width:640px){main{padding:18px 12px 40px}section{padding:14px}h1{font-size:22px}
-.tiles{grid-template-columns:1fr 1fr}table,tbody,tr{display:block}thead{display:none}tr{padding:8px 0;
-border-bottom:1px solid var(--line)}tr:last-child{border:0}td,td.n{display:block;text-align:left;border:0;padding:1px 0;
-white-space:normal}td[data-h]:not([data-h=""])::before{content:attr(data-h) ": ";color:var(--soft);font-size:12.5px}}
+.tiles{grid-template-columns:1fr 1fr;gap:8px}.tile{padding:10px 12px}.tile b{font-size:22px}
+table,tbody,tr{display:block}thead{display:none}tr{padding:8px 0;border-bottom:1px solid var(--line)}
+tr:last-child{border:0}td,td.n,td.t{display:block;text-align:left;border:0;padding:1px 0;white-space:normal}
+td.n,td.t,td.id{display:inline-block;margin-right:14px}
+td[data-h]:not([data-h=""])::before{content:attr(data-h) ": ";color:var(--soft);font-size:12.5px}}
 @media print{body{background:#fff}main{max-width:none;padding:0}section,.tile{break-inside:avoid;border-color:#bbb}
 .scroll{overflow:visible}svg{max-width:100%;height:auto}}
 """
+# Heads of columns that are never broken, and of those that explain themselves where there is no head.
+_SHORT = ("merge", "at", "answer", "role", "result")
+_PLAIN = ("title", "what became of them")
 _LEGEND = (
     ("accepted", "#1f6feb", "worked on, accepted"), ("failed", "#b26a00", "failed"),
     ("proved", "#7a4fd0", "proved or planned"), ("held", "#8a94a3", "held back"),
@@ -60,7 +64,7 @@ _LEGEND = (
 def html(found: Report) -> str:
     """Return the page."""
     title = f"gluerun: {found.target_branch}, {_at(found.until)}"
-    parts = [_head(found), _tiles(found), _needs(found), _parked(found), _landed(found), _timeline(found),
+    parts = [_head(found), _tiles(found), _needs(found), _landed(found), _timeline(found),
              _graph(found), _costs(found), _retries(found), _tampering(found), _gates(found)]  # fmt: skip
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -89,7 +93,7 @@ def _tiles(found: Report) -> str:
         ("bad" if found.parked else "", str(len(found.parked)), "parked"),
         ("bad" if needs else "good", str(needs), "need you"),
         ("", str(found.running), "running"),
-        ("", _usd(money), "spent" if not money.unknown else f"spent, {money.unknown} untold"),
+        ("", _usd(money), "spent" if money.cost_usd is None or not money.unknown else f"spent, {money.unknown} untold"),
         ("", duration(found.agent_seconds), "of agents"),
         ("warn" if found.retries else "", str(len(found.retries)), "failed tries"),
     )
@@ -98,23 +102,22 @@ def _tiles(found: Report) -> str:
 
 
 def _needs(found: Report) -> str:
+    parked = {one.task: one for one in found.parked}
     rows = []
     for one in found.matters:
         kind, word = ("bad", "needs you") if one.needs_you else ("warn", "look at")
+        text = _safe(one.words)
+        if one.kind == "parked" and (park := parked.get(one.about)):
+            text = (
+                f"<b>{_safe(park.task)}</b> {_safe(park.title)}<div>{_safe(park.why)}</div>"
+                f'<div class="soft small">{_safe(park.help)} · parked since {_at(park.since)}</div>'
+            )
         command = f'<div class="small"><code>{_safe(one.command)}</code></div>' if one.command else ""
-        rows.append(f'<li><span class="tag {kind}">{word}</span>{_safe(one.words)}{command}</li>')
+        rows.append(f'<li><span class="tag {kind}">{word}</span>{text}{command}</li>')
     if not rows:
         return "<section><h2>What needs you</h2>Nothing. All is well.</section>"
-    calls = " call" if any(one.needs_you for one in found.matters) else ""
-    return f'<section class="{calls.strip()}"><h2>What needs you</h2><ul>{"".join(rows)}</ul></section>'
-
-
-def _parked(found: Report) -> str:
-    rows = [
-        (_id(one.task), _safe(one.title), f'{_safe(one.why)}<div class="soft small">{_safe(one.help)}</div>',
-         f"<code>{_safe(one.command)}</code>", _at(one.since)) for one in found.parked
-    ]  # fmt: skip
-    return _table("Parked", ("", "title", "why", "helps", "since"), rows)
+    calls = "call" if any(one.needs_you for one in found.matters) else ""
+    return f'<section class="{calls}"><h2>What needs you</h2><ul>{"".join(rows)}</ul></section>'
 
 
 def _landed(found: Report) -> str:
@@ -141,7 +144,7 @@ def _timeline(found: Report) -> str:
         f'<span><i style="background:{colour}"></i>{words}</span>' for kind, colour, words in _LEGEND if kind in shown
     )
     return (
-        f'<section><h2>Timeline</h2><div class="scroll">{picture}</div>'
+        f'<section><h2>Timeline</h2><div class="scroll time">{picture}</div>'
         f'<div class="legend small soft">{legend}</div></section>'
     )
 
@@ -195,8 +198,8 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def _cell(head: str, cell: str) -> str:
-    kind = "id" if not head else "n" if head[0] == "#" else ""
-    return f'<td class="{kind}" data-h="{head.lstrip("#")}">{cell}</td>'
+    kind = "id" if not head else "n" if head[0] == "#" else "t" if head in _SHORT else ""
+    return f'<td class="{kind}" data-h="{"" if head in _PLAIN else head.lstrip("#")}">{cell}</td>'
 
 
 def _id(text: str) -> str:
