@@ -92,8 +92,8 @@ def _path(points: list[tuple[float, float]]) -> str:
 
 def _box(one: Box, x: float, y: float) -> str:
     top = y - _HIGH / 2
-    state = escape(one.state)
-    title = escape(f"{one.id}: {one.words}")
+    state = safe(one.state)
+    title = safe(f"{one.id}: {one.words}")
     return (
         f'<g><title>{title}</title><rect class="box" x="{x:g}" y="{top:g}" width="{_WIDE}" height="{_HIGH}" rx="8"/>'
         f'<rect class="{state}" x="{x:g}" y="{top:g}" width="6" height="{_HIGH}" rx="3"/>'
@@ -129,8 +129,8 @@ def timeline_svg(bars: Sequence[Bar], begin: datetime, end: datetime) -> str:
                 wide = max(3.0, across(one.end) - x)
                 x = min(x, right - wide)
                 parts.append(
-                    f'<rect class="{escape(one.kind)}" x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="15" rx="3">'
-                    f"<title>{escape(one.label)}</title></rect>"
+                    f'<rect class="{safe(one.kind)}" x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="15" rx="3">'
+                    f"<title>{safe(one.label)}</title></rect>"
                 )
     return _svg(right + 2, 38 + high * len(rows), "what ran when", parts)
 
@@ -162,6 +162,11 @@ def _quoted(text: str) -> str:
     for letter, name in (("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
         kept = kept.replace(letter, name)
     return kept
+
+
+def safe(text: str) -> str:
+    """Return somebody's text as it may stand in a picture or a page: escaped, and with nothing that cannot be seen."""
+    return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text))
 
 
 def cut(text: str, length: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gluerun.core import graph as graphs
 from gluerun.errors import GluerunError, SchemaError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gluerun.records.graph import Graph
 
 # The receipt of a run's last gate, and that of the candidate which another run's proof left beside it.
+LONGEST_RUN = timedelta(days=3)
 _RECEIPTS = ("gate-check.json", "candidate-gate-check.json")
 
 
@@ -85,13 +86,11 @@ def gate_runs(house: House, *, limit: int | None = None, since: datetime | None 
 
 
 def runs(house: House, since: datetime | None = None) -> list[str]:
-    """Return the runs that are still there, oldest first; those of whose folder something changed since then."""
+    """Return the runs that are still there, oldest first; only those that may have been under way since then."""
     found = [name for name in house.store.files.names("runs") if names.is_run(name)]
-    if since is None:
-        return found
-    edge = since.timestamp() * 1e9
-    marks = {name: house.store.files.mark(f"runs/{name}") for name in found}
-    return [name for name, mark in marks.items() if mark is not None and mark.mtime_ns >= edge]
+    # An id tells when its run began, and no run takes longer than some days.
+    first = f"RUN-{since - LONGEST_RUN:%Y%m%dT%H%M%SZ}" if since else ""
+    return [name for name in found if name >= first]
 
 
 def _graph(house: House) -> tuple[Graph | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from gluerun.core.costs import Costs
@@ -15,7 +16,7 @@ from gluerun.edge.graphs import GraphNode, nodes
 from gluerun.edge.reading import read
 from gluerun.edge.views import spendings_since
 from gluerun.errors import GluerunError, SchemaError, UsageError
-from gluerun.loop.store import ARCHIVE, run_path
+from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Life
@@ -166,18 +167,11 @@ def report(house: House, since: datetime) -> Report:
 
 
 def _landed(house: House, since: datetime) -> list[LandedLine]:
-    """Return the tasks that were integrated; only the records that changed since then are read."""
-    files, edge = house.store.files, since.timestamp() * 1e9
+    """Return the tasks that were integrated since then."""
     found: list[Task] = []
-    for folder in files.names(ARCHIVE):
-        for name in files.names(f"{ARCHIVE}/{folder}"):
-            mark = files.mark(f"{ARCHIVE}/{folder}/{name}")
-            if mark is None or mark.mtime_ns < edge:
-                continue
-            try:
-                task = house.store.settled_task(name.removesuffix(".json"))
-            except GluerunError:
-                continue
+    for task_id in house.store.settled_ids():
+        with suppress(GluerunError):
+            task = house.store.settled_task(task_id)
             if task is not None and task.status is Status.INTEGRATED and task.updated_at >= since:
                 found.append(task)
     return [

@@ -5,9 +5,7 @@ Whatever comes from a record is escaped: a title may hold anything. It is readab
 
 from __future__ import annotations
 
-from html import escape
-
-from gluerun.core.drawing import Bar, graph_svg, timeline_svg
+from gluerun.core.drawing import Bar, graph_svg, safe, timeline_svg
 from gluerun.core.masking import masked_text
 from gluerun.edge.graphs import boxes
 
@@ -69,7 +67,7 @@ def html(found: Report) -> str:
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_safe(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{safe(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in parts if part)
         + "\n</main>\n</body>\n</html>\n"
     )
@@ -79,9 +77,9 @@ def html(found: Report) -> str:
 def _head(found: Report) -> str:
     loop = f"{found.loop} is at work" if found.loop else "no loop is at work"
     return (
-        f"<header><h1>What happened on {_safe(found.target_branch)}</h1>"
+        f"<header><h1>What happened on {safe(found.target_branch)}</h1>"
         f'<div class="soft">{_at(found.since)} to {_at(found.until)} UTC · '
-        f"{_safe(found.head[:12] or 'no commit')} · {_safe(loop)}</div></header>"
+        f"{safe(found.head[:12] or 'no commit')} · {safe(loop)}</div></header>"
     )
 
 
@@ -97,7 +95,7 @@ def _tiles(found: Report) -> str:
         ("", duration(found.agent_seconds), "of agents"),
         ("warn" if found.retries else "", str(len(found.retries)), "failed tries"),
     )
-    cells = "".join(f'<div class="tile {kind}"><b>{_safe(big)}</b>{_safe(words)}</div>' for kind, big, words in tiles)
+    cells = "".join(f'<div class="tile {kind}"><b>{safe(big)}</b>{safe(words)}</div>' for kind, big, words in tiles)
     return f'<div class="tiles">{cells}</div>'
 
 
@@ -106,13 +104,13 @@ def _needs(found: Report) -> str:
     rows = []
     for one in found.matters:
         kind, word = ("bad", "needs you") if one.needs_you else ("warn", "look at")
-        text = _safe(one.words)
+        text = safe(one.words)
         if one.kind == "parked" and (park := parked.get(one.about)):
             text = (
-                f"<b>{_safe(park.task)}</b> {_safe(park.title)}<div>{_safe(park.why)}</div>"
-                f'<div class="soft small">{_safe(park.help)} · parked since {_at(park.since)}</div>'
+                f"<b>{safe(park.task)}</b> {safe(park.title)}<div>{safe(park.why)}</div>"
+                f'<div class="soft small">{safe(park.help)} · parked since {_at(park.since)}</div>'
             )
-        command = f'<div class="small"><code>{_safe(one.command)}</code></div>' if one.command else ""
+        command = f'<div class="small"><code>{safe(one.command)}</code></div>' if one.command else ""
         rows.append(f'<li><span class="tag {kind}">{word}</span>{text}{command}</li>')
     if not rows:
         return "<section><h2>What needs you</h2>Nothing. All is well.</section>"
@@ -122,7 +120,7 @@ def _needs(found: Report) -> str:
 
 def _landed(found: Report) -> str:
     rows = [
-        (_id(one.task), _safe(one.title), f"<code>{_safe(one.commit[:12])}</code>", str(one.tries),
+        (_id(one.task), safe(one.title), f"<code>{safe(one.commit[:12])}</code>", str(one.tries),
          f"${one.usd:.2f}" if one.usd else "untold", duration(one.seconds), _at(one.at)) for one in found.integrated
     ]  # fmt: skip
     head = ("", "title", "merge", "#tries", "#cost", "#agents", "at")
@@ -166,21 +164,21 @@ def _costs(found: Report) -> str:
 
 def _retries(found: Report) -> str:
     rows = [
-        (_id(one.task), str(one.attempt), _safe(one.failure), _safe(one.reason), _safe(one.answer), _at(one.at))
+        (_id(one.task), str(one.attempt), safe(one.failure), safe(one.reason), safe(one.answer), _at(one.at))
         for one in found.retries
     ]
     return _table("Failed tries", ("", "#try", "failure", "why", "answer", "at"), rows)
 
 
 def _tampering(found: Report) -> str:
-    rows = [(_id(one.task), _safe(one.words), _at(one.at)) for one in found.tampering]
+    rows = [(_id(one.task), safe(one.words), _at(one.at)) for one in found.tampering]
     return _table("Changed tests", ("", "what became of them", "at"), rows)
 
 
 def _gates(found: Report) -> str:
     rows = [
-        (_id(one.about), _safe(one.role), _safe(one.result), f"{one.duration_ms / 1000:.1f} s",
-         f"<code>{_safe(one.command)}</code>", _at(one.at)) for one in found.slowest_gates
+        (_id(one.about), safe(one.role), safe(one.result), f"{one.duration_ms / 1000:.1f} s",
+         f"<code>{safe(one.command)}</code>", _at(one.at)) for one in found.slowest_gates
     ]  # fmt: skip
     return _table("Slowest gates", ("", "role", "result", "#took", "gate", "at"), rows)
 
@@ -203,12 +201,7 @@ def _cell(head: str, cell: str) -> str:
 
 
 def _id(text: str) -> str:
-    return f"<b>{_safe(text)}</b>"
-
-
-def _safe(text: str) -> str:
-    """Return somebody's text as it may stand in a page: escaped, and with nothing that cannot be seen."""
-    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+    return f"<b>{safe(text)}</b>"
 
 
 def _at(moment: datetime) -> str:
