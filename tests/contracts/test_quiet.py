@@ -131,14 +131,11 @@ class Yard:
 
     def settle(self) -> bool:
         """Run a cycle that finds nothing; tell whether it left a note."""
-        kept = self.leave_note(AHEAD)
+        started = time.time() + AHEAD
+        kept = self.remember(*self.cycle(), started)
         # A change within the tick of the marks would not show; in life two seconds lie between.
         time.sleep(0.02)
         return kept
-
-    def leave_note(self, ahead: float = 0.0) -> bool:
-        started = time.time() + ahead
-        return self.remember(*self.cycle(), started)
 
     def cycle(self):
         read = plain.settings_files(str(self.root))
@@ -327,8 +324,10 @@ def test_a_full_disk_ends_the_quiet(make):
 
 def test_what_is_young_is_not_believed(make):
     yard = make()
+    written = (yard.state / "tasks/live/TASK-0002.json").stat().st_mtime
 
-    assert not yard.leave_note()
+    assert not yard.remember(*yard.cycle(), written + quiet.SETTLED_SECONDS / 2)
+    assert yard.remember(*yard.cycle(), time.time() + AHEAD)
 
 
 def test_a_shell_file_is_never_believed(make):

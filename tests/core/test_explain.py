@@ -32,11 +32,12 @@ from gluerun.core.world import Input
 from gluerun.records.dispatch import Held, Life, Outcome, Role
 from gluerun.records.failure import Answer, Decision, Failure, FailureNote
 from gluerun.records.fault import Fault
+from gluerun.records.order import Order
 from gluerun.records.origin import Circuit, ProviderBackoff
 from gluerun.records.record import replace
 from gluerun.records.runner import Limits, RunnerKind, RunnerSpec
 from gluerun.records.spent import Spent
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Ordered, ProofState, Status
 
 ENGINE = Path(explaining.__file__).resolve().parents[1]
 LOOP = Known(loop="auto (pid 12)")
@@ -207,6 +208,21 @@ def test_a_parked_task_names_its_cause_its_places_and_the_verb_that_helps():
     assert (places.words, log.command) == ("a:3", "gluerun logs TASK-0001")
     (bare,) = explain(world(task(1, Status.BLOCKED)), "TASK-0001", LOOP).reasons
     assert bare.words == "nobody noted why"
+
+
+def test_a_task_that_a_person_parked_says_who_and_why_and_not_its_last_failure():
+    order = Ordered(order="ORD-1", verb="park", by="ada", at=NOW, reason="not before May")
+    (one,) = explain(world(replace(PARKED, ordered=order)), "TASK-0001", LOOP).reasons
+
+    assert (one.words, one.since, one.command) == ("ada ordered it: not before May", NOW, "gluerun unpark TASK-0001")
+
+
+def test_an_order_that_waits_for_the_loop_is_told():
+    order = Order(id="ORD-1", verb="unpark", by="ada", at=NOW, subject="TASK-0001")
+    told = explain(world(PARKED, orders=(order,)), "TASK-0001", LOOP).reasons[-1]
+
+    assert (told.why, told.words) == ("order", "ada ordered `unpark`")
+    assert explain(world(task(2), orders=(order,)), "TASK-0002", LOOP).reasons == ()
 
 
 @pytest.mark.parametrize("failure", Failure)

@@ -30,6 +30,7 @@ def needing(*needs, number=1):
 @pytest.mark.parametrize(
     ("now", "known", "kind", "about", "needs_you", "command"),
     [
+        (world(), replace(LOOP, trouble="not JSON"), "configuration", "configuration", True, "gluerun doctor"),
         (world(PARKED), LOOP, "parked", "TASK-0001", True, "gluerun unpark TASK-0001"),
         (world(accepted(1, proof=STUCK)), LOOP, "in-the-way", "TASK-0001", True, "git status"),
         (world(needing("TASK-0009")), LOOP, "waits", "TASK-0001", True, "gluerun explain TASK-0001"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from gluerun.cli.options import JSON
-from gluerun.cli.reading import open_place
+from gluerun.cli.reading import open_look
 from gluerun.cli.show import put_file, say, show, table
 from gluerun.edge import morning
 from gluerun.edge.page import duration, html
@@ -26,8 +26,8 @@ def report(
     """Say what has happened: what landed, what is parked, what it cost, and what needs you."""
     if page and as_json:
         raise UsageError("one form at a time", "--html FILE or --json")
-    house = open_place(context)
-    found = morning.report(house, morning.moment_of(since, house.now()))
+    house, trouble = open_look(context)
+    found = morning.report(house, morning.moment_of(since, house.now()), trouble)
     if page:
         put_file(page, html(found))
     else:

@@ -8,7 +8,7 @@ import typer
 
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import say, show, table
+from gluerun.cli.show import say, show, table, warn
 from gluerun.errors import OK, SAYS_NO
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def health(context: typer.Context, as_json: bool = JSON) -> int:
     """Say what needs attention, one line each; exit code 1 if anything does."""
     from gluerun.edge import views
 
-    found = views.health(open_place(context))
+    found = views.health(*open_look(context))
     show(found, as_json=as_json, words=lambda: _say_health(found))
     return OK if found.is_well else SAYS_NO
 
@@ -101,8 +101,16 @@ def _say_gates(found: GatesPage) -> None:
 
 
 def open_place(context: typer.Context) -> House:
-    """Open the repository of a command that only reads."""
-    from gluerun.wiring import open_house
+    """Open the repository of a command that only reads; what is wrong with its newest settings is told on stderr."""
+    house, trouble = open_look(context)
+    if trouble:
+        warn(f"the configuration is not used, the last good one is: {trouble}")
+    return house
+
+
+def open_look(context: typer.Context) -> tuple[House, str]:
+    """Open the repository of a command that only reads; return also why its newest settings cannot be used."""
+    from gluerun.wiring import open_to_read
 
     place = here(context)
-    return open_house(place.root(), flags=place.flags())
+    return open_to_read(place.root(), flags=place.flags())

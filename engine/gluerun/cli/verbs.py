@@ -54,6 +54,23 @@ VERBS: tuple[Verb, ...] = (
     _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
     _verb("watch",        "watching", "Show the board in the terminal, as it changes."),
     _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
+    _verb("timer install", "timer", "Let the system run cycles here by itself."),
+    _verb("timer show",   "timer",  "Show the timer of this repository."),
+    _verb("timer remove", "timer",  "Take the timer of this repository away."),
+    _verb("stop",         "orders", "Plan and start nothing new; what is under way goes on."),
+    _verb("resume",       "orders", "Take STOP away."),
+    _verb("wake",         "orders", "Let a resident loop that sleeps look at once."),
+    _verb("park",         "orders", "Take a task out of the running until you say otherwise."),
+    _verb("unpark",       "orders", "Let a parked task go on."),
+    _verb("retry",        "orders", "Give a parked or failed task another try."),
+    _verb("cancel",       "orders", "Give a task up for good."),
+    _verb("supersede",    "orders", "Replace a task by another one."),
+    _verb("reprioritize", "orders", "Say how early a task is started."),
+    _verb("breaker show", "leases", "Show how many failures came in a row."),
+    _verb("breaker reset", "orders", "Let the loop start work again after too many failures."),
+    _verb("clear-backoff", "orders", "Let a provider be asked again at once."),
+    _verb("lease list",   "leases", "List who holds which task and node."),
+    _verb("lease show",   "leases", "Show the lease on one task."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("rescue list",  "rescues", "List what was rescued before it was removed."),
     _verb("rescue show",  "rescues", "Show what a rescue holds."),
@@ -68,7 +85,6 @@ VERBS: tuple[Verb, ...] = (
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
-    "breaker", "stop", "resume", "wake", "ask", "lease", "accept-packet", "plan", "setup", "test",
+    "console", "update", "migrate", "gate", "human-gate", "ask", "accept-packet", "plan", "setup", "test",
     "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -102,7 +102,7 @@ def explain(world: World, task_id: str, known: Known, settled: Task | None = Non
     else:
         found = _of_ready(world, task, known)
     where, words, since, reasons, following = found
-    reasons = [*reasons, *([refused] if refused else [])]
+    reasons = [*reasons, *([refused] if refused else []), *_ordered(world, task_id)]
     return Explanation(
         task=task_id,
         title=task.spec.title,
@@ -126,6 +126,14 @@ NO_LOOP = "no-loop"
 _NEEDS_YOU = frozenset({*FOR_EVER, Why.BREAKER, Why.NO_TARGET, "need-circle", "refused", "in-the-way", "switched-off"})
 
 
+def _ordered(world: World, task_id: str) -> Iterator[Because]:
+    """Yield the orders about a task that the loop has not carried out yet."""
+    for one in world.orders:
+        if one.subject == task_id:
+            words = f"{one.by} ordered `{one.verb}`: {one.reason}".removesuffix(": ")
+            yield Because(why="order", words=words, change="the next cycle carries it out", since=one.at)
+
+
 def _of_refused(task_id: str, refused: Because) -> Explanation:
     words = "its file cannot be used, so there is no such task yet"
     return Explanation(task=task_id, title="", where="refused", words=words, needs_you=True, reasons=(refused,))
@@ -135,7 +143,7 @@ def _of_settled(world: World, task: Task) -> Explanation:
     words = {
         Status.INTEGRATED: f"it is in {task.spec.target_branch} as {(task.merge_commit or 'nothing known')[:12]}",
         Status.CANCELLED: "it was cancelled; nothing happens to it any more",
-        Status.SUPERSEDED: "another task took its place; nothing happens to it any more",
+        Status.SUPERSEDED: f"{task.superseded_by or 'another task'} took its place; nothing happens to it any more",
     }[task.status]
     return Explanation(
         task=task.task_id,
@@ -201,6 +209,11 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
 def _of_parked(world: World, task: Task) -> _Found:
     note, decision = task.last_failure, task.decision
     command = f"gluerun unpark {task.task_id}"
+    if (order := task.ordered) is not None:
+        words = f"{order.by} ordered it: {order.reason}".removesuffix(": ")
+        change = "nothing happens before you say so"
+        why = Because(why="ordered", words=words, change=change, command=command, since=order.at)
+        return "parked", "it is parked until you act", order.at, [why], ""
     if note is None:
         change = "nothing happens before you say so; an edit of its file makes it ready, too"
         why = Because(why="parked", words=decision.rationale if decision else "nobody noted why", change=change,

@@ -27,12 +27,12 @@ class Waits:
 
 
 def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
-    """Return the tasks to start now, at most *seats*, lowest id first, and the reasons of all other ready ones."""
+    """Return the tasks to start now, at most *seats*, by priority and id, and why every other ready one waits."""
     start: list[Task] = []
     waits: list[Waits] = []
     held = held_scopes(world)
     nobody = nobody_asked(world)
-    for task in sorted(world.tasks, key=lambda task: (len(task.task_id), task.task_id)):
+    for task in sorted(world.tasks, key=lambda task: (-task.rank, len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
         first = next(obstacles(world, task, held), None)

@@ -11,12 +11,14 @@ from gluerun.records.record import record
 class Known:
     """What a reader knows beside the World.
 
-    `loop` names the process that runs cycles now, empty if none does; `seen_at` is when this machine was last at work.
+    `loop` names the process that runs cycles now, empty if none does; `trouble` is why the newest settings are not
+    used; `seen_at` is when this machine was last at work.
     `refusals` are the inputs that cannot be used, by path; `phases` tells for each run what it does and in which try;
     `nodes` has the sentence of each node's gate file.
     """
 
     loop: str = ""
+    trouble: str = ""
     seen_at: datetime | None = None
     stop_since: datetime | None = None
     refusals: dict[str, str] = {}  # noqa: RUF012 a default that is never changed

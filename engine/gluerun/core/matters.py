@@ -43,7 +43,13 @@ class Matter:
 
 def matters(world: World, known: Known) -> tuple[Matter, ...]:
     """Return everything that needs attention, what needs a person first."""
-    found = [*_of_tasks(world), *_of_files(world, known), *_of_providers(world), *_of_the_loop(world, known)]
+    found = [
+        *_of_settings(known),
+        *_of_tasks(world),
+        *_of_files(world, known),
+        *_of_providers(world),
+        *_of_the_loop(world, known),
+    ]
     return (*(one for one in found if one.needs_you), *(one for one in found if not one.needs_you))
 
 
@@ -53,12 +59,20 @@ def reason_of(world: World, task: Task) -> str:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
+    if task.status is Status.BLOCKED and task.ordered is not None:
+        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
     if task.status is not Status.BLOCKED or task.decision is None or task.decision.rationale in words:
         return words
     return f"{words} ({task.decision.rationale})"
+
+
+def _of_settings(known: Known) -> Iterator[Matter]:
+    if known.trouble:
+        words = f"the configuration is not used, the last good one is: {known.trouble}"
+        yield _matter("configuration", "configuration", words, needs_you=True, command="gluerun doctor")
 
 
 def _of_tasks(world: World) -> Iterator[Matter]:

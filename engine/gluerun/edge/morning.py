@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
 _SLOWEST = 5
+_AT_WILL = "nothing happens before you say so"
 _SHORT = re.compile(r"^([0-9]{1,5})(m|h|d|w)$")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
@@ -137,9 +138,9 @@ def moment_of(text: str, now: datetime) -> datetime:
     raise UsageError(f"{text!r} is no moment", "write it as 24h, 7d, 2026-01-31 or 2026-01-31T06:00Z (UTC)")
 
 
-def report(house: House, since: datetime) -> Report:
-    """Return what has happened since then, and how things stand."""
-    seen = read(house)
+def report(house: House, since: datetime, trouble: str = "") -> Report:
+    """Return what has happened since then, and how things stand; *trouble* is about the newest settings."""
+    seen = read(house, trouble)
     world = seen.world
     spent = spendings_since(house, since)
     receipts = gate_runs(house, since=since)
@@ -197,7 +198,7 @@ def _parked(world: World) -> Iterator[ParkedLine]:
                 task=task.task_id,
                 title=task.spec.title,
                 why=reason_of(world, task) or "nobody noted why",
-                help=HELPS[note.failure_class] if note else "nothing happens before you say so",
+                help=HELPS[note.failure_class] if note and task.ordered is None else _AT_WILL,
                 command=f"gluerun unpark {task.task_id}",
                 since=note.at if note else task.updated_at,
             )

@@ -14,6 +14,7 @@ from gluerun.errors import SchemaError
 from gluerun.loop.hosting import PATH as HOST
 from gluerun.loop.nodes import node_view
 from gluerun.loop.observe import observe
+from gluerun.loop.resident import resident
 from gluerun.loop.store import STOP
 from gluerun.records import schema
 from gluerun.records.origin import Host
@@ -36,8 +37,8 @@ class Reading:
     known: Known
 
 
-def read(house: House) -> Reading:
-    """Look once."""
+def read(house: House, trouble: str = "") -> Reading:
+    """Look once; *trouble* is why the newest settings are not used, if whoever opened the house knows that."""
     look = observe(house, NOBODY)
     seen = world = look.world
     for action in plan_intake(seen):
@@ -46,6 +47,7 @@ def read(house: House) -> Reading:
     stop = house.store.files.mark(STOP)
     known = Known(
         loop=_loop(house),
+        trouble=trouble or _trouble(house),
         seen_at=_seen_at(house),
         stop_since=datetime.fromtimestamp(stop.mtime_ns // 1_000_000_000, UTC) if stop else None,
         refusals=look.memory.refusals | fresh,
@@ -74,6 +76,12 @@ def _loop(house: House) -> str:
         if who is not None:
             return f"{who.owner} (pid {who.pid})" if who.pid else "somebody unknown"
     return ""
+
+
+def _trouble(house: House) -> str:
+    """Return why the resident loop, if there is one, does not use the newest settings."""
+    loop = resident(house.store.files) if house.doors.locks.resident_holder() else None
+    return loop.trouble if loop else ""
 
 
 def _seen_at(house: House) -> datetime | None:

@@ -109,15 +109,15 @@ class HealthPage:
     matters: tuple[Matter, ...]
 
 
-def board(house: House) -> Board:
-    """Return what runs, what waits, what needs you and why."""
-    seen = read(house)
+def board(house: House, trouble: str = "") -> Board:
+    """Return what runs, what waits, what needs you and why; *trouble* is why the newest settings are not used."""
+    seen = read(house, trouble)
     return board_of(seen.world, seen.known)
 
 
-def health(house: House) -> HealthPage:
-    """Return everything that needs attention."""
-    seen = read(house)
+def health(house: House, trouble: str = "") -> HealthPage:
+    """Return everything that needs attention; *trouble* is why the newest settings are not used."""
+    seen = read(house, trouble)
     found = matters(seen.world, seen.known)
     return HealthPage(is_well=not found, loop=seen.known.loop, matters=found)
 

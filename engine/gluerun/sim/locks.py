@@ -40,6 +40,10 @@ class SimLocks:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self.holder
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self.loop
+
     @contextmanager
     def resident(self, holder: OriginHolder) -> Iterator[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
@@ -51,10 +55,6 @@ class SimLocks:
             yield
         finally:
             self.loop = None
-
-    def resident_holder(self) -> OriginHolder | None:
-        """Return who is the resident loop, as far as it is known; None if there is none."""
-        return self.loop
 
     @contextmanager
     def git(self) -> Iterator[None]:
