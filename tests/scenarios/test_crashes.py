@@ -73,7 +73,7 @@ ELSEWHERE = {
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    "rescue show",
+    *("rescue show", "health", "gates", "graph", "report", "watch"),
 }
 
 
