@@ -136,6 +136,10 @@ class Locks(Protocol):
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
         ...
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return the resident loop of the repository, as far as it is known; None if there is none."""
+        ...
+
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
         ...

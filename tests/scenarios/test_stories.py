@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from gluerun.edge.views import board
 from gluerun.errors import BusyError
 from gluerun.loop.journal import broken_link
+from gluerun.records import schema
 from gluerun.records.dispatch import Outcome, Role
+from gluerun.records.origin import OriginHolder
 from gluerun.records.record import replace
 from gluerun.testing import Move, SimHouse, batch, decision, markdown, verdict
 
@@ -19,6 +23,31 @@ SECRET = "AKIA" + "ABCDEFGHIJKLMNOP"
 def fixes(path: str, *texts: str) -> list[Move]:
     """Return moves that write one text after the other to the same file."""
     return [Move(writes={path: text}) for text in texts]
+
+
+# --- versions --------------------------------------------------------------------------------------------
+
+
+def test_after_an_upgrade_the_board_says_who_still_runs_the_old_version():
+    house = SimHouse().given(ONE, owned=["a.txt"]).given(TWO, owned=["b.txt"]).hold(ONE, TWO).cycles(1)
+    opened = house.open()
+    run = house.record(ONE).run_id
+    old = replace(opened.store.dispatch(run), engine_version="0.0.9")
+    house.state_files.write(f"runs/{run}/dispatch.json", schema.dump(old))
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    loop = OriginHolder(
+        owner="auto", run_id="ORIGIN-1", pid=7, started_at=started, expires_at=started, engine_version=""
+    )
+
+    with house.locks.resident(loop):
+        lines = board(opened).other_engines
+
+    assert [(one.who, one.version, one.run, one.task) for one in lines] == [
+        ("loop", "unknown", "ORIGIN-1", ""),
+        ("worker", "0.0.9", run, ONE),
+    ]
+    assert house.release(ONE, TWO).until_quiet().states() == {ONE: "integrated", TWO: "integrated"}
+    assert board(opened).other_engines == ()
 
 
 # --- the straight way ------------------------------------------------------------------------------------

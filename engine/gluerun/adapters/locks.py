@@ -55,6 +55,10 @@ class FlockLocks:
             ),
         )
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return the resident loop of the repository, as far as it is known; None if there is none."""
+        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
+
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""
         return _Held(

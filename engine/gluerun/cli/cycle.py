@@ -206,6 +206,9 @@ def _board(board: Board) -> None:
     say(f"{board.target_branch} at {board.head[:12] or 'nothing'}: {counts}")
     if board.nodes:
         say("nodes: " + ", ".join(f"{node.id} {node.state}" for node in board.nodes))
+    for other in board.other_engines:
+        words = "the resident loop" if other.who == "loop" else f"the {other.who} of {other.task}"
+        say(f"{words} still runs gluerun {other.version} ({other.run})")
     if board.stop:
         say("STOP is set: nothing new is planned or started")
     if board.backoff:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluerun.core.board import EngineLine
 from gluerun.core.board import board as board_of
 from gluerun.core.expect import expect
 from gluerun.core.intake import plan_intake
@@ -11,18 +12,24 @@ from gluerun.loop.booking import COSTS
 from gluerun.loop.observe import observe
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
-from gluerun.records.record import record
+from gluerun.records.dispatch import Life
+from gluerun.records.record import record, replace
 from gluerun.records.spending import Spending
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.core.board import Board
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.records.task import Task
 
 
 # A look of somebody who only looks.
 NOBODY = "ORIGIN-00000000T000000Z-0"
+UNKNOWN = "unknown"
 
 
 @record
@@ -88,7 +95,20 @@ def board(house: House) -> Board:
         world = expect(world, action)
     phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
     fresh = {one.path: one.error for one in world.inputs if one.error}
-    return board_of(world, phases, look.memory.refusals | fresh)
+    found = board_of(world, phases, look.memory.refusals | fresh)
+    return replace(found, other_engines=tuple(_other_engines(house, look.world)))
+
+
+def _other_engines(house: House, world: World) -> Iterator[EngineLine]:
+    """Yield who still works with another engine than this one; a record from before versions were kept names none."""
+    loop = house.doors.locks.resident_holder()
+    if loop is not None and loop.pid and loop.engine_version != VERSION:
+        yield EngineLine(who="loop", version=loop.engine_version or UNKNOWN, run=loop.run_id)
+    for run_id, sighting in world.sightings.items():
+        asked = house.store.dispatch(run_id) if sighting.life is not Life.DEAD else None
+        if asked is not None and asked.engine_version != VERSION:
+            version = asked.engine_version or UNKNOWN
+            yield EngineLine(who=asked.role.value, version=version, run=run_id, task=asked.task_id or asked.node or "")
 
 
 def task_page(house: House, task_id: str) -> TaskPage:

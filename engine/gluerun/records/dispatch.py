@@ -27,6 +27,7 @@ class Dispatch:
     """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists.
 
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked.
+    `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
     """
 
     SCHEMA = "dispatch.v0"
@@ -55,6 +56,7 @@ class Dispatch:
     prompt: str = ""
     audit_sha: str | None = None
     spent: Spent = Spent()
+    engine_version: str = ""
 
 
 @record

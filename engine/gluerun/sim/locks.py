@@ -19,7 +19,7 @@ class SimLocks:
     def __init__(self) -> None:
         self.holder: OriginHolder | None = None
         self.git_is_held = False
-        self.resident_holder: OriginHolder | None = None
+        self.resident_loop: OriginHolder | None = None
 
     @contextmanager
     def origin(self, holder: OriginHolder) -> Iterator[None]:
@@ -43,14 +43,18 @@ class SimLocks:
     @contextmanager
     def resident(self, holder: OriginHolder) -> Iterator[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
-        if self.resident_holder is not None:
-            who = f"{self.resident_holder.owner} (pid {self.resident_holder.pid}, run {self.resident_holder.run_id})"
+        if self.resident_loop is not None:
+            who = f"{self.resident_loop.owner} (pid {self.resident_loop.pid}, run {self.resident_loop.run_id})"
             raise BusyError(f"another resident loop runs in this repository: {who}", "`gluerun status` shows its work")
-        self.resident_holder = holder
+        self.resident_loop = holder
         try:
             yield
         finally:
-            self.resident_holder = None
+            self.resident_loop = None
+
+    def resident_holder(self) -> OriginHolder | None:
+        """Return the resident loop of the repository, as far as it is known; None if there is none."""
+        return self.resident_loop
 
     @contextmanager
     def git(self) -> Iterator[None]:
@@ -67,4 +71,4 @@ class SimLocks:
         """Let every holder vanish the way a killed machine would."""
         self.holder = None
         self.git_is_held = False
-        self.resident_holder = None
+        self.resident_loop = None

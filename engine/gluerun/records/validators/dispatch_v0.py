@@ -207,6 +207,11 @@ def validate(data, place=''):
             data_keys.remove('spent')
             data__spent = data['spent']
             _spent(data__spent, place + '.spent')
+        if 'engineVersion' in data_keys:
+            data_keys.remove('engineVersion')
+            data__engineVersion = data['engineVersion']
+            if not isinstance(data__engineVersion, str):
+                raise Invalid(place + '.engineVersion', 'must be a string', data__engineVersion)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
