@@ -16,7 +16,7 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
 from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.edge.setup import NO_GATE, detect_gate, unknown_keys
-from gluerun.errors import GluerunError
+from gluerun.errors import GluerunError, OtherSchemaError
 from gluerun.loop.journal import PATH, Journal
 from gluerun.records import schema, taskfile
 from gluerun.records.graph import Graph
@@ -84,6 +84,8 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
     found = [_python(), _git(patient), *_repository(patient)]
     try:
         loaded = settings.load(root, environ)
+    except OtherSchemaError as error:
+        found.append(_other_schema(error))
     except GluerunError as error:
         found.append(_fail("config", error.message, error.hint, _config_command(root)))
     else:
@@ -148,15 +150,17 @@ def _repository(patient: Patient) -> Iterator[Check]:
         yield _warn("shallow", "the repository is a shallow clone", "fetch the rest of it", "git fetch --unshallow")
 
 
+def _other_schema(error: OtherSchemaError) -> Check:
+    """Say that the repository is written for another engine, and what brings both together."""
+    command = "gluerun migrate" if "migrate" in error.hint else _set("schemaVersion", assets.schema_version())
+    return _fail("schema", error.message, error.hint, command)
+
+
 def _schema(loaded: Settings) -> Iterator[Check]:
-    ours, theirs = assets.schema_version(), loaded.schema_version
-    if not theirs:
+    ours = assets.schema_version()
+    if not loaded.schema_version:
         command = _set("schemaVersion", ours)
         yield _warn("schema", f"{settings.FILE} names no schemaVersion", f'add "schemaVersion": "{ours}"', command)
-    elif theirs != ours:
-        remedy = f'install the engine for {theirs}, or bring the files to "{ours}"'
-        words = f"{settings.FILE} is written for schema {theirs}, this engine has {ours}"
-        yield _fail("schema", words, remedy, _set("schemaVersion", ours))
     else:
         yield _ok("schema", f"schema {ours}")
 
