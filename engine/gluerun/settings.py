@@ -39,14 +39,26 @@ _OTHERS = ("RUN", "DISPATCH", "E2E_", "OUTPUT", "STATE_", "ROOT", "ENGINE_HOME",
 
 
 @record
+class Conflict:
+    """A setting that two places set to different values; the second one wins."""
+
+    field: str
+    first: str
+    first_value: str
+    second: str
+    second_value: str
+
+
+@record
 class Settings:
-    """The resolved configuration, where each value comes from, and what looks like a slip."""
+    """The resolved configuration, where each value comes from, what looks like a slip, and what is set twice."""
 
     config: Config
     sources: dict[str, str]
     warnings: tuple[str, ...] = ()
     schema_version: str = ""
     engine_version: str = ""
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def read_file(path: str) -> bytes | None:
@@ -79,6 +91,7 @@ def load(
         _refuse_predecessor(root)
     found = read(data, FILE)
     layers = _Layers(default_push)
+    layers.take(found.overridden, "file", f"`env` in {FILE}")
     layers.take(found.values, "file")
     for file, variables in (shell or read_shell_files)(str(root)).items():
         if file == SHELL_FILES[0]:
@@ -119,10 +132,23 @@ class _Layers:
         self.values["push"] = default_push
         self.sources: dict[str, str] = dict.fromkeys(self.values, "default")
         self.warnings: list[str] = []
+        self.places: dict[str, str] = {}
+        self.conflicts: list[Conflict] = []
 
-    def take(self, values: Mapping[str, Any], source: str) -> None:
+    def take(self, values: Mapping[str, Any], source: str, place: str = FILE) -> None:
+        for field, value in values.items():
+            if field in self.places and self.values[field] != value:
+                self._note(field, value, place)
+            self.places[field] = place
         self.values.update(values)
         self.sources.update(dict.fromkeys(values, source))
+
+    def _note(self, field: str, value: object, place: str) -> None:
+        before = self.values[field]
+        told = [str(one).lower() if isinstance(one, bool) else str(one) for one in (before, value)]
+        self.conflicts.append(
+            Conflict(field=field, first=self.places[field], first_value=told[0], second=place, second_value=told[1])
+        )
 
     def take_shell(self, file: str, variables: Mapping[str, str]) -> None:
         source = "local file" if file.startswith(".gluerun-state/") else "file"
@@ -145,7 +171,7 @@ class _Layers:
         if not text:
             return  # an empty variable means "not set", as everywhere in a shell
         try:
-            self.take({knob.field: from_text(knob, text)}, source)
+            self.take({knob.field: from_text(knob, text)}, source, place)
         except ValueError as error:
             example = "main" if knob.type is str else json.dumps(knob.default)
             raise ConfigError(f"{place} {error}", f"for example {knob.env}={example}", file=file) from None
@@ -168,7 +194,7 @@ class _Layers:
             flag = "--" + field.replace("_", "-")
             try:
                 text = isinstance(value, str)
-                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag")
+                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag", flag)
             except ValueError as error:
                 raise UsageError(f"{flag} {error}", f"see `gluerun --help` for {flag}") from None
 
@@ -186,6 +212,7 @@ class _Layers:
             warnings=tuple(self.warnings),
             schema_version=found.schema_version,
             engine_version=found.engine_version,
+            conflicts=tuple(self.conflicts),
         )
 
     def _check_branch(self) -> None:

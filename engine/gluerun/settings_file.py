@@ -42,6 +42,7 @@ class FileValues:
     engine_version: str = ""
     text: str = ""
     models: dict[str, str] = {}  # noqa: RUF012 role → the model that it is played with
+    overridden: dict[str, Any] = {}  # noqa: RUF012 field → what `env` said before a key of its own said otherwise
 
 
 def read(data: bytes, file: str) -> FileValues:
@@ -61,6 +62,7 @@ class _Reader(Walk):
         self.versions: dict[str, str] = {}
         self.models: dict[str, str] = {}
         self.has_default = False
+        self.overridden: dict[str, Any] = {}
 
     def read(self, document: Any) -> FileValues:
         self.judge_schema(document)
@@ -79,6 +81,7 @@ class _Reader(Walk):
             engine_version=self.versions.get("engineVersion", ""),
             text=self.text,
             models=self.models,
+            overridden=self.overridden,
         )
 
     def judge_schema(self, document: Any) -> None:
@@ -91,8 +94,11 @@ class _Reader(Walk):
             raise OtherSchemaError(error.message, hint, file=self.file)
 
     def take_knob(self, knob: Knob, place: Place, value: Any) -> None:
+        before = self.values.get(knob.field)
         try:
             self.values[knob.field] = from_json(knob, value)
+            if before is not None and before != self.values[knob.field]:
+                self.overridden[knob.field] = before
         except ValueError as error:
             hint = "" if knob.default == "" else f"the default is {json.dumps(knob.default)}"
             raise self.fail(place, str(error), hint) from None

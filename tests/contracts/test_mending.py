@@ -89,6 +89,11 @@ def pin_both(repo: Path) -> None:
     configure(repo, engineVersion="9.9.9")
 
 
+def set_twice(repo: Path) -> None:
+    configure(repo, maxRetries=3)
+    (repo / "gluerun.config.sh").write_text("GLUERUN_MAX_RETRIES=7\n")
+
+
 def set_stop(repo: Path) -> None:
     (repo / ".gluerun-state").mkdir()
     (repo / ".gluerun-state/STOP").touch()
@@ -124,6 +129,7 @@ ILLS = {
     "pin, twice": ("pin", pin_both),
     "config, gone": ("config", lambda repo: (repo / "gluerun.config.json").unlink()),
     "config, a strange key": ("config", lambda repo: configure(repo, gateComand="x")),
+    "config, twice": ("config-conflict", set_twice),
     "target, none": ("target-branch", lambda repo: configure(repo, targetBranch="")),
     "target, no such branch": ("target-branch", lambda repo: configure(repo, targetBranch="next")),
     "target, no commit": ("target-branch", spare_no_branch),
@@ -181,7 +187,8 @@ def test_every_check_that_names_a_command_is_played_here(repo):
     out_of_reach = {"state", "repository"}  # root may write anywhere; the next test makes the repository
 
     for check in ("journal", "schema", "pin", "config", "target-branch", "gate", "provision", "disk", "ignore", "gc",
-                  "index-lock", "stop", "shallow", "role.worker", "role.auditor"):  # fmt: skip
+                  "index-lock", "stop", "shallow", "role.worker", "role.auditor",
+                  "config-conflict"):  # fmt: skip
         assert f'"{check}"' in source
         assert check in named | out_of_reach
 

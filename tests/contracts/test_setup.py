@@ -293,6 +293,25 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
     assert (found[check].severity, words in found[check].message) == (severity, True), found
 
 
+def test_the_doctor_names_both_places_of_a_setting_and_the_one_that_wins(healthy):
+    # FR-020, A41: two settings disagreed, and nobody was told which of them counted.
+    configure(healthy, maxRetries=3, env={"GLUERUN_MAX_RETRIES": "5", "GLUERUN_SLEEP": "9"}, maxHours=12)
+    (healthy / "gluerun.config.sh").write_text("GLUERUN_MAX_HOURS=8\n")
+    environ = {**ENVIRON, "GLUERUN_MAX_HOURS": "1", "GLUERUN_SLEEP": "9"}
+
+    found = doctor.diagnose(str(healthy), probe_at(str(healthy)), environ)
+
+    config, shell = "gluerun.config.json", "gluerun.config.sh: GLUERUN_MAX_HOURS"
+    assert [one.message for one in found if one.id == "config-conflict"] == [
+        f"maxRetries is '5' by `env` in {config} and '3' by {config}, which wins",
+        f"maxHours is '12.0' by {config} and '8.0' by {shell}, which wins",
+        f"maxHours is '8.0' by {shell} and '1.0' by GLUERUN_MAX_HOURS in the environment, which wins",
+    ]
+    # What the doctor says is what a cycle does: a variable for one command is never lost.
+    assert settings.load(healthy, environ).config.max_hours == 1.0
+    assert {one.severity for one in found if one.id == "config-conflict"} == {Severity.WARN}
+
+
 def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):
     spoil_expiry(healthy)
 

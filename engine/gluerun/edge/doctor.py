@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gluerun import assets, settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
+from gluerun.core.masking import masked_text
 from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.edge.setup import NO_GATE, detect_gate, unknown_keys
 from gluerun.errors import GluerunError, OtherSchemaError
@@ -23,6 +24,7 @@ from gluerun.records.graph import Graph
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
 from gluerun.records.runner import RunnerKind
+from gluerun.settings_table import BY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,6 +94,7 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
         patient = Patient(root=root, probe=probe, environ=environ, settings=loaded)
         found.append(_ok("config", f"{settings.FILE} can be used"))
         found += [_warn("config-slip", word, "correct the name or take it away") for word in loaded.warnings]
+        found += _conflicts(loaded)
         found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(patient, loaded)]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
         found += [_disk(patient, loaded), *_tasks(patient, loaded)]
@@ -148,6 +151,17 @@ def _repository(patient: Patient) -> Iterator[Check]:
     yield _ok("repository", f"a git repository at {patient.root}")
     if patient.git("rev-parse", "--is-shallow-repository") == "true":
         yield _warn("shallow", "the repository is a shallow clone", "fetch the rest of it", "git fetch --unshallow")
+
+
+def _conflicts(loaded: Settings) -> Iterator[Check]:
+    """Name both places of every setting that is set twice, and which of them counts."""
+    for one in loaded.conflicts:
+        knob = BY_FIELD[one.field]
+        words = masked_text(
+            f"{knob.key} is {one.first_value!r} by {one.first} and {one.second_value!r} by {one.second}, which wins"
+        )
+        command = f"gluerun config unset {knob.key}" if one.first == settings.FILE else ""
+        yield _warn("config-conflict", words, "set it in one place only", command)
 
 
 def _other_schema(error: OtherSchemaError) -> Check:
