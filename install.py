@@ -465,12 +465,11 @@ refuse() {{
     exit 2
 }}
 
-here=$(pwd -P && printf x)
-here=${{here%"$line"x}}
-case $here in
+cd -P . # so that PWD is the real path
+case $PWD in
 *"$line"*) refuse 'the name of this folder holds a line break, so no repository can be told here' ;;
 esac
-folder=${{here%/}}
+folder=${{PWD%/}}
 until [ -f "$folder/.gluerun-version" ] || [ -f "$folder/gluerun.config.json" ]; do
     if [ -z "$folder" ]; then
         folder=none
@@ -485,9 +484,23 @@ if [ "$folder" != none ]; then
     export GLUERUN_ROOT="${{folder:-/}}"
     wanted=
     if [ -f "$folder/gluerun.config.json" ]; then
-        words='s/.*"engineVersion"[[:space:]]*:[[:space:]]*"\\([^"]*\\)".*/\\1/p'
-        wanted=$(sed -n "$words" "$folder/gluerun.config.json")
-        wanted=${{wanted%%"$line"*}}
+        # Read here and not by a program: to start one takes longer than all the rest.
+        while IFS= read -r words || [ -n "$words" ]; do
+            case $words in *'"engineVersion"'*)
+                wanted=${{words#*'"engineVersion"'}}
+                wanted=${{wanted#*:}}
+                wanted=${{wanted#"${{wanted%%[![:space:]]*}}"}}
+                case $wanted in
+                '"'*)
+                    wanted=${{wanted#'"'}}
+                    wanted=${{wanted%%'"'*}}
+                    ;;
+                *) wanted= ;;
+                esac
+                break
+                ;;
+            esac
+        done <"$folder/gluerun.config.json"
     fi
     if [ -f "$folder/.gluerun-version" ]; then
         pin_file=$folder/.gluerun-version

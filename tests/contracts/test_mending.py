@@ -89,6 +89,11 @@ def pin_both(repo: Path) -> None:
     configure(repo, engineVersion="9.9.9")
 
 
+def come_from_elsewhere(repo: Path) -> None:
+    configure(repo, runners=None, runner=None)
+    (repo / "docs/orchestration/planner-contract.md").write_text("Propose small tasks.\n")
+
+
 def set_twice(repo: Path) -> None:
     configure(repo, maxRetries=3)
     (repo / "gluerun.config.sh").write_text("GLUERUN_MAX_RETRIES=7\n")
@@ -124,6 +129,7 @@ ILLS = {
     "journal, its first line gone": ("journal", take_first_away),
     "schema, not named": ("schema", lambda repo: configure(repo, schemaVersion=None)),
     "schema, another": ("schema", lambda repo: configure(repo, schemaVersion="v999")),
+    "schema, of the predecessor": ("schema", come_from_elsewhere),
     "pin, in its file": ("pin", pin),
     "pin, in the configuration": ("pin", lambda repo: configure(repo, engineVersion="9.9.9")),
     "pin, twice": ("pin", pin_both),

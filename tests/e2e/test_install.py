@@ -131,6 +131,23 @@ def test_the_launcher_takes_the_version_that_the_configuration_names(root, tmp_p
         assert (done.returncode, done.stdout, done.stderr) == (0, "1.0: -P -m gluerun status a b\n", "")
 
 
+@pytest.mark.parametrize(
+    ("text", "started"),
+    [
+        ('{"targetBranch":"main","engineVersion":"1.0","x":"y"}', "1.0"),
+        ('{"engineVersion" :\t"1.0"}\n', "1.0"),
+        ('{"engineVersion": null, "x": "1.0"}', "2.0"),
+        ('{"engineVersion":\n"1.0"}', "2.0"),
+        ("", "2.0"),
+        ("not JSON at all", "2.0"),
+    ],
+)
+def test_the_launcher_reads_the_configuration_however_it_is_written(root, tmp_path, text, started):
+    (tmp_path / "gluerun.config.json").write_text(text)
+
+    assert launch(root, tmp_path) == (0, f"{started}: -P -m gluerun status a b", "")
+
+
 def test_the_pin_wins_over_the_configuration_and_the_disagreement_is_said_once(root, tmp_path):
     (tmp_path / "gluerun.config.json").write_text('{"targetBranch": "main", "engineVersion": "2.0"}')
     (tmp_path / ".gluerun-version").write_text("1.0\n")

@@ -50,6 +50,22 @@ def test_after_an_upgrade_the_board_says_who_still_runs_the_old_version():
     assert board(opened).other_engines == ()
 
 
+def test_no_record_that_leaves_the_machine_names_a_folder_of_it():
+    # C17: packets were committed with the absolute path of somebody's work tree in them, and leases hold one.
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "done")).hold(ONE).cycles(1)
+    lease = house.state_files.files[f"leases/{ONE}.json"].decode()
+    house.release(ONE).until_quiet()
+    opened = house.open()
+    published = opened.doors.git.published("refs/gluerun/control")
+    packets = [data for path, data in house.state_files.files.items() if path.endswith("/packet.json")]
+
+    assert packets
+    assert published
+    texts = [lease, json.dumps(house.target_files()), *(data.decode() for data in packets)]
+    texts += [data.decode() for data in published.values()]
+    assert [text for text in texts if opened.doors.root in text] == []
+
+
 # --- the straight way ------------------------------------------------------------------------------------
 
 
