@@ -962,7 +962,7 @@ def run_ring(run: RingRun) -> Tally:
     with tempfile.TemporaryDirectory(prefix="gluerun-report-") as scratch:
         xml = Path(scratch, "report.xml")
         argv = [*run.within, str(run.dev), "-P", "-m", "pytest", "--quiet", f"--junitxml={xml}"]
-        argv += ["-n2", "--dist=loadfile"] if run.ring in PARALLEL_RINGS else []
+        argv += ["-n2", "--dist=worksteal"] if run.ring in PARALLEL_RINGS else []
         argv += coverage_options(run.ring) if run.with_coverage else []
         argv += [*options, *(inside or [str(folder)])]
         measured = {**run.env, "COVERAGE_FILE": str(Path(scratch, "coverage"))}

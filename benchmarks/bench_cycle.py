@@ -66,14 +66,10 @@ class _Idle:
         self._crowd.leave()
 
     def whole_cycle(self) -> Cost:
-        # Now and then a cycle writes down that this machine is still at work here, and leaves no note.
-        for _ in range(5):
-            self._note.unlink(missing_ok=True)
-            cost = spent(_CYCLE, str(self.root))
-            if self._note.exists():
-                return cost
-            time.sleep(3)
-        raise AssertionError("something was to do")
+        self._note.unlink(missing_ok=True)
+        cost = spent(_CYCLE, str(self.root))
+        assert self._note.exists(), "something was to do"
+        return cost
 
     def quiet_cycle(self) -> Cost:
         before = self._note.stat().st_mtime_ns

@@ -22,8 +22,9 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SESSION = "GLUERUN_TEST_SESSION"
+LEAVING = "GLUERUN_TEST_LEAVING"
 KEPT = {
-    *(SESSION, "GLUERUN_E2E_PYTHON", "GLUERUN_AGENT_PROGRAMS", "GLUERUN_LOOPBACK_ONLY"),
+    *(SESSION, LEAVING, "GLUERUN_E2E_PYTHON", "GLUERUN_AGENT_PROGRAMS", "GLUERUN_LOOPBACK_ONLY"),
     *("GLUERUN_E2E_KILLS", "GLUERUN_SOAK_KILLS", "GLUERUN_SOAK_FILE"),
 }
 CACHES = ("benchmarks/soak.json", "__pycache__/", "_cache/", ".hypothesis/", ".coverage", ".gluerun-cache/", ".pyc")
@@ -128,7 +129,8 @@ def _our_processes() -> list[psutil.Process]:
 
 def _leftover_processes() -> list[str]:
     """Describe and end the processes that tests started and did not end."""
-    _, alive = psutil.wait_procs(_our_processes(), timeout=2)  # those that are just leaving may leave
+    # Those that are just leaving may leave, however slow the machine is.
+    _, alive = psutil.wait_procs(_our_processes(), timeout=float(os.environ.get(LEAVING, "60")))
     described = []
     for process in alive:
         try:

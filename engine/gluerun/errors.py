@@ -44,6 +44,13 @@ class UsageError(GluerunError):
     kind = "usage"
 
 
+class DecidedError(GluerunError):
+    """What was asked about is parked or terminal, and stays so."""
+
+    code = PARKED
+    kind = "decided"
+
+
 class ConfigError(GluerunError):
     """Something a person wrote (configuration, task, graph) cannot be used."""
 

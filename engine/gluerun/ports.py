@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from gluerun.records.child import Child, ChildDone
     from gluerun.records.dispatch import Identity
@@ -63,10 +63,15 @@ class FileMark:
     inode: int
 
 
+# Space that is held back in the state folder for the day on which the disk is full.
+BALLAST = "ballast"
+
+
 class Files(Protocol):
     """The only way to store anything; paths are relative to one root and use `/`.
 
-    Every write replaces: a reader sees the old file or the new one, whole, also after a crash.
+    Every write replaces: a reader sees the old file or the new one, whole, also after a crash. A write that meets a
+    full disk gives up the ballast, if there is one, and is made again.
     """
 
     def read(self, path: str) -> bytes | None:
@@ -113,6 +118,10 @@ class Files(Protocol):
         """Return the disk space that is left for us."""
         ...
 
+    def hold_back(self, size: int) -> bool:
+        """Let `BALLAST` take *size* bytes of the disk, really; False, and nothing changed, if there is no room."""
+        ...
+
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many.
 
@@ -132,12 +141,12 @@ class Locks(Protocol):
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         ...
 
-    def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
-        """Be the one resident loop of the repository; BusyError naming the one that there is already."""
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
         ...
 
-    def resident_holder(self) -> OriginHolder | None:
-        """Return the resident loop of the repository, as far as it is known; None if there is none."""
+    def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
+        """Be the one resident loop of the repository; BusyError naming the one that there is already."""
         ...
 
     def git(self) -> AbstractContextManager[None]:
@@ -183,22 +192,13 @@ class Landed:
 
 
 @record
-class Told:
-    """What a commit says of itself; `at` is in seconds since 1970."""
-
-    commit: str
-    parents: tuple[str, ...]
-    at: int
-    message: str
-
-
-@record
 class Logged:
-    """A commit of a history: its id, its parents, its whole message."""
+    """What a commit says of itself, with its whole message; `at` is in seconds since 1970."""
 
     commit: str
     parents: tuple[str, ...]
     message: str
+    at: int
 
 
 class Git(Protocol):
@@ -339,12 +339,16 @@ class Git(Protocol):
         """
         ...
 
-    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, commits: Sequence[str]) -> tuple[Logged, ...]:
         """Return who follows whom, when, and in what words, for each of *commits*; one process."""
         ...
 
     def weight(self, old: str, new: str) -> tuple[int, int]:
         """Return how many paths differ between two commits, and how many bytes they hold in *new*."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove places whose removal a crash has cut in two; return how many."""
         ...
 
     def hand_out(self, place: str, commit: str) -> None:
@@ -454,6 +458,18 @@ class Watch(Protocol):
         ...
 
 
+class Messenger(Protocol):
+    """How a person is told something. A failure is an answer, never an error: nothing depends on it."""
+
+    def run(self, command: str, document: dict[str, Any]) -> str:
+        """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
+        ...
+
+    def post(self, url: str, document: dict[str, Any]) -> str:
+        """Post *document* as JSON to a web address; say why that failed, empty if it did not."""
+        ...
+
+
 @record
 class Doors:
     """All doors of one repository, as one value.
@@ -476,3 +492,4 @@ class Doors:
     processes: Processes
     children: Children
     watch: Watch
+    messenger: Messenger

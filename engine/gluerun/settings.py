@@ -35,7 +35,7 @@ _LOOKS = "looks like a secret"
 _INSTEAD = "put it in the environment or in the git-ignored `.gluerun-state/config.local.sh`"
 _NO_FLAGS: dict[str, object] = {}
 # Names in the environment that other rooms own: they are no misspelt settings.
-_OTHERS = ("RUN", "DISPATCH", "E2E_", "OUTPUT", "STATE_", "ROOT", "ENGINE_HOME", "HOME")
+_OTHERS = ("RUN", "DISPATCH", "E2E_", "OUTPUT", "STATE_", "ROOT", "ENGINE_HOME", "HOME", "TIMER")
 
 
 @record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from gluerun.core.chain import lines_of
 from gluerun.errors import GluerunError, ImpossibleError, SchemaError
@@ -17,6 +17,7 @@ from gluerun.loop.house import House
 from gluerun.loop.journal import journal_files
 from gluerun.loop.nodes import GATES, GRAPH
 from gluerun.loop.observe import TASKS
+from gluerun.loop.ordering import ask
 from gluerun.loop.reconcile import reconcile
 from gluerun.loop.run import perform
 from gluerun.loop.store import run_path
@@ -27,6 +28,7 @@ from gluerun.records.config import Config
 from gluerun.records.dispatch import Life, Role, Seat
 from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
+from gluerun.records.origin import OriginHolder
 from gluerun.records.record import record, replace
 from gluerun.records.runner import Dialect, RunnerSpec, Sessions
 from gluerun.records.task import ProofState, Status
@@ -36,22 +38,25 @@ from gluerun.sim.crash import Fuse, SimCrash
 from gluerun.sim.files import SimFiles
 from gluerun.sim.git import SimGit
 from gluerun.sim.locks import SimLocks
+from gluerun.sim.messenger import SimMessenger
 from gluerun.sim.place_files import SimPlaceFiles
 from gluerun.sim.processes import SimProcesses
 from gluerun.sim.watch import SimWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
     from gluerun.core.steps import AgentDone, RunAgent
+    from gluerun.loop.ordering import Answered
     from gluerun.loop.report import CycleReport
     from gluerun.ports import Files, Git
     from gluerun.records.child import Child
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.lease import Lease
+    from gluerun.records.order import OrderVerb
     from gluerun.records.task import Task
 
     Tree = Mapping[str, str]
@@ -244,6 +249,8 @@ def _config(changes: Mapping[str, Any]) -> Config:
         runners={_AGENT: agent},
         roles={Role.WORKER.value: _AGENT, Role.AUDITOR.value: _AGENT},
         sha256="0" * 64,
+        # A story in which the disk is full says itself whether anything was held back for that.
+        ballast_mb=0,
     )
     return replace(plain, **changes)
 
@@ -265,13 +272,14 @@ class SimHouse:
         self.fuse = Fuse()
         self.config = _config(changes)
         self.clock = SimClock()
-        self.state_files = SimFiles(self.fuse.of("state"))
+        self.state_files = SimFiles(self.fuse.of("state"), has_ballast=True)
         self.work_files = SimFiles(self.fuse.of("work"))
         self.locks = SimLocks()
         self.git = SimGit(self.fuse.of("git"), root=ROOT)
         self.processes = SimProcesses(self.clock, self.state_files)
         self.children = SimChildren(self._play, replaces=True)
         self.watch = SimWatch(self.clock)
+        self.messenger = SimMessenger()
         self.git_door: Git = self.git
         self.written: list[tuple[str, str, str]] = []
         self.crashed: list[str] = []
@@ -357,6 +365,7 @@ class SimHouse:
             processes=self.processes,
             children=self.children,
             watch=self.watch,
+            messenger=self.messenger,
         )
 
     def cycle(self, minutes: float = 1, *, mode: str = "actuate", work: bool = True) -> CycleReport:
@@ -453,6 +462,26 @@ class SimHouse:
         with self.fuse.out():
             self.state_files.remove("STOP")
         return self
+
+    def order(
+        self,
+        verb: OrderVerb,
+        subject: str = "",
+        arguments: dict[str, object] | None = None,
+        *,
+        reason: str = "",
+        dry_run: bool = False,
+    ) -> Answered:
+        """Let a person type a verb that gives an order."""
+        return ask(self.open(), verb, subject, arguments, by="me@here", reason=reason, dry_run=dry_run)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Let another cycle be at work meanwhile, so that orders are queued."""
+        holder = OriginHolder(owner="other", run_id="ORIGIN-20260101T000000Z-1", pid=1, started_at=self.clock.now(),
+                              expires_at=self.clock.now())  # fmt: skip
+        with self.locks.origin(holder):
+            yield
 
     # what came of it
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.agents.driving import Stage, program
 from tests.e2e.backlog import Backlog
-from tests.e2e.conftest import gluerun, wheel_python  # noqa: F401 - fixtures of this ring too
+from tests.e2e.conftest import gluerun, run_gluerun, wheel_python  # noqa: F401 - fixtures of this ring too
 
 pytest.register_assert_rewrite("tests.agents.promises")
 

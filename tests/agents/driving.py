@@ -11,9 +11,8 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ import psutil
 import pytest
 from tests.agents.model.server import FakeModel, Request
 from tests.agents.pointed import lay_out, spec_of
+from tests.patience import PATIENCE
 
 from gluerun.adapters.children import InlineChildren
 from gluerun.adapters.waiting import MARKER
@@ -37,8 +37,7 @@ from gluerun.records.runner import Limits
 from gluerun.records.sandbox import Sandbox, SandboxMode
 
 SESSION = "GLUERUN_TEST_SESSION"
-PATIENCE = 60  # seconds; an idle machine needs one or two
-
+GRACE = 30  # seconds; a program that is asked to end does so in one
 
 PROMPT = "Create hello.txt with a greeting, then say done."
 FREE = Sandbox(mode=SandboxMode.OFF)  # nobody holds the program but itself
@@ -119,14 +118,6 @@ def carriers(marker: str) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.05)
 
 
 class Stage:
@@ -241,7 +232,7 @@ class Started:
             marker=self.marker,
             timeout=PATIENCE,
             idle=self.asked.idle,
-            grace=5,
+            grace=GRACE,
             stop=self.spec.stop,
             dialect=self.spec.dialect,
             limits=self.asked.limits,
@@ -269,7 +260,7 @@ class Started:
 
     def outcome(self) -> Outcome:
         """Wait for the end and return what it came to."""
-        self.thread.join(PATIENCE + 30)
+        self.thread.join(PATIENCE + 2 * GRACE)
         assert self.done is not None, f"{self.stage.name} did not end"
         log = (self.folder / "log").read_bytes()
         last = self.folder / "outputs/last"

@@ -8,9 +8,10 @@ import threading
 import uuid
 
 import pytest
-from tests.agents.driving import FREE, PROMPT, READER, Outcome, Question, Stage, git, until
+from tests.agents.driving import FREE, PROMPT, READER, Outcome, Question, Stage, git
 from tests.agents.model.script import USAGE
 from tests.agents.model.server import FakeModel
+from tests.patience import PATIENCE, spans, until
 
 from gluerun.assets import answer_schema
 from gluerun.records.child import How
@@ -31,6 +32,14 @@ def shell(command: str) -> dict[str, object]:
     return {"turns": [{"tool": "shell", "command": command}, DONE]}
 
 
+def busy(after: int) -> dict[str, object]:
+    """Return a script of many commands; once it has answered so often the model thinks until it is stopped."""
+    calls = [{"tool": "shell", "command": f"echo {number} >> count"} for number in range(8)]
+    return {
+        "turns": [*({**call, "delay": 0 if number < after else PATIENCE} for number, call in enumerate(calls)), DONE]
+    }
+
+
 COMMIT = shell("echo x > x.txt && git add x.txt && git commit --quiet --message=mine")
 
 
@@ -44,6 +53,7 @@ class Promises:
     tries: dict[str, int]  # fault → requests until it gives up
     after_term: tuple[int, ...]
     after_int: tuple[int, ...]
+    shows_turns: int  # answers after which its stream has told of three
 
     @pytest.fixture
     def stage(self, stage_of) -> Stage:
@@ -187,8 +197,11 @@ class Promises:
         assert outcome.survivors == []
 
     def test_silence_is_ended_by_our_clock(self, stage):
-        with FakeModel(faults=["hang"]) as model:
-            outcome = stage.run(model, Question(idle=8))
+        for idle in spans(4):
+            with FakeModel(faults=["hang"]) as model:
+                outcome = stage.run(model, Question(idle=int(idle)))
+            if outcome.requests:
+                break  # it came to ask
 
         assert outcome.done.how is How.IDLE
         assert outcome.reading.fault is Fault.IDLE
@@ -222,12 +235,11 @@ class Promises:
         assert not list(stage.repo.rglob(".git/**/*.lock"))
 
     def test_a_limit_of_turns_stops_it_in_the_middle_of_its_work(self, stage):
-        calls = [{"tool": "shell", "command": f"echo {number} >> count"} for number in range(8)]
-        with FakeModel({"turns": [*calls, DONE]}) as model:
+        with FakeModel(busy(after=self.shows_turns)) as model:
             outcome = stage.run(model, Question(limits=Limits(turns=3)))
 
         assert (outcome.reading.fault, outcome.reading.limit) == (Fault.LIMIT, Limit.TURNS)
-        assert len(outcome.faults) <= 4
+        assert len(outcome.faults) <= self.shows_turns + 1
         assert outcome.survivors == []
 
     @pytest.mark.parametrize("sandbox", [Sandbox(), FREE], ids=["held", "free"])

@@ -8,7 +8,7 @@ import pytest
 from tests.agents.driving import FREE, Question
 from tests.agents.model.server import FakeModel
 from tests.agents.pointed import CLAUDE_MODEL
-from tests.agents.promises import DONE, Promises, is_untouched, run_reader, shell
+from tests.agents.promises import Promises, busy, is_untouched, run_reader, shell
 
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.runner import Limits
@@ -21,6 +21,7 @@ class TestClaude(Promises):
     tells_cost = True
     tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 3, "credit": 1, "context": 1, "404": 2}
     after_term = (143,)
+    shows_turns = 3
     after_int = (0, 1)  # it may end its session in good order
 
     @pytest.mark.parametrize(
@@ -46,8 +47,7 @@ class TestClaude(Promises):
         assert outcome.survivors == []
 
     def test_a_limit_of_money_stops_it_after_one_answer_too_many(self, stage):
-        calls = [{"tool": "shell", "command": f"echo {number} >> count"} for number in range(8)]
-        with FakeModel({"turns": [*calls, DONE]}) as model:
+        with FakeModel(busy(after=3)) as model:
             outcome = stage.run(model, Question(limits=Limits(usd=0.008)))
 
         assert (outcome.reading.fault, outcome.reading.limit) == (Fault.LIMIT, Limit.MONEY)

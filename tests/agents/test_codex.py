@@ -24,6 +24,7 @@ class TestCodex(Promises):
     tells_cost = False
     tries: ClassVar = {"401": 3, "429": 3, "529": 3, "quota": 1, "credit": 1, "context": 1, "404": 1}
     after_term = (-15, 143)
+    shows_turns = 4
     after_int = (1,)
 
     @pytest.mark.parametrize(

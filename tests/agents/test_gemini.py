@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 
 import pytest
-from tests.agents.driving import PROMPT, READER, Question, git, program, until
+from tests.agents.driving import PROMPT, READER, Question, git, program
 from tests.agents.model.server import FakeModel
 from tests.agents.promises import DONE, SLEEP, shell
+from tests.patience import until
 
 from gluerun.records.child import How
 from gluerun.records.fault import Fault

@@ -11,6 +11,7 @@ from tests.agents.model import faults
 from tests.agents.model.dialects import new_id
 from tests.agents.model.script import Asked, Say, Use, reply_to, turn_for
 from tests.agents.model.server import FakeModel
+from tests.patience import PATIENCE
 
 TOOL = {"properties": {"command": {"type": "string"}}, "required": ["command", "why"]}
 FUNCTION = {"name": "shell", "description": "run", "parameters": TOOL}
@@ -36,7 +37,7 @@ def post(model: FakeModel, path: str, body: object) -> tuple[int, str]:
     """Send a request and return status and text of the answer."""
     request = urllib.request.Request(model.url + path, json.dumps(body).encode())
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -11,6 +11,7 @@ from tests.agents.model.server import FakeModel
 from tests.agents.plays import AUDITOR, DONE, LOOKS, SPOILS, VERDICT, WORKS, shells
 from tests.agents.pointed import claude, codex
 from tests.e2e.backlog import Backlog, git
+from tests.patience import PATIENCE
 
 
 def set_up(backlog: Backlog, model: FakeModel, worker: str = "claude", auditor: str = "codex", **more: object) -> None:
@@ -48,7 +49,7 @@ CLEANLY = {"when": "## Try 2", **shells("test ! -e src/1.txt && echo good > src/
 def test_a_try_that_reaches_its_limit_fails_and_what_it_wrote_is_rescued(backlog, worker, limit, shown):
     # Once its stream has *shown* that it is past the limit, the model thinks until the program is stopped.
     turns = shells(*EIGHT)["turns"]
-    thinks = [{**turn, "delay": 0 if number < shown else 60} for number, turn in enumerate(turns)]
+    thinks = [{**turn, "delay": 0 if number < shown else PATIENCE} for number, turn in enumerate(turns)]
     with FakeModel({"cases": [AUDITOR, CLEANLY], "turns": thinks}) as model:
         free = {"fake-model": {"fresh": 0, "cached": 0, "output": 0}} if "usd" in limit else {}
         limits = {"try": limit}
@@ -80,7 +81,7 @@ def test_a_usage_limit_costs_no_try_and_nobody_is_started_until_it_is_lifted(bac
     with FakeModel({"cases": [AUDITOR], "turns": [WORKS, DONE]}, faults=["429"], retry_after=3600) as model:
         set_up(backlog, model)
         backlog.ask("reconcile", "--actuate")
-        backlog.ask("reconcile", "--drain", "--timeout", "30")
+        backlog.ask("reconcile", "--drain", "--timeout", str(PATIENCE // 2))
         held = backlog.ask("status")
         asked = len(model.requests)
         backlog.ask("reconcile", "--actuate")
@@ -127,7 +128,7 @@ def test_nobody_is_started_where_the_required_sandbox_cannot_be_had(backlog):
     with FakeModel({"cases": [AUDITOR], "turns": [WORKS, DONE]}) as model:
         set_up(backlog, model, sandbox=box)
         backlog.ask("reconcile", "--actuate")
-        backlog.ask("reconcile", "--drain", "--timeout", "30")
+        backlog.ask("reconcile", "--drain", "--timeout", str(PATIENCE // 2))
         held = backlog.ask("status")
 
     assert model.requests == []

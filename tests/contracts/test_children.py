@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from tests.patience import PATIENCE, spans, until
 
 from gluerun.adapters import stopping, tree, waiting
 from gluerun.adapters.children import InlineChildren
@@ -74,7 +74,7 @@ def child(code, **changes):
             stdin="",
             log="runs/r1/a1.log",
             marker=f"dispatch-{os.getpid()}",
-            timeout=60,
+            timeout=PATIENCE,
             grace=1,
         ),
         **changes,
@@ -104,6 +104,18 @@ class TestChildren:
 
 @linux
 class TestWaiter:
+    @pytest.mark.parametrize(
+        "left", [b"", b'{"schema": "gluerun.orch', b"[]", None], ids=["empty", "torn", "odd", "none"]
+    )
+    def test_an_answer_that_cannot_be_read_is_none_and_the_child_is_run_again(self, inline, folder, left):
+        inline.wait("r1", child("exit 3"))
+        (answer,) = (folder / "state/runs/r1/children").glob("*.done.json")
+        answer.unlink() if left is None else answer.write_bytes(left)
+
+        assert inline.finished("r1", "a1") is None
+        assert inline.wait("r1", child("exit 4")).exit_code == 4
+        assert inline.finished("r1", "a1").exit_code == 4
+
     def test_output_of_both_kinds_is_appended_to_the_log(self, inline, folder):
         log = folder / "state/runs/r1/a1.log"
         log.write_text("before\n")
@@ -166,25 +178,28 @@ class TestWaiter:
         assert "cannot start" in (folder / "state/runs/r1/a1.log").read_text()
 
     def test_a_child_that_takes_too_long_is_ended(self, inline):
-        done = inline.wait("r1", child("sleep 60", timeout=1))
+        done = inline.wait("r1", child("sleep 600", timeout=1, grace=PATIENCE))
         assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGTERM)
-        assert 900 <= done.duration_ms < 5000
+        assert done.duration_ms >= 900
 
-    def test_a_child_that_does_not_listen_is_killed(self, inline):
-        done = inline.wait("r1", child("trap '' TERM; while :; do sleep 0.1; done", timeout=1, grace=0))
+    def test_a_child_that_does_not_listen_is_killed(self, inline, folder):
+        code = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+        done = _told(inline, folder, "deaf", *(child(code, timeout=span, grace=0) for span in spans(1)))
         assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGKILL)
 
-    def test_a_child_may_end_in_its_own_way_within_the_grace(self, inline):
-        done = inline.wait("r1", child("trap 'exit 9' TERM; while :; do sleep 0.05; done", timeout=1, grace=10))
+    def test_a_child_may_end_in_its_own_way_within_the_grace(self, inline, folder):
+        code = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+        done = _told(inline, folder, "ready", *(child(code, timeout=span, grace=PATIENCE) for span in spans(1)))
         assert (done.how, done.exit_code) == (How.TIMED_OUT, 9)
 
     def test_a_silent_child_is_ended(self, inline):
-        done = inline.wait("r1", child("echo hello; sleep 60", idle=1))
-        assert (done.how, done.duration_ms < 10_000) == (How.IDLE, True)
+        assert inline.wait("r1", child("echo hello; sleep 600", idle=1)).how is How.IDLE
 
     def test_a_talking_child_is_not_idle(self, inline):
-        done = inline.wait("r1", child("for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done", idle=1))
-        assert (done.how, done.exit_code) == (How.EXITED, 0)
+        # It talks for longer than the limit, though never with so long a pause; a slow machine may make one.
+        talks = "for i in 1 2 3 4 5 6; do echo $i; sleep {}; done"
+        done = (inline.wait("r1", child(talks.format(idle * 0.3), idle=int(idle))) for idle in spans(1))
+        assert (How.EXITED, 0) in ((one.how, one.exit_code) for one in done)
 
     def test_plain_text_keeps_the_order_in_which_it_was_written(self, inline, folder):
         inline.wait("r1", child("for n in 1 2 3 4 5 6 7 8 9; do echo out $n; echo err $n >&2; done"))
@@ -205,7 +220,8 @@ class TestWaiter:
         assert tree.carriers("GLUERUN_DISPATCH", marker) == []
 
     def test_what_ends_by_itself_in_a_moment_is_not_counted(self, inline):
-        assert inline.wait("r1", child("sleep 0.03 & exit 0")).ended == 0
+        # On a machine that does not let it end, it is; not every time.
+        assert 0 in (inline.wait("r1", child("sleep 0.03 & exit 0")).ended for _ in range(20))
 
     def test_the_lines_of_the_two_streams_are_never_mixed(self, inline, folder):
         code = """
@@ -245,49 +261,51 @@ for number in range(200):
 
     def test_a_survivor_who_keeps_the_output_open_holds_nobody_up(self, folder):
         # The weakest tier misses who left the session, has no parent of the tree and cleared its environment.
-        sleep = f"sleep 600.{os.getpid()}"
         weak = InlineChildren(str(folder / "state"), tiers=["marker"])
-        code = f"(setsid env -i sh -c 'echo $$; exec {sleep}' &); sleep 0.5; exit 0"
-        done = weak.wait("r1", child(code))
-        os.kill(int((folder / "state/runs/r1/a1.log").read_text()), signal.SIGKILL)
-        assert (done.exit_code, done.tier, done.duration_ms < 10_000) == (0, Tier.MARKER, True)
+        code = "(setsid env -i sh -c 'echo $$ > pid; exec sleep 6000' &); until [ -s pid ]; do sleep 0.02; done"
+        done = weak.wait("r1", child(code, cwd=str(folder)))
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+        assert (done.how, done.exit_code, done.tier) == (How.EXITED, 0, Tier.MARKER)
 
     def test_somebody_with_a_cleared_environment_in_the_child_s_session_is_ended(self, inline, folder):
-        inline.wait("r1", child("env -i sh -c 'echo $$; exec sleep 600' & sleep 0.5; exit 0"))
-        pid = int((folder / "state/runs/r1/a1.log").read_text())
-        assert tree.look(pid) is None
+        code = "env -i sh -c 'echo $$ > pid; exec sleep 600' & until [ -s pid ]; do sleep 0.02; done"
+        inline.wait("r1", child(code, cwd=str(folder)))
+        assert tree.look(int((folder / "pid").read_text())) is None
 
     def test_a_stop_ends_the_tree_and_is_told(self, folder):
         waiter = _waiter(folder, child("echo here; sleep 600"), [])
-        _until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
+        until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
         waiter.send_signal(signal.SIGTERM)
-        assert waiter.wait(20) == 0
+        assert waiter.wait(PATIENCE) == 0
         done = InlineChildren(str(folder / "state")).finished("r1", "a1")
         assert (done.how, done.exit_code) == (How.KILLED, -signal.SIGTERM)
 
     def test_a_continuation_that_is_not_there_is_our_bug(self, folder):
         waiter = _waiter(folder, child("true"), ["/no/such/program"])
-        assert waiter.wait(20) == 70
+        assert waiter.wait(PATIENCE) == 70
         assert InlineChildren(str(folder / "state")).finished("r1", "a1").exit_code == 0
 
     def test_the_program_that_goes_on_hears_signals_again(self, folder):
         code = "import signal, sys; sys.exit(bool(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"
         waiter = _waiter(folder, child("true"), [sys.executable, "-c", code])
-        assert waiter.wait(20) == 0
+        assert waiter.wait(PATIENCE) == 0
 
     def test_impatient_stops_do_not_keep_the_run_from_telling_its_end(self, folder):
-        code = "trap 'echo ending; sleep 0.5; exit 4' TERM; echo here; while :; do sleep 0.02; done"
-        waiter = _waiter(folder, child(code, grace=10), ["/bin/sh", "-c", "exit 42"])
-        _until(lambda: _has_spoken(folder))
+        code = "trap 'echo ending; until [ -e go ]; do sleep 0.02; done; exit 4' TERM; "
+        code += "echo here; while :; do sleep 0.02; done"
+        wanted = child(code, grace=2 * PATIENCE, cwd=str(folder))
+        waiter = _waiter(folder, wanted, ["/bin/sh", "-c", "exit 42"])
+        until(lambda: _has_spoken(folder))
         waiter.terminate()
-        _until(lambda: "ending" in (folder / "state/runs/r1/a1.log").read_text())
+        until(lambda: "ending" in (folder / "state/runs/r1/a1.log").read_text())
         waiter.terminate()
-        assert waiter.wait(20) == 42
+        (folder / "go").touch()
+        assert waiter.wait(PATIENCE) == 42
 
     def test_a_killed_waiter_leaves_no_answer_not_even_an_old_one(self, folder):
         InlineChildren(str(folder / "state")).wait("r1", child("true"))
         waiter = _waiter(folder, child("echo here; sleep 600"), [])
-        _until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
+        until(lambda: (folder / "state/runs/r1/a1.log").exists() and (folder / "state/runs/r1/a1.log").stat().st_size)
         waiter.kill()
         waiter.wait()
         assert InlineChildren(str(folder / "state")).finished("r1", "a1") is None
@@ -304,7 +322,7 @@ for number in range(200):
                 signal.signal(number, signal.SIG_IGN)
 
         waiter = _waiter(folder, child("grep SigIgn /proc/self/status; kill -TERM $$"), [], preexec_fn=ignore)
-        assert waiter.wait(20) == 0
+        assert waiter.wait(PATIENCE) == 0
         assert InlineChildren(str(folder / "state")).finished("r1", "a1").exit_code == -signal.SIGTERM
         assert (folder / "state/runs/r1/a1.log").read_text().split() == ["SigIgn:", "0" * 16]
 
@@ -313,9 +331,9 @@ for number in range(200):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
         waiter = _waiter(folder, child("echo here; sleep 600"), [], preexec_fn=ignore)
-        _until(lambda: _has_spoken(folder))
+        until(lambda: _has_spoken(folder))
         waiter.terminate()
-        assert waiter.wait(20) == 0
+        assert waiter.wait(PATIENCE) == 0
         assert InlineChildren(str(folder / "state")).finished("r1", "a1").how is How.KILLED
 
     def test_an_environment_that_is_no_utf8_is_passed_on(self, inline, folder):
@@ -339,9 +357,9 @@ for number in range(200):
         )
         process.stdin.write(codec.encode(wanted))
         process.stdin.close()
-        _until(lambda: _has_spoken(folder))
+        until(lambda: _has_spoken(folder))
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == -signal.SIGINT
+        assert process.wait(PATIENCE) == -signal.SIGINT
         assert tree.carriers("GLUERUN_DISPATCH", wanted.marker) == []
         assert inline.finished("r1", "a1").how is How.KILLED
 
@@ -378,12 +396,12 @@ for number in range(200):
         figures = []
         for _ in range(2):  # the first one may have to compile
             waiter = _waiter(folder, wanted, [])
-            _until(lambda: _has_spoken(folder))
+            until(lambda: _has_spoken(folder))
             with open(f"/proc/{waiter.pid}/smaps_rollup") as rollup:
                 lines = dict(line.split(":") for line in rollup.read().splitlines()[1:])
             figures = [int(lines[key].split()[0]) / 1024 for key in ("Pss", "Private_Dirty", "Rss")]
             waiter.terminate()
-            waiter.wait(20)
+            waiter.wait(PATIENCE)
             (folder / "state/runs/r1/a1.log").unlink()
         with capsys.disabled():
             print("\nwaiter: PSS {:.1f} MiB, private {:.1f} MiB, RSS {:.1f} MiB".format(*figures))
@@ -400,6 +418,15 @@ for number in range(200):
         assert heavy & set(loaded.stdout.split()) == set()
 
 
+def _told(inline, folder, word, *wanted):
+    """Return how the first child ended that had said *word* before its limit struck."""
+    for one in wanted:
+        done = inline.wait("r1", one)
+        if word in (folder / "state/runs/r1/a1.log").read_text():
+            return done
+    raise AssertionError(f"none of them came to say {word}")
+
+
 def _has_spoken(folder):
     log = folder / "state/runs/r1/a1.log"
     return log.exists() and log.stat().st_size > 0
@@ -414,11 +441,6 @@ def _story(folder, wanted):
     (folder / "child.json").write_bytes(codec.encode(wanted))
     path = os.pathsep.join(path for path in sys.path if path)
     env = {**os.environ, "PYTHONPATH": path, "RUN_CODE": RUN, "GLUERUN_RUN": "r1"}
-    return subprocess.run([sys.executable, "-c", RUN, str(folder), "r1"], env=env, timeout=60, check=False).returncode
-
-
-def _until(happened, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+    return subprocess.run(
+        [sys.executable, "-c", RUN, str(folder), "r1"], env=env, timeout=PATIENCE, check=False
+    ).returncode

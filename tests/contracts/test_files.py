@@ -13,6 +13,7 @@ import pytest
 
 from gluerun.adapters.files import DiskFiles
 from gluerun.errors import StateError
+from gluerun.ports import BALLAST
 from gluerun.sim.files import SimFiles
 
 
@@ -389,20 +390,154 @@ class TestADiskThatFails:
             "    except StateError as error: print(error.message)\n"
             "files.remove('a'); print(files.read('log'), files.names(''))\n"
         )
-        command = f'mount -t tmpfs -o size=1m none {tmp_path} && exec "$@"'
-        argv = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, "-c", script, str(tmp_path)]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        try:
-            done = subprocess.run(argv, capture_output=True, check=False, env=env, text=True)
-        except FileNotFoundError:
-            pytest.skip("no unshare here")
-        if "mount" in done.stderr or "unshare" in done.stderr:
-            pytest.skip(f"no file system of our own: {done.stderr.strip()}")
-        assert done.stdout.splitlines() == [
+        assert _on_small_disk(tmp_path, script, "1m") == [
             "cannot write a: no space left on device",
             "cannot write log: no space left on device",
             "b'1' ['log']",
-        ], done.stderr
+        ]
+
+
+def _on_small_disk(place, script, size):
+    """Let a script run for which *place* is a file system of its own; return the lines that it prints."""
+    command = f'mount -t tmpfs -o size={size} none {place} && exec "$@"'
+    argv = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, "-c", script, str(place)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False, env=env, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"no file system of our own: {done.stderr.strip()}")
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(params=["disk", "memory"])
+def heavy(request, tmp_path, monkeypatch):
+    """A door with a ballast, and a function after which there is no other space."""
+    if request.param == "memory":
+
+        def refuse(name):
+            if name.startswith(("before write", "before create", "before append", "before move")):
+                raise StateError("cannot write: no space left on device")
+
+        files = SimFiles(has_ballast=True)
+        return files, lambda: setattr(files, "fault", refuse)
+    files = DiskFiles(str(tmp_path / "root"), has_ballast=True)
+
+    def fill():
+        for call in ("write", "rename"):
+            monkeypatch.setattr(os, call, _while_held_back(files.root, getattr(os, call)))
+
+    return files, fill
+
+
+def _while_held_back(root, real):
+    """Refuse as a full disk does until the ballast is gone."""
+
+    def call(*args):
+        if os.path.exists(f"{root}/{BALLAST}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*args)
+
+    return call
+
+
+class TestBallast:
+    """What is held back is given up for a write that a full disk refuses, and for nothing else."""
+
+    def test_it_takes_its_size(self, heavy):
+        files, _ = heavy
+        files.write("a/x", b"")
+
+        assert files.hold_back(1_000_000)
+        assert files.hold_back(2_000_000)
+
+        assert (files.mark(BALLAST).size, files.names("")) == (2_000_000, ["a", BALLAST])
+
+    @pytest.mark.parametrize("way", ["write", "create", "append", "move"])
+    def test_a_full_disk_takes_it_and_the_write_is_made(self, heavy, way):
+        files, fill = heavy
+        for path in ("a/x", "b/x"):
+            files.write(path, b"old")
+        files.hold_back(1_000_000)
+        fill()
+
+        WAYS[way](files)
+
+        path = {"write": "a/x", "create": "a/y", "append": "a/z", "move": "a/x"}[way]
+        assert files.read(path) == (b"old" if way == "move" else b"new")
+        assert files.mark(BALLAST) is None
+        assert [name for name in files.names("a") if name.endswith(".tmp")] == []
+
+    def test_a_removal_does_not_need_it(self, heavy):
+        files, fill = heavy
+        files.write("a/x", b"old")
+        files.hold_back(1_000_000)
+        fill()
+
+        assert files.remove("a/x")
+        assert files.mark(BALLAST) is not None
+
+    def test_other_refusals_do_not_take_it(self, disk, monkeypatch):
+        files = DiskFiles(disk.root, has_ballast=True)
+        files.write("a/x", b"old")
+        files.hold_back(1_000_000)
+
+        def refuse(*_):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(os, "write", refuse)
+        with pytest.raises(StateError):
+            files.write("a/x", b"new")
+        assert files.mark(BALLAST) is not None
+
+    def test_a_file_of_that_name_elsewhere_is_somebodys_own(self, disk, monkeypatch):
+        disk.write(BALLAST, b"mine")
+        monkeypatch.setattr(os, "write", _while_held_back(disk.root, os.write))
+
+        with pytest.raises(StateError, match="no space left"):
+            disk.write("a/x", b"new")
+        assert disk.read(BALLAST) == b"mine"
+
+    def test_its_space_is_really_taken(self, tmp_path):
+        DiskFiles(str(tmp_path), has_ballast=True).hold_back(1_000_000)
+
+        assert os.stat(tmp_path / BALLAST).st_blocks * 512 >= 1_000_000
+
+    def test_without_a_call_of_the_system_for_it_it_is_written(self, tmp_path, monkeypatch):
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+
+        DiskFiles(str(tmp_path), has_ballast=True).hold_back(1_500_000)
+
+        data = (tmp_path / BALLAST).read_bytes()
+        assert (len(data), len(set(data))) == (1_500_000, 256)
+
+    def test_a_disk_that_is_full_to_the_last_byte(self, tmp_path):
+        # Ballast of 1 MB on 2 MB; somebody fills the rest; then records are written, and once more until that is full.
+        script = (
+            "import os, sys; from gluerun.adapters.files import DiskFiles; from gluerun.errors import StateError\n"
+            "files = DiskFiles(sys.argv[1], has_ballast=True); print(files.hold_back(1_000_000))\n"
+            "def fill(path):\n"
+            "    handle = os.open(f'{sys.argv[1]}/{path}', os.O_WRONLY | os.O_CREAT)\n"
+            "    try:\n"
+            "        while os.write(handle, b'x' * 4096): pass\n"
+            "    except OSError: os.close(handle)\n"
+            "fill('other'); print(files.names(''))\n"
+            "files.write('ending.json', b'x' * 5000); files.append('log', b'1'); print(files.names(''))\n"
+            "fill('more'); print(files.hold_back(1_000_000))\n"
+            "try: files.write('ending.json', b'y' * 5000)\n"
+            "except StateError as error: print(error.message)\n"
+            "files.remove('more'); print(files.hold_back(500_000), files.names(''))\n"
+        )
+        assert _on_small_disk(tmp_path, script, "2m") == [
+            "True",
+            "['ballast', 'other']",
+            "['ending.json', 'log', 'other']",
+            "False",
+            "cannot write ending.json: no space left on device",
+            "True ['ballast', 'ending.json', 'log', 'other']",
+        ]
 
 
 class TestSimFiles:

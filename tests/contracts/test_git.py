@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gluerun.adapters.git import RepositoryGit
 from gluerun.errors import GitError
-from gluerun.ports import Change, Landed, Landing, Logged, Merge
+from gluerun.ports import Change, Landed, Landing, Merge
 from gluerun.sim.git import SimGit
 
 ZERO = "0" * 40
@@ -229,10 +229,12 @@ class TestRefsAndCommits:
         second = world.git.commit_tree(tree, [first], "two without\n")
         third = world.git.commit_tree(tree, [second], "three\n\nOur-Key: c\n")
         assert world.git.advance("side", third, ZERO)
-        assert world.git.logged("refs/heads/side", "Our-Key: ") == (
-            Logged(commit=third, parents=(second,), message="three\n\nOur-Key: c\n"),
-            Logged(commit=first, parents=(world.base, side), message="one: é\n\nwords\n\nOur-Key: a.b\n"),
-        )
+        logged = world.git.logged("refs/heads/side", "Our-Key: ")
+        assert [(one.commit, one.parents, one.message) for one in logged] == [
+            (third, (second,), "three\n\nOur-Key: c\n"),
+            (first, (world.base, side), "one: é\n\nwords\n\nOur-Key: a.b\n"),
+        ]
+        assert [one.at for one in logged] == [one.at for one in world.git.told([third, first])]
         assert world.git.logged("refs/heads/side", "Our.Key") == ()
         assert world.git.logged("refs/heads/none", "Our-Key") == ()
 

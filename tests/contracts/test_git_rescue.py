@@ -133,6 +133,12 @@ class TestPromises:
         with pytest.raises(GitError):
             world.git.hand_out(place, world.base)
 
+    def test_a_sweep_leaves_places_that_stand(self, world):
+        place = world.place("one")
+        world.git.add_worktree(place, world.base, branch="work/one")
+        assert world.git.sweep() == 0
+        assert world.git.worktree_head(place) == world.base
+
     def test_maintaining_keeps_what_refs_reach(self, world):
         world.git.keep(f"{RESCUE}/a", world.base)
         assert world.git.maintain() == ""
@@ -150,6 +156,16 @@ class TestReal:
         real.git.remove_worktree(place)
         assert os.listdir(f"{real.root}/.worktrees") == []
         real.git.add_worktree(place, real.base, branch="work/one")
+
+    def test_what_a_cut_removal_left_is_swept(self, real):
+        gone, stands = real.place("one"), real.place("two")
+        for number, place in enumerate((gone, stands)):
+            real.git.add_worktree(place, real.base, branch=f"work/{number}")
+        os.rename(gone, f"{real.root}/.worktrees/.one.gone")
+        os.mkdir(f"{real.root}/.worktrees/.mine")
+
+        assert (real.git.sweep(), real.git.sweep()) == (1, 0)
+        assert sorted(os.listdir(f"{real.root}/.worktrees")) == [".mine", "two"]
 
     def test_a_detached_head_is_a_stray_without_any_log(self, real):
         place = real.place("one")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.core.chain import Fault, Head, Segment, follow, follow_all, line_of, seal, segments
 from gluerun.records import codec
@@ -26,7 +27,7 @@ def independent(data):
     page = (ROOT / "docs/journal.md").read_text(encoding="utf-8")
     program = re.search(r"```text\n(import .*?)```", page, re.DOTALL)[1]
     argv = [sys.executable, "-I", "-S", "-c", program]
-    return subprocess.run(argv, input=data, capture_output=True, check=False, timeout=60)
+    return subprocess.run(argv, input=data, capture_output=True, check=False, timeout=PATIENCE)
 
 
 def test_the_engine_seals_the_vectors_as_they_are_written_down():

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.adapters.locks import FlockLocks
 from gluerun.errors import BusyError, StateError
@@ -114,7 +115,7 @@ class TestFlockLocks:
             with pytest.raises(BusyError), FlockLocks(str(tmp_path), git_patience=0.05).git():
                 pass
             other.stdin.close()
-            with FlockLocks(str(tmp_path), git_patience=20).git():
+            with FlockLocks(str(tmp_path), git_patience=PATIENCE).git():
                 pass
 
     @pytest.mark.parametrize("name", ["git", "origin"])

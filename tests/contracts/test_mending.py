@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun import assets
 from gluerun.adapters.files import DiskFiles
@@ -99,6 +100,14 @@ def set_twice(repo: Path) -> None:
     (repo / "gluerun.config.sh").write_text("GLUERUN_MAX_RETRIES=7\n")
 
 
+def been_here(repo: Path) -> Path:
+    """What a first cycle leaves, without what it holds back."""
+    configure(repo, minDiskGb=0)
+    (repo / ".gluerun-state").mkdir()
+    (repo / ".gluerun-state/host.json").write_text("{}")
+    return repo / ".gluerun-state"
+
+
 def set_stop(repo: Path) -> None:
     (repo / ".gluerun-state").mkdir()
     (repo / ".gluerun-state/STOP").touch()
@@ -148,6 +157,8 @@ ILLS = {
     ),
     "provision, not ignored": ("provision", lambda repo: configure(repo, provisionFiles=[{"source": "agent.sh"}])),
     "disk": ("disk", lambda repo: configure(repo, minDiskGb=10**9)),
+    "ballast, none": ("ballast", been_here),
+    "ballast, too small": ("ballast", lambda repo: (been_here(repo) / "ballast").write_bytes(b"16")),
     "ignore": ("ignore", lambda repo: (repo / ".gitignore").write_text(".worktrees/\n")),
     "gc, expiry": ("gc", lambda repo: git(repo, "config", "gc.pruneExpire", "now")),
     "gc, alias": ("gc", lambda repo: git(repo, "config", "alias.clean-up", "gc --prune=now")),
@@ -168,7 +179,7 @@ def typed(tmp_path: Path):
 
     def type_it(command: str, at: Path) -> subprocess.CompletedProcess[str]:
         argv = ["sh", "-c", command]
-        return subprocess.run(argv, cwd=at, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, cwd=at, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     return type_it
 

@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from tests.patience import PATIENCE, until
 
 from gluerun.adapters import locks, stopping, tree
 from gluerun.adapters.processes import OsProcesses
@@ -289,8 +289,9 @@ class TestOsProcesses:
         looker = subprocess.Popen([sys.executable, "-c", code, f"{real.folder(MINE)}/pulse"], stdout=subprocess.PIPE)
         try:
             looker.stdout.readline()
+            patient = OsProcesses(real.root, f"{real.root}/state", patience=PATIENCE)
             for _ in range(50):
-                real.processes.sign_in(MINE)
+                patient.sign_in(MINE)
                 os.close(int(os.environ.pop("GLUERUN_PULSE_FD")))
         finally:
             looker.kill()
@@ -307,9 +308,13 @@ class TestOsProcesses:
         real.settle(R1)
         assert os.getsid(pid) == pid
         assert os.readlink(f"/proc/{pid}/cwd") == real.root
-        opened = {os.path.realpath(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
         folder = os.path.realpath(real.folder(R1))
-        assert opened == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
+
+        def opened():
+            return {os.path.realpath(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+
+        until(lambda: f"{folder}/ready" not in opened())
+        assert opened() == {"/dev/null", f"{folder}/wrapper.log", f"{folder}/pulse"}
 
     def test_the_pulse_of_an_outer_run_is_not_passed_on(self, real, monkeypatch):
         with monkeypatch.context() as outer:
@@ -327,7 +332,7 @@ class TestOsProcesses:
     def test_spared_processes_live_on(self, real):
         spared = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         other = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
-        assert stopping.end_carriers("GLUERUN_RUN", R1, grace=1, spare=[spared.pid]) == []
+        assert stopping.end_carriers("GLUERUN_RUN", R1, grace=PATIENCE, spare=[spared.pid]) == []
         assert (spared.poll(), other.wait()) == (None, -signal.SIGTERM)
         spared.kill()
         spared.wait()
@@ -335,7 +340,7 @@ class TestOsProcesses:
     def test_a_stopped_process_is_ended_politely(self, real):
         asleep = subprocess.Popen(["sleep", "600"], env={**os.environ, "GLUERUN_RUN": R1}, start_new_session=True)
         asleep.send_signal(signal.SIGSTOP)
-        assert real.processes.end(R1, grace=5)
+        assert real.processes.end(R1, grace=PATIENCE)
         assert asleep.wait() == -signal.SIGTERM
 
     def test_who_only_looks_at_the_pulse_is_not_taken_for_a_holder(self, real):
@@ -374,13 +379,6 @@ class TestSimProcesses:
         processes.start("a")
         processes.immortal.add("a")
         assert not processes.end("a", grace=1)
-
-
-def until(happened, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def _sign(real, run, pid, **change):

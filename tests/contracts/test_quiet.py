@@ -131,14 +131,11 @@ class Yard:
 
     def settle(self) -> bool:
         """Run a cycle that finds nothing; tell whether it left a note."""
-        kept = self.leave_note(AHEAD)
+        started = time.time() + AHEAD
+        kept = self.remember(*self.cycle(), started)
         # A change within the tick of the marks would not show; in life two seconds lie between.
         time.sleep(0.02)
         return kept
-
-    def leave_note(self, ahead: float = 0.0) -> bool:
-        started = time.time() + ahead
-        return self.remember(*self.cycle(), started)
 
     def cycle(self):
         read = plain.settings_files(str(self.root))
@@ -281,6 +278,16 @@ def test_every_change_ends_the_quiet(make, what):
     assert yard.ask() is None
 
 
+def test_that_this_machine_says_again_that_it_is_at_work_does_not_end_the_quiet(make):
+    yard = make()
+    assert yard.settle()
+
+    host = json.loads((yard.state / "host.json").read_text())
+    yard.write(f"{STATE}/host.json", json.dumps(host | {"seenAt": "2026-01-01T00:00:00Z"}))
+
+    assert "nothing to do" in (yard.ask() or "")
+
+
 def test_time_ends_the_quiet(make):
     yard = make(backoff=300)
     assert yard.settle()
@@ -317,8 +324,10 @@ def test_a_full_disk_ends_the_quiet(make):
 
 def test_what_is_young_is_not_believed(make):
     yard = make()
+    written = (yard.state / "tasks/live/TASK-0002.json").stat().st_mtime
 
-    assert not yard.leave_note()
+    assert not yard.remember(*yard.cycle(), written + quiet.SETTLED_SECONDS / 2)
+    assert yard.remember(*yard.cycle(), time.time() + AHEAD)
 
 
 def test_a_shell_file_is_never_believed(make):

@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
+from tests.patience import PATIENCE, spans, until
 
 from gluerun.adapters import confine, sandboxes, tree
 from gluerun.adapters.children import InlineChildren, WaitingChildren
@@ -97,7 +97,7 @@ class House:
             stdin="",
             log="runs/r1/a1.log",
             marker=f"sandbox-{os.getpid()}",
-            timeout=60,
+            timeout=PATIENCE,
             grace=1,
             confine=held,
         )
@@ -265,8 +265,11 @@ class TestEveryTier:
         assert (done.how, done.exit_code) == (How.MISSING, 127)
 
     def test_a_stop_lets_the_program_end_in_its_own_way(self, house):
-        code = "trap 'exit 9' TERM; while :; do sleep 0.05; done"
-        done = house.children.wait("r1", house.child(code, house.held(), timeout=1, grace=10))
+        code = "trap 'exit 9' TERM; touch ready; while :; do sleep 0.05; done"
+        for span in spans(1):
+            done = house.children.wait("r1", house.child(code, house.held(), timeout=int(span), grace=PATIENCE))
+            if os.path.exists(f"{house.place}/ready"):
+                break
         assert (done.how, done.exit_code, done.survivors) == (How.TIMED_OUT, 9, 0)
 
     @pytest.mark.parametrize("code", ["exit 0", "exit 200"])
@@ -323,10 +326,12 @@ class TestPids:
         argv = sandboxes.Sandboxes((sandbox.BWRAP,)).prepared(house.child(code, house.held())).argv
         marker = f"lonely-{os.getpid()}"
         child = house.child("", None)
-        subprocess.run(argv, cwd=house.place, env={**child.env, "GLUERUN_DISPATCH": marker}, check=True, timeout=30)
+        subprocess.run(
+            argv, cwd=house.place, env={**child.env, "GLUERUN_DISPATCH": marker}, check=True, timeout=PATIENCE
+        )
         try:
             # Its first process tells the exit code a moment before it takes the others with it.
-            _until(lambda: not _who_is_at(house.place))
+            until(lambda: not _who_is_at(house.place))
         finally:
             for pid in _who_is_at(house.place):
                 os.kill(pid, signal.SIGKILL)
@@ -337,10 +342,10 @@ class TestPids:
         house = House(tmp_path, sandbox.BWRAP)
         argv = house.children._records.waiter("r1", house.child("echo here > ready; sleep 600", house.held()), ())
         waiter = subprocess.Popen(argv, start_new_session=True)
-        _until(lambda: _content(f"{house.place}/ready"))
+        until(lambda: _content(f"{house.place}/ready"))
         waiter.kill()
         waiter.wait()
-        _until(lambda: not _who_is_at(house.place))
+        until(lambda: not _who_is_at(house.place))
 
     def test_a_program_that_is_held_cannot_signal_who_is_not(self, tmp_path):
         names = [name for name in (sandbox.BWRAP, sandbox.LANDLOCK) if _works(name)]
@@ -467,10 +472,3 @@ def _who_is_at(place):
         except OSError:
             continue
     return found
-
-
-def _until(happened, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

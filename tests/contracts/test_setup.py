@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun import assets, settings
 from gluerun.adapters.probe import probe_at
@@ -340,10 +341,10 @@ def test_a_hook_of_another_repository_does_not_mislead(healthy, monkeypatch):
 
 
 def test_a_probe_survives_what_it_asks(tmp_path):
-    ask = probe_at(str(tmp_path), limit=0.2)
+    ask = probe_at(str(tmp_path), limit=PATIENCE)
 
     assert ask(("no-such-program",))[0] == 127
-    assert ask(("sleep", "9"))[0] == 124
+    assert probe_at(str(tmp_path), limit=0.2)(("sleep", "600"))[0] == 124
     assert ask(("sh", "-c", "echo no >&2; exit 3")) == (3, "no")
 
 

@@ -41,6 +41,6 @@ def test_a_script_that_fails_is_named(tmp_path: Path, script: str) -> None:
 
 
 def test_a_script_that_hangs_is_ended(tmp_path: Path) -> None:
-    (tmp_path / "slow.sh").write_text("sleep 60\n")
+    (tmp_path / "slow.sh").write_text("sleep 600\n")
     with pytest.raises(ConfigError, match=r"did not end within 0\.2 seconds"):
         read_shell(str(tmp_path), ["slow.sh"], 0.2)

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.adapters import tree
 from gluerun.adapters.files import DiskFiles
@@ -17,7 +18,7 @@ from gluerun.sim.clock import SimClock
 from gluerun.sim.watch import SimWatch
 
 RUN = "RUN-20260101T000000Z-00000001"
-LONG = 30.0
+LONG = float(PATIENCE)
 
 
 @pytest.fixture(params=["real", "sim"])

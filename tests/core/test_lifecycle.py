@@ -17,12 +17,12 @@ from gluerun.records.task import ProofState, Status, Task
 
 LATER = after(60)
 ROWS = {
-    Status.READY: "accepted - ready blocked cancelled superseded ready",
-    Status.ACCEPTED: "- integrated ready blocked cancelled superseded -",
-    Status.INTEGRATED: "- - - - - - -",
-    Status.BLOCKED: "- - - - cancelled superseded ready",
-    Status.CANCELLED: "- - - - - - -",
-    Status.SUPERSEDED: "- - - - - - -",
+    Status.READY: "accepted - ready blocked cancelled superseded ready -",
+    Status.ACCEPTED: "- integrated ready blocked cancelled superseded - -",
+    Status.INTEGRATED: "- - - - - - - -",
+    Status.BLOCKED: "- - - - cancelled superseded ready ready",
+    Status.CANCELLED: "- - - - - - - -",
+    Status.SUPERSEDED: "- - - - - - - -",
 }
 CELLS = [
     (status, trigger, word) for status, row in ROWS.items() for trigger, word in zip(Trigger, row.split(), strict=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +22,7 @@ from tests.records.documents import bound_classes, documents, examples, schemas
 from gluerun import quiet, settings_file
 from gluerun.core import answers, graph, limits, metering, reading
 from gluerun.core.stream import stream_of
-from gluerun.errors import GluerunError
+from gluerun.errors import GluerunError, SchemaError
 from gluerun.loop.journal import broken_link
 from gluerun.loop.nodes import GRAPH, node_view, read_graph
 from gluerun.records import codec, schema, taskfile
@@ -103,17 +104,76 @@ def readers():
     return found
 
 
+class TooLongError(BaseException):
+    """A reader is still at it; nothing that it catches."""
+
+
 def judge(name, data):
     """Let a reader read; return what is wrong with how it did."""
-    started = time.process_time()
+    return judged(readers()[name], name, data)
+
+
+def judged(read, name, data, longest=LONGEST):
+    """Let a reader read for so many seconds of its own at most; return what is wrong with how it did."""
+
+    def stop(*_):
+        raise TooLongError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, longest)
     try:
-        readers()[name](data)
+        read(data)
     except GluerunError:
         pass
+    except TooLongError:
+        return f"{name} took more than {longest:g} s for {len(data)} bytes: {data[:100]!r}"
     except Exception as error:  # exactly these are looked for
         return f"{name} raised {error!r} for {data[:300]!r}"
-    spent = time.process_time() - started
-    return f"{name} took {spent:.1f} s for {len(data)} bytes: {data[:100]!r}" if spent > LONGEST else ""
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    return ""
+
+
+def raises(data):
+    """A reader that is not made for what it gets."""
+    return {}[data]
+
+
+def refuses(data):
+    """A reader that knows what it cannot read."""
+    raise SchemaError(f"{len(data)} bytes of nonsense")
+
+
+def hangs(data):
+    """A reader that never ends, whatever it meets."""
+    while True:
+        try:
+            int(data)
+        except ValueError:
+            pass
+
+
+def recurses(data):
+    """A reader that goes as deep as the document does."""
+    return recurses(data)
+
+
+@pytest.mark.parametrize(
+    ("read", "wrong"),
+    [
+        (raises, "it raised KeyError"),
+        (recurses, "it raised RecursionError"),
+        (hangs, "it took more than 0.2 s"),
+        (refuses, ""),
+        (len, ""),
+    ],
+)
+def test_a_reader_that_breaks_or_hangs_is_found_and_named(read, wrong):
+    said = judged(read, "it", b"odd", longest=0.2)
+
+    assert said.startswith(wrong)
+    assert bool(said) is bool(wrong)
 
 
 @cache

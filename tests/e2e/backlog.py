@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
+
+from tests.patience import PATIENCE, until
 
 ACCEPTED = {"verdict": "accepted", "rationale": "fine", "headSha": "HEAD", "nonce": "NONCE"}
 IGNORED = ".gluerun-state/\n.worktrees/\n.gluerun-evidence/\n.gluerun-cache/\nscenario.json\n"
-PATIENCE = 60
 
 
 def git(root: Path, *words: str) -> str:
@@ -32,13 +32,22 @@ class Backlog:
         git(root, "init", "--quiet", "--initial-branch=main")
         self.commit("start")
 
+    @classmethod
+    def at(cls, root: Path, gluerun) -> Backlog:
+        """Return the one that stands there already."""
+        backlog = cls.__new__(cls)
+        backlog.root, backlog._gluerun = root, gluerun
+        backlog.scenario = json.loads((root / "scenario.json").read_text())
+        return backlog
+
     def configure(self, **more: object) -> None:
         config = {
             "schemaVersion": "v1",
             "targetBranch": "main",
             "gateCommand": "! grep -rq bad src",
+            "ballastMb": 1,
             "runner": "script",
-            "runners": {"script": {"kind": "scripted", "scenario": "scenario.json", "timeoutSeconds": 60}},
+            "runners": {"script": {"kind": "scripted", "scenario": "scenario.json", "timeoutSeconds": 2 * PATIENCE}},
         }
         (self.root / "gluerun.config.json").write_text(json.dumps(config | more))
 
@@ -77,10 +86,7 @@ class Backlog:
         raise AssertionError(f"no record of {task_id}")
 
     def until(self, condition, what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain until {what}"
-            time.sleep(0.05)
+        until(condition, what)
 
     def wrapper(self, task_id: str) -> int:
         """The pid of the process that runs a task, once it has signed in."""

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.e2e.backlog import Backlog
+from tests.patience import PATIENCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WHERE = "import gluerun; print(gluerun.__file__)"
+
+
+# It takes longer than any other: whoever begins with it is done when the others are.
+FIRST = "test_every_animal_ends_as_promised_and_nothing_is_left"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest test begin first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.name != FIRST)
 
 
 def outside_environment() -> dict[str, str]:
@@ -34,16 +45,24 @@ def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return python
 
 
-@pytest.fixture
-def gluerun(wheel_python: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the installed gluerun in a temporary folder, or in the one given as `cwd`."""
+@pytest.fixture(scope="session")
+def run_gluerun(wheel_python: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed gluerun in the folder `cwd`."""
 
-    def run(*arguments: str, cwd: Path = tmp_path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, cwd: Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         argv = [wheel_python, "-P", "-m", "gluerun", *arguments]
         env = outside_environment()
         return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run
+
+
+@pytest.fixture
+def gluerun(
+    run_gluerun: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed gluerun in a temporary folder, or in the one given as `cwd`."""
+    return partial(run_gluerun, cwd=tmp_path)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE, until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("GLUERUN_E2E_PYTHON") or sys.executable
@@ -60,7 +60,7 @@ def past(tmp_path):
 def backtest(root: Path, *words: str, code: int = 0) -> dict:
     """Run the verb and return its document."""
     argv = [PYTHON, "-P", "-m", "gluerun", "backtest", "--repo", str(root), "--json", *words]
-    done = subprocess.run(argv, cwd=root.parent, capture_output=True, text=True, timeout=80, check=False)
+    done = subprocess.run(argv, cwd=root.parent, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -157,7 +157,7 @@ def test_our_own_history_comes_out_exactly():
     if done.stdout.strip() != "false":
         pytest.skip("this checkout has no git history, or only a part of it")
 
-    report = backtest(CHECKOUT, "--last", "30")
+    report = backtest(CHECKOUT, "--last", "12")
 
     commits = len(report["tasks"])
     assert counts(report) == (commits - report["empty"], 0, 0, report["empty"], 0)
@@ -256,15 +256,13 @@ def test_whoever_interrupts_it_finds_neither_runs_nor_scratch(past, tmp_path, nu
         past.commit({name: b"1"})
     place = tmp_path / "scratch"
     place.mkdir()
-    argv = [PYTHON, "-P", "-m", "gluerun", "backtest", "--repo", str(past.root), "--gate", "sleep 77"]
+    argv = [PYTHON, "-P", "-m", "gluerun", "backtest", "--repo", str(past.root), "--gate", "sleep 777"]
     env = os.environ | {"TMPDIR": str(place)}
     started = subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while not list(place.glob("*/.gluerun-state/runs/*/children/*-gate.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: list(place.glob("*/.gluerun-state/runs/*/children/*-gate.json")), "the gate began")
 
     started.send_signal(number)
-    started.communicate(timeout=30)
+    started.communicate(timeout=PATIENCE)
 
     assert started.returncode == 130
     assert list(place.iterdir()) == []
@@ -277,7 +275,7 @@ def test_a_person_gets_a_summary_and_no_scratch_is_left(past, tmp_path):
     argv = [PYTHON, "-P", "-m", "gluerun", "--repo", str(past.root), "backtest"]
     env = os.environ | {"TMPDIR": str(place)}
 
-    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "the tree is that of the history" in done.stdout

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSTALLED = os.environ.get("GLUERUN_E2E_PYTHON")
@@ -28,7 +29,7 @@ def gluerun(
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

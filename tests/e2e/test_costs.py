@@ -40,7 +40,7 @@ def priced(backlog):
     (backlog.root / "agent.py").chmod(0o755)
     with (backlog.root / ".gitignore").open("a") as ignored:
         ignored.write("wall\n")
-    agent = {"argv": ["./agent.py"], "dialect": "claude-jsonl", "provider": "anthropic", "timeoutSeconds": 60}
+    agent = {"argv": ["./agent.py"], "dialect": "claude-jsonl", "provider": "anthropic"}
     # Where a sandbox holds the worker it cannot take the wall away.
     backlog.configure(runner="talker", runners={"talker": agent}, requireAudit=False, generate=False, sandbox="off")
     backlog.task(1)
@@ -56,7 +56,7 @@ def document(backlog, *words: str, schema: str) -> dict[str, object]:
 
 
 def test_a_wall_is_waited_for_and_both_runs_are_booked(priced):
-    (priced.root / "wall").write_text("3")
+    (priced.root / "wall").write_text("2")
 
     ended = document(priced, "auto", schema="auto")
 

@@ -7,6 +7,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The guide is typed up to the first merge; what follows is for days that went otherwise.
 LAST = "## What each status means"
@@ -21,7 +23,7 @@ def test_the_guide_leads_to_a_merge(wheel_python, tmp_path):
     script = f'set -eu\nPATH="{tmp_path}:$PATH"\n' + "\n".join(blocks)
 
     done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

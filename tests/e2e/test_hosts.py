@@ -19,7 +19,7 @@ def moved(backlog, *, minutes):
 
 
 def test_another_machines_folder_is_refused_and_taken_over_on_request(backlog):
-    task = backlog.task(1, writes(1, hold=3))
+    task = backlog.task(1, writes(1, until="go"))
     backlog.run("reconcile", "--actuate")
     backlog.wrapper(task)
     moved(backlog, minutes=0)
@@ -34,6 +34,7 @@ def test_another_machines_folder_is_refused_and_taken_over_on_request(backlog):
     taken = backlog.run("recover", "--take-over", "--yes")
 
     assert taken.returncode == 0, taken.stderr
+    (backlog.root / "go").touch()
     backlog.ask("auto")
     assert backlog.record(task)["status"] == "integrated"
 

@@ -40,6 +40,7 @@ def checkout(tmp_path):
 def run_pytest(checkout: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the tests in *checkout* as a new session would start: not as a worker of this one."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env["GLUERUN_TEST_LEAVING"] = "0.2"  # seconds; who does not leave here never does
     argv = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={checkout}", *options]
     return subprocess.run(argv, cwd=checkout, env=env, capture_output=True, text=True, check=False)
 

@@ -84,7 +84,7 @@ def test_a_killed_worker_leaves_its_untracked_files_under_a_rescue_ref_and_is_tr
 
 
 def test_a_loop_that_is_killed_loses_nothing(backlog, wheel_python):
-    tasks = [backlog.task(number, writes(number, hold=0.3)) for number in range(1, 4)]
+    tasks = [backlog.task(number, writes(number, until="go")) for number in range(1, 4)]
     loop = subprocess.Popen(
         [wheel_python, "-P", "-m", "gluerun", "auto"],
         cwd=backlog.root,
@@ -94,6 +94,7 @@ def test_a_loop_that_is_killed_loses_nothing(backlog, wheel_python):
     backlog.until((backlog.root / ".gluerun-state/leases/TASK-0001.json").exists, "the first task was leased")
     loop.kill()
     loop.wait()
+    (backlog.root / "go").write_text("")
 
     ended = backlog.ask("auto")
 
@@ -285,7 +286,7 @@ def test_drive_refuses_a_task_that_cannot_start(backlog):
 
 
 def test_the_demonstration_shows_what_it_promises(gluerun, tmp_path):
-    done = gluerun("demo", "--folder", str(tmp_path / "kitchen"), "--json", timeout=120)
+    done = gluerun("demo", "--folder", str(tmp_path / "kitchen"), "--json")
 
     played = json.loads(done.stdout)
     schema = json.loads((SCHEMAS / "demo.v0.schema.json").read_text())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator
-from tests.e2e.backlog import git
+from tests.e2e.backlog import Backlog, git
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "cli"
 TASK = "TASK-0001"
@@ -22,15 +23,23 @@ def document(backlog, *words, schema):
     return found
 
 
-@pytest.fixture
-def rescued(backlog):
+@pytest.fixture(scope="module")
+def once_rescued(tmp_path_factory, run_gluerun):
     """A backlog whose one worker was killed in the middle, and whose task was done by the next."""
+    backlog = Backlog(tmp_path_factory.mktemp("rescued") / "repo", run_gluerun)
     backlog.task(1, {"write": {"src/1.txt": "half\n"}, "stay": True}, {"write": {"src/1.txt": "good\n"}})
     backlog.ask("reconcile", "--actuate")
     backlog.until((backlog.root / f".worktrees/{TASK}/src/1.txt").exists, "the agent wrote its file")
     os.killpg(os.getsid(backlog.wrapper(TASK)), signal.SIGKILL)
     backlog.ask("--set", "orphanGrace=0", "auto")
     return backlog
+
+
+@pytest.fixture
+def rescued(once_rescued, tmp_path, run_gluerun):
+    """A copy of it, moved to a place of its own: nobody is at work there any more."""
+    shutil.copytree(once_rescued.root, tmp_path / "repo", symlinks=True)
+    return Backlog.at(tmp_path / "repo", run_gluerun)
 
 
 def test_a_rescue_is_listed_shown_and_got_back(rescued):

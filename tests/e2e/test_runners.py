@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator
+from tests.patience import PATIENCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCHEMAS = CHECKOUT / "schemas" / "cli"
@@ -44,7 +45,7 @@ def gluerun(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | WHERE | own,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -70,6 +70,7 @@ Depends on: TASK-0001, TASK-0002
 DAG node: api.v1
 Supersedes: TASK-0007
 Superseded by: none
+Priority: -3
 
 A word before all.
 
@@ -122,6 +123,7 @@ def test_everything_that_a_task_can_say():
             dag_node="api.v1",
             supersedes="TASK-0007",
             notes="A word before all.\n\n## context packet\nDecisions:\n- none yet",
+            priority=-3,
         ),
         status=Status.BLOCKED,
         sha256=content_sha256(FULL),
@@ -255,7 +257,8 @@ def test_owned_entries_that_nobody_can_be_sure_of_are_refused_with_their_line(ow
     ("markdown", "message", "hint"),
     [
         (text("Owner: me"), "t.md:2: unknown header 'Owner'", "known headers: Status, Area, Target branch, "
-         "Worker branch, Test policy, Gate command, Dispatch mode, Depends on, DAG node, Supersedes, Superseded by"),
+         "Worker branch, Test policy, Gate command, Dispatch mode, Depends on, DAG node, Supersedes, Superseded by, "
+         "Priority"),
         (text("Area: a", "Depend on: TASK-0002"), "t.md:3: unknown header 'Depend on'", "did you mean `Depends on:`"),
         (text("Test polizy: x"), "t.md:2: unknown header 'Test polizy'", "did you mean `Test policy:`"),
         (text("Statuss:"), "t.md:2: unknown header 'Statuss'", "did you mean `Status:`"),

@@ -44,6 +44,13 @@ def rotating():
     return one_task(journal_file_bytes=1024)
 
 
+def ballasted():
+    """One task, in a folder with something held back for a full disk: made, removed when it gets full, made again."""
+    house = one_task(ballast_mb=16)
+    house.state_files.free = 100_000_000
+    return house.configure(min_disk_gb=0.01)
+
+
 def conflict():
     """A task that a colleague overtakes in the same file."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"])
@@ -204,6 +211,14 @@ def spoil(house):
         house.state_files.write(f"tasks/live/{ONE}.json", b"{")
 
 
+def fill_up(house):
+    house.state_files.free = 1_000_000
+
+
+def free_some(house):
+    house.state_files.free = 100_000_000
+
+
 def sleep(house):
     house.clock.tick(hours=6)
 
@@ -241,6 +256,9 @@ SCENARIOS = {
         commit_beside,
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "ballast": Crashing(
+        ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),

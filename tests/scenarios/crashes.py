@@ -160,7 +160,7 @@ class Watch:
             or not any(words in error.message for words in WORDS.values())
         ):
             self.faults.append(f"an error that is not clear: {error.message}")
-        if house.locks.holder or house.locks.git_is_held or house.locks.resident_loop is not None:
+        if house.locks.holder or house.locks.git_is_held or house.locks.loop is not None:
             self.faults.append("an error left a lock")
             house.locks.crash()
 

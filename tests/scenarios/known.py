@@ -67,7 +67,7 @@ def everything_else(house, *more):
         frozenset((path, mark.mtime_ns) for path, mark in house.work_files._folders.items()),
         tuple(sorted(house._played.items())),
         (frozenset(house._held), frozenset(house._cut), frozenset(house.fuse._once), house.state_files.free),
-        (house.locks.holder is None, house.locks.git_is_held, house.locks.resident_loop is not None),
+        (house.locks.holder is None, house.locks.git_is_held, house.locks.loop is not None),
         frozenset({(run, path): text for run, path, text in house.written}.items()),
         more,
     )

@@ -45,11 +45,13 @@ ELSEWHERE = {
     "verify": "with --mend what every cycle does first, and every cycle is crashed",
     "update": "two files, each replaced whole by the storage door; the one that wins is first",
     "migrate": "crashed at each of its own operations in tests/scenarios/test_migrating.py",
+    "timer install": "files of the user's system, each replaced whole; typed again it writes the same",
+    "timer remove": "the same files, taken away; typed again it takes away what is left",
     "runners": "a memory of its own in the user's home, replaced whole",
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
-    *("area-gate", "costs", "version", "rescue list", "rescue show"),
+    *("timer show", "area-gate", "costs", "version", "rescue list", "rescue show"),
 }
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from gluerun.errors import BusyError
 from gluerun.loop.reconcile import move_in
+from gluerun.sim.files import SimFiles
+from gluerun.sim.processes import SimProcesses
 from gluerun.testing import SimHouse
 
 ONE = "TASK-0001"
@@ -24,12 +26,67 @@ def elsewhere(house, name="host-2"):
     return house
 
 
-def busy():
+def busy(house=None):
     """A house whose first machine has a worker under way."""
-    house = SimHouse().given(ONE).hold(ONE)
+    house = (house or SimHouse()).given(ONE).hold(ONE)
     house.cycle(work=False)
     house.processes.sign_in(house.lease(ONE).run_id)
     return house
+
+
+def harm(house):
+    """Let a worker of the first machine live while another machine acts here; return what that did."""
+    run_id = house.lease(ONE).run_id
+    found = []
+    for host in ("host-2", "host-3", "host-2"):
+        try:
+            elsewhere(house, host).cycle(2, work=False)
+        except BusyError:
+            continue
+        lease = house.lease(ONE)
+        if lease is None or lease.run_id != run_id:
+            found.append(f"{host} gave up a worker that may live")
+        found.append("another machine acted")
+    return found
+
+
+class ForgetsTheMachine(SimFiles):
+    """Says that whose the folder is was written, and did not."""
+
+    def write(self, path, data, *, durable=True):
+        if path != "host.json":
+            super().write(path, data, durable=durable)
+
+
+class RemembersWhoeverCame(SimFiles):
+    """Takes every machine that asks for the one whose the folder is."""
+
+    def __init__(self, house):
+        super().__init__(house.fuse.of("state"))
+        self.clock = house.clock
+
+    def read(self, path):
+        data = super().read(path)
+        if path != "host.json" or data is None:
+            return data
+        return json.dumps(json.loads(data) | {"hostId": self.clock.host, "bootId": self.clock.boot_id()}).encode()
+
+
+def test_while_a_worker_may_live_no_machine_does_it_harm():
+    assert harm(busy()) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [lambda house: ForgetsTheMachine(house.fuse.of("state")), RemembersWhoeverCame],
+    ids=["forgets", "confuses"],
+)
+def test_harm_by_another_machine_is_seen(files):
+    house = SimHouse()
+    house.state_files = files(house)
+    house.processes = SimProcesses(house.clock, house.state_files)
+
+    assert "another machine acted" in harm(busy(house))
 
 
 def test_the_folder_remembers_its_machine():

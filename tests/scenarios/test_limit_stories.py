@@ -71,6 +71,27 @@ def costs(house: SimHouse) -> dict[str, list[float | None]]:
 # --- providers that cannot be asked ----------------------------------------------------------------------
 
 
+def test_an_edit_of_a_parked_task_gives_it_its_whole_limit_and_leaves_what_was_booked():
+    moves = [writes("bad", says=ended(3.0)), writes("good", says=ended(2.0))]
+    house = one_task(moves, limits_task=Limits(usd=2.5), limits_day=Limits(usd=99))
+    house.until_quiet()
+    assert (house.state(ONE), house.record(ONE).spent.usd) == ("parked", 3.0)
+
+    house.given(ONE, owned=["a.txt"], title="once more").until_quiet()
+
+    assert (house.state(ONE), house.record(ONE).spent.usd) == ("integrated", 2.0)
+    assert sorted(cost for run in costs(house).values() for cost in run) == [0.0, 2.0, 3.0]
+    assert world_of(house).spent_today.usd == 5.0
+
+
+def test_a_file_that_was_only_touched_gives_no_new_limit():
+    house = one_task([writes("bad", says=ended(3.0))], limits_task=Limits(usd=2.5)).until_quiet()
+
+    house.given(ONE, owned=["a.txt"]).until_quiet()
+
+    assert (house.state(ONE), house.record(ONE).spent.usd) == ("parked", 3.0)
+
+
 def test_a_usage_limit_costs_no_try_and_the_task_goes_on_when_the_provider_opens_again():
     house = one_task([replace(WALL), writes("good")])
     opens = house.clock.now() + timedelta(hours=5)

@@ -11,6 +11,7 @@ from gluerun.edge import rescues
 from gluerun.errors import BusyError, StateError, UsageError
 from gluerun.loop.collecting import collect
 from gluerun.loop.rescue import remove_place, restore_branch, restore_place
+from gluerun.ports import BALLAST
 from gluerun.records.config import Collection
 from gluerun.testing import Move, SimHouse, run_files
 
@@ -237,6 +238,36 @@ def test_the_newest_runs_and_the_young_ones_stay():
     for changes in ({"keep_runs": 9, "keep_days": 1}, {"keep_runs": 0, "keep_days": 9}):
         house = settled().configure(gc=Collection(**changes))
         assert [one.kind for one in collect(house.open(), acting=False).given if one.kind == "run"] == []
+
+
+def heavy(**policy):
+    """A house in which the logs of a settled run and of a living one weigh two megabytes each, all of them young."""
+    house = settled().configure(gc=Collection(keep_days=99, keep_runs=0, **policy))
+    for run_id in (house.record(ONE).run_id, house.lease(TWO).run_id):
+        house.state_files.write(f"runs/{run_id}/attempts/1/big.log", b"x" * 2_000_000)
+    house.state_files.hold_back(16_000_000)
+    return house
+
+
+def test_too_many_megabytes_take_the_logs_of_settled_runs_and_nothing_that_lives_or_cannot_be_reached():
+    house = heavy(max_mb=1)
+    run_id, living = house.record(ONE).run_id, house.lease(TWO).run_id
+    refs = dict(house.git.refs)
+    assert refs
+
+    (given,) = collect(house.open(), acting=True).given
+
+    assert (given.kind, given.name, given.reason, given.bytes > 2_000_000) == ("run", run_id, "beyond 1 MB", True)
+    assert run_files(house, run_id, "attempts") == ["index.json"]
+    assert "big.log" in run_files(house, living, "attempts/1")
+    assert house.git.refs == refs
+    assert house.state_files.mark(BALLAST).size == 16_000_000
+    assert collect(house.open(), acting=True).given == (), "what lives is too heavy, and stays"
+
+
+@pytest.mark.parametrize("policy", [{"max_mb": 0}, {"max_mb": 5}])
+def test_where_everything_fits_or_nobody_counts_nothing_goes(policy):
+    assert collect(heavy(**policy).open(), acting=False).given == ()
 
 
 def test_a_rescue_that_nothing_else_holds_stays_until_a_person_says_otherwise():

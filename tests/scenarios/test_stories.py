@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 import pytest
 
 from gluerun.edge.views import board
-from gluerun.errors import BusyError
+from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
+from gluerun.loop.store import run_path
+from gluerun.ports import BALLAST
 from gluerun.records import schema
 from gluerun.records.dispatch import Outcome, Role
 from gluerun.records.origin import OriginHolder
 from gluerun.records.record import replace
+from gluerun.sim.children import SimChildren
 from gluerun.testing import Move, SimHouse, batch, decision, markdown, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
@@ -606,6 +609,76 @@ def test_low_disk_is_told_once_named_on_the_board_and_ends_by_itself():
     ]  # fmt: skip
 
 
+def fill_the_disk(house):
+    """From now on whatever needs space in the state folder is refused."""
+
+    def full(number, name):
+        if name.startswith(("state before write", "state before create", "state before append")):
+            return StateError("cannot write: no space left on device")
+        return None
+
+    house.fuse.chooses, house.state_files.free = full, 0
+
+
+def empty_the_disk(house):
+    house.fuse.chooses, house.state_files.free = None, 1 << 40
+
+
+def test_a_disk_without_a_byte_left_lets_a_run_end_land_and_be_told():
+    house = SimHouse(ballast_mb=16).given(ONE, owned=["a.txt"]).given(TWO, owned=["b.txt"])
+    house.agent(
+        TWO, [Move(act=lambda scene: (scene.write("b.txt", "half"), fill_the_disk(house), house.vanish(scene.run_id)))]
+    )
+    house.configure(max_retries=0)
+    house.cycle()
+
+    house.cycles(4)
+
+    assert BALLAST not in house.state_files.files
+    assert house.states() == {ONE: "integrated", TWO: "parked"}
+    assert [
+        one for ref in house.git.kept("refs/gluerun/rescue") for one in house.files_at(ref).items() if "b.txt" in one
+    ]
+    assert broken_link(house.state_files) == ""
+    empty_the_disk(house)
+    house.cycles(2)
+    assert house.state_files.mark(BALLAST).size == 16_000_000
+
+
+def test_without_anything_held_back_a_full_disk_ends_the_cycle_with_one_clear_error():
+    house = SimHouse().given(ONE)
+    house.cycle(work=False)
+    fill_the_disk(house)
+
+    with pytest.raises(StateError, match="no space left"):
+        house.cycle(5)
+
+
+def test_what_is_held_back_goes_before_git_meets_a_full_disk_and_that_is_told():
+    house = SimHouse(ballast_mb=16)
+    house.cycle()
+    house.state_files.free = 15_000_000
+
+    house.cycles(2)
+
+    assert BALLAST not in house.state_files.files
+    assert len(house.events("disk.ballast")) == 1
+
+
+def test_nothing_is_held_back_where_there_is_hardly_room_or_nobody_wants_it():
+    house = SimHouse(ballast_mb=16)
+    house.state_files.free = 2_020_000_000
+    house.cycle()
+    assert BALLAST not in house.state_files.files
+
+    house.state_files.free = 3_000_000_000
+    house.cycle()
+    assert BALLAST in house.state_files.files
+
+    house.configure(ballast_mb=0).cycle()
+    assert BALLAST not in house.state_files.files
+
+
 def test_low_disk_lets_an_accepted_task_be_proved_and_settled():
     house = SimHouse(max_retries=0).given(ONE, owned=["a.txt"]).hold(ONE)
     house.cycle()
@@ -638,6 +711,46 @@ def _holder(house):
 
     now = house.clock.now()
     return OriginHolder(owner="origin", run_id="ORIGIN-20260101T000000Z-1", pid=1, started_at=now, expires_at=now)
+
+
+@pytest.mark.parametrize("torn", [b'{"answer":{', b"{", b"\xff"])
+def test_a_run_whose_last_step_was_torn_does_that_step_again_and_no_other(torn):
+    asked = []
+
+    def tear(scene):
+        scene.write("a.txt", "done")
+        path = run_path(scene.run_id, "steps.ndjson")
+        asked.append(house.state_files.read(path))
+        house.state_files.write(path, asked[-1] + torn)
+
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, [Move(act=tear)])
+
+    house.until_quiet()
+
+    assert (house.state(ONE), len(asked), len(house.prompts(ONE, Role.AUDITOR))) == ("integrated", 1, 1)
+    lines = house.state_files.read(run_path(house.record(ONE).run_id, "steps.ndjson")).splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_child_whose_answer_is_gone_is_run_again():
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "done"))
+    real, lost = house.children.finished, []
+
+    class Forgetful(SimChildren):
+        def finished(self, run_id, name):
+            if name.endswith("-worker") and name not in lost and real(run_id, name) is not None:
+                lost.append(name)
+                return None
+            return real(run_id, name)
+
+        def wait(self, run_id, child):
+            return kept.wait(run_id, child)
+
+    kept, house.children = house.children, Forgetful(lambda *_: None)
+
+    house.until_quiet()
+
+    assert (house.state(ONE), len(house.prompts(ONE)), house.record(ONE).tries) == ("integrated", 2, 1)
 
 
 def test_a_journal_that_a_crash_tore_is_mended_and_its_chain_holds():

@@ -9,6 +9,7 @@ from gluerun.adapters import tree, waiter, waiting
 from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.processes import GROUP_FILE, MARKER, PULSE, wrapper_command
 from gluerun.errors import StateError
+from gluerun.ports import BALLAST
 from gluerun.records.child import scratch_of
 
 TYPE_CHECKING = False
@@ -103,10 +104,10 @@ class _Records:
 
     def __init__(self, state_root: str, tiers: Sequence[str], sandboxes: Sandboxes | None) -> None:
         self._sandboxes = sandboxes
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._tiers = tiers
         # The specification holds the child's environment: for the eyes of this user only.
-        self._private = DiskFiles(state_root, mode=0o600)
+        self._private = DiskFiles(state_root, mode=0o600, has_ballast=True)
 
     @property
     def may_adopt(self) -> bool:
@@ -145,6 +146,7 @@ class _Records:
             "tiers": [str(tier) for tier in self._tiers],
             "subreaper": adopts,
             "groupFile": self._absolute(_group(run_id, child.name)),
+            "ballast": self._absolute(BALLAST),
         }
         if prepared is not None:
             wire |= {
@@ -196,13 +198,21 @@ class _Records:
         self._files.write(done, schema.dump(answer))
 
     def finished(self, run_id: str, name: str) -> ChildDone | None:
-        """Return what the waiter wrote; what the child had as its scratch folder is gone by then."""
+        """Return what the waiter wrote; what the child had as its scratch folder is gone by then.
+
+        An answer that cannot be read is none: the child is run again, and its new answer replaces the broken one.
+        """
+        from gluerun.errors import SchemaError
         from gluerun.records import schema
         from gluerun.records.child import ChildDone
 
         path = _done(run_id, name)
         data = self._files.read(path)
-        if data is None:
+        try:
+            done = None if data is None else schema.load(ChildDone, data, file=path)
+        except SchemaError:
+            return None
+        if done is None:
             return None
         scratch = self._absolute(scratch_of(run_id, name))
         if os.path.isdir(scratch):
@@ -210,7 +220,7 @@ class _Records:
 
             # What cannot be removed is not worth a run; it lies in the run's folder and goes with it.
             shutil.rmtree(scratch, ignore_errors=True)
-        return schema.load(ChildDone, data, file=path)
+        return done
 
     def _absolute(self, path: str) -> str:
         return os.path.join(self._files.root, path)

@@ -11,10 +11,16 @@ import fcntl
 import os
 
 from gluerun.errors import StateError
-from gluerun.ports import FileMark
+from gluerun.ports import BALLAST, FileMark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TEMPORARY = ".tmp"
 _TURNS = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BLOCK = 1_048_576
 _HINTS = {
     errno.ENOSPC: "free some disk space, then run it again",
     errno.EDQUOT: "free some disk space, then run it again",
@@ -26,11 +32,15 @@ _HINTS = {
 
 
 class DiskFiles:
-    """Files under one root; new ones get *mode* (less the umask), replaced ones keep theirs."""
+    """Files under one root; new ones get *mode* (less the umask), replaced ones keep theirs.
 
-    def __init__(self, root: str, *, mode: int = 0o666) -> None:
+    Only a door to the state folder has a ballast: anywhere else a file of that name is somebody's own.
+    """
+
+    def __init__(self, root: str, *, mode: int = 0o666, has_ballast: bool = False) -> None:
         self.root = os.path.abspath(root)
         self._mode = mode
+        self._has_ballast = has_ballast
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
@@ -94,7 +104,11 @@ class DiskFiles:
             if is_new:
                 _sync_folder(os.path.dirname(target))
         except OSError as error:
-            raise _refusal("write", path, error) from error
+            if not self._gives_way(error):
+                raise _refusal("write", path, error) from error
+        else:
+            return
+        self.append(path, data)
 
     def move(self, path: str, new: str) -> bool:
         """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
@@ -113,6 +127,8 @@ class DiskFiles:
             for folder in {os.path.dirname(source), os.path.dirname(target)}:
                 _sync_folder(folder)
         except OSError as error:
+            if self._gives_way(error):
+                return self.move(path, new) or os.path.lexists(target)
             raise _refusal("move", path, error) from error
         return True
 
@@ -166,6 +182,19 @@ class DiskFiles:
         found = os.statvfs(place)
         return found.f_bavail * found.f_frsize
 
+    def hold_back(self, size: int) -> bool:
+        """Let `BALLAST` take *size* bytes of the disk, really; False, and nothing changed, if there is no room."""
+
+        def fill(handle: int) -> None:
+            _allocate(handle, size)
+
+        try:
+            return self._put_once(self._at(BALLAST), self.root, BALLAST, fill, durable=True, replace=True)
+        except OSError as error:
+            if error.errno in _FULL:
+                return False
+            raise _refusal("write", BALLAST, error) from error
+
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many."""
         start = f"{folder}/" if folder else ""
@@ -210,25 +239,43 @@ class DiskFiles:
         folder, name = os.path.split(target)
         if not name or target == self.root:
             raise StateError(f"{path!r} is not the name of a file")
+
+        def fill(handle: int) -> None:
+            _write_all(handle, data)
+
         try:
             for _ in range(_TURNS):
                 try:
-                    return self._put_once(target, folder, name, data, durable=durable, replace=replace)
+                    return self._put_once(target, folder, name, fill, durable=durable, replace=replace)
                 except FileNotFoundError:
                     # The folder is not there yet, or a sweep took the temporary before it was locked.
                     _make_folder(folder)
             raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", folder)
         except OSError as error:
+            if self._gives_way(error):
+                return self._put(path, data, durable=durable, replace=replace)
             raise _refusal("write", path, error) from error
 
-    def _put_once(self, target: str, folder: str, name: str, data: bytes, *, durable: bool, replace: bool) -> bool:
+    def _gives_way(self, error: OSError) -> bool:
+        """Give up the ballast if the disk is full; tell whether there was one to give up."""
+        if not self._has_ballast or error.errno not in _FULL:
+            return False
+        try:
+            os.unlink(self._at(BALLAST))
+        except OSError:
+            return False
+        return True
+
+    def _put_once(
+        self, target: str, folder: str, name: str, fill: Callable[[int], None], *, durable: bool, replace: bool
+    ) -> bool:
         if not replace and os.path.lexists(target):
             return False
         temporary = f"{folder}/.{name}.{os.urandom(6).hex()}{_TEMPORARY}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            _write_all(handle, data)
+            fill(handle)
             if replace:
                 _keep_mode(handle, target)
             if durable:
@@ -246,7 +293,12 @@ class DiskFiles:
         finally:
             os.close(handle)
         if durable:
-            _sync_folder(folder)
+            try:
+                _sync_folder(folder)
+            except OSError as error:
+                if not self._gives_way(error):
+                    raise
+                _sync_folder(folder)  # only this again: the name is there
         return True
 
 
@@ -254,6 +306,17 @@ def _write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def _allocate(handle: int, size: int) -> None:
+    """Let a new file take *size* bytes of the disk: not sparse, and nothing that a file system could store smaller."""
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        for start in range(0, size, _BLOCK):
+            _write_all(handle, os.urandom(min(_BLOCK, size - start)))
 
 
 def _keep_mode(handle: int, target: str) -> None:

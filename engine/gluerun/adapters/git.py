@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed, Logged, Told
+    from gluerun.ports import Landed, Logged
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -186,7 +186,7 @@ class RepositoryGit:
     def salvage(self, place: str, message: str) -> str | None:
         return self._trees().salvage(place, message)
 
-    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, commits: Sequence[str]) -> tuple[Logged, ...]:
         from gluerun.adapters.git_upkeep import told
 
         return told(self._git, commits)
@@ -199,6 +199,10 @@ class RepositoryGit:
     def hand_out(self, place: str, commit: str) -> None:
         with self._lock():
             self._git.run("worktree", "add", "--quiet", "--detach", "--", place, commit)
+
+    def sweep(self) -> int:
+        with self._lock():
+            return self._trees().sweep()
 
     def maintain(self) -> str:
         from gluerun.adapters.git_upkeep import maintain

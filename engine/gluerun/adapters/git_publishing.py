@@ -80,15 +80,15 @@ def logged(git: GitCommand, ref: str, word: str) -> tuple[Logged, ...]:
     """Return the commits of *ref*'s first-parent line with *word* in their message, the newest first."""
     if git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
         return ()
-    form = "%H%n%P%n%B"
+    form = "%H%n%P%n%ct%n%B"
     words = ("log", "-z", "--first-parent", "--no-patch", "--no-show-signature", "--fixed-strings", f"--grep={word}")
     answer = git.run(*words, f"--format={form}", ref, "--")
     found = []
     for one in answer.out.decode("utf-8", "surrogateescape").split("\0"):
-        commit, _, rest = one.partition("\n")
-        parents, _, message = rest.partition("\n")
-        if commit:
-            found.append(Logged(commit=commit, parents=tuple(parents.split()), message=message.rstrip("\n") + "\n"))
+        if one:
+            commit, parents, at, message = one.split("\n", 3)
+            whole = message.rstrip("\n") + "\n"
+            found.append(Logged(commit=commit, parents=tuple(parents.split()), message=whole, at=int(at)))
     return tuple(found)
 
 

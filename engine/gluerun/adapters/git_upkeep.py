@@ -5,7 +5,7 @@ from __future__ import annotations
 from gluerun.adapters.git_command import encode
 from gluerun.adapters.git_trees import GITLINK, differences
 from gluerun.errors import GitError
-from gluerun.ports import Told
+from gluerun.ports import Logged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TIDY = (
 )
 
 
-def told(git: GitCommand, commits: Sequence[str]) -> tuple[Told, ...]:
+def told(git: GitCommand, commits: Sequence[str]) -> tuple[Logged, ...]:
     """Return who follows whom, when, and in what words."""
     if not commits:
         return ()
@@ -34,7 +34,7 @@ def told(git: GitCommand, commits: Sequence[str]) -> tuple[Told, ...]:
     found = {}
     for one in out.split("\0")[:-1]:
         commit, parents, at, message = one.split("\n", 3)
-        found[commit] = Told(commit=commit, parents=tuple(parents.split()), at=int(at), message=message)
+        found[commit] = Logged(commit=commit, parents=tuple(parents.split()), at=int(at), message=message)
     return tuple(found[one] for one in commits)
 
 

@@ -58,9 +58,16 @@ class WorkTrees:
             os.rename(encode(place), encode(going))
         for folder in known:
             folders.clear(folder)
-        for one in os.listdir(encode(home)) if os.path.isdir(encode(home)) else []:
-            if one.startswith(b".") and one.endswith(encode(GONE)):
-                folders.clear(folders.join(home, decode(one)))
+        self.sweep()
+
+    def sweep(self) -> int:
+        """Remove places whose removal a crash has cut in two; return how many."""
+        home = folders.join(self._git.root, HOME)
+        names = os.listdir(encode(home)) if os.path.isdir(encode(home)) else []
+        gone = [decode(one) for one in names if one.startswith(b".") and one.endswith(encode(GONE))]
+        for name in gone:
+            folders.clear(folders.join(home, name))
+        return len(gone)
 
     def head(self, place: str) -> str | None:
         if folders.own_folder(self._git.root, place) is None:

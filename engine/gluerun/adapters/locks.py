@@ -29,7 +29,7 @@ class FlockLocks:
     """The loop's locks under one state folder."""
 
     def __init__(self, state_root: str, *, git_patience: float = 60.0) -> None:
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._folder = f"{self._files.root}/locks"
         self._git_patience = git_patience
 
@@ -45,6 +45,10 @@ class FlockLocks:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self._signed("origin") if is_held(f"{self._folder}/origin.lock") else None
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
+
     def resident(self, holder: OriginHolder) -> AbstractContextManager[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
         return self._signed_lock(
@@ -54,10 +58,6 @@ class FlockLocks:
                 f"another resident loop runs in this repository: {who}", "`gluerun status` shows its work"
             ),
         )
-
-    def resident_holder(self) -> OriginHolder | None:
-        """Return the resident loop of the repository, as far as it is known; None if there is none."""
-        return self._signed("auto") if is_held(f"{self._folder}/auto.lock") else None
 
     def git(self) -> AbstractContextManager[None]:
         """Hold the lock around changes of refs and work trees; waits up to a minute, then BusyError."""

@@ -58,7 +58,7 @@ class OsProcesses:
         self._root = root
         # A look may hold the pulse for a moment; a wrapper at its birth waits that long for it.
         self._patience = patience
-        self._files = DiskFiles(state_root)
+        self._files = DiskFiles(state_root, has_ballast=True)
         self._command = command
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._pulses: dict[str, int] = {}

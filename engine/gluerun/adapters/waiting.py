@@ -62,8 +62,7 @@ def main(argv: list[str]) -> int:
     end = _run(spec, watch)
     duration_ms = int((_now() - started) * 1000)
     # The names are our own words: letters, digits, dots, dashes.
-    _write_whole(
-        done_path,
+    text = (
         "{\n"
         '  "schema": "gluerun.orchestration.child-done.v0",\n'
         f'  "name": "{spec["name"]}",\n  "how": "{end.how}",\n  "exitCode": {end.code},\n'
@@ -72,8 +71,16 @@ def main(argv: list[str]) -> int:
         + (f'  "limit": "{end.limit}",\n' if end.limit else "")
         + (f'  "confined": "{spec["confined"]}",\n' if spec.get("confined") else "")
         + f'  "ended": {end.ended}\n'
-        "}\n",
+        "}\n"
     )
+    try:
+        _write_whole(done_path, text)
+    except OSError as error:
+        # A full disk: what was held back for that, as the storage door does it.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.unlink(spec["ballast"])
+        _write_whole(done_path, text)
     then = parse(then_json.encode())
     watch.close()
     return _become(then) if then else 0
@@ -445,12 +452,17 @@ def _write_whole(path: str, text: str, *, durable: bool = True) -> None:
     temporary = f"{folder}/.{base}.{os.urandom(6).hex()}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        os.write(handle, text.encode())
+        data = text.encode()
+        if os.write(handle, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what a disk says that is about to be full
         if durable:
             os.fsync(handle)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
     finally:
         os.close(handle)
-    os.rename(temporary, path)
     if not durable:
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,7 @@
-"""How a resident loop sleeps: on the pidfds of its runs' wrappers where there are any, else by the clock."""
+"""How a resident loop sleeps: on the pidfds of its runs' wrappers where there are any, else by the clock.
+
+An order, and STOP, end every sleep: nobody waits it out.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,20 @@ if TYPE_CHECKING:
 
 # Without a pidfd a run's end is seen at most this much later.
 _POLL_SECONDS = 0.05
+# An order is seen at most this much later: what is looked at are the marks of some names.
+_ORDER_SECONDS = 0.5
+_WOKEN_BY = ("STOP", "inbox/orders", "orders/done")
 
 
 class OsWatch:
-    """Sleeps until a run's ending is there or its wrapper is gone. A hint only: the next look decides."""
+    """Sleeps until a run has ended or lost its wrapper, or an order came. A hint only: the next look decides."""
 
     def __init__(self, state_root: str) -> None:
         self._state_root = state_root
+        self._seen = self._marks()
 
     def wait(self, run_ids: Sequence[str], seconds: float) -> None:
-        """Return when one of the runs has ended, or after *seconds*."""
+        """Return when one of the runs has ended, when an order came since the last sleep, or after *seconds*."""
         deadline = time.monotonic() + seconds
         handles: dict[str, int] = {}
         try:
@@ -30,16 +37,25 @@ class OsWatch:
                 for run_id in run_ids:
                     if run_id not in handles and (handle := self._open(run_id)) >= 0:
                         handles[run_id] = handle
-                if any(self._has_ended(run_id) for run_id in run_ids):
+                if any(self._has_ended(run_id) for run_id in run_ids) or self._marks() != self._seen:
                     return
-                if len(handles) == len(run_ids):
-                    if _poll(handles.values(), left):
-                        return
-                elif _poll(handles.values(), min(left, _POLL_SECONDS)):
+                longest = _ORDER_SECONDS if len(handles) == len(run_ids) else _POLL_SECONDS
+                if _poll(handles.values(), min(left, longest)):
                     return
         finally:
+            self._seen = self._marks()  # whatever came until now is seen by the next look
             for handle in handles.values():
                 os.close(handle)
+
+    def _marks(self) -> list[int]:
+        """Return what shows that an order came or was carried out, or that somebody set STOP."""
+        found = []
+        for name in _WOKEN_BY:
+            try:
+                found.append(os.stat(f"{self._state_root}/{name}").st_mtime_ns)
+            except OSError:
+                found.append(0)
+        return found
 
     def _has_ended(self, run_id: str) -> bool:
         return os.path.exists(f"{self._state_root}/runs/{run_id}/ending.json")

@@ -75,18 +75,40 @@ def auto(
     context: typer.Context,
     once: bool = typer.Option(False, "--once", help="Run one cycle, wait for what it started, and end."),
     forever: bool = typer.Option(False, "--forever", help="Wait for more work instead of ending."),
+    hours: float = typer.Option(-1, "--hours", help="End after this long; 0 means no limit."),
+    usd: float = typer.Option(-1, "--usd", help="Start nothing new once this much is spent; 0 means no limit."),
+    tasks: int = typer.Option(-1, "--tasks", help="Start no more than so many tasks; 0 means no limit."),
     as_json: bool = JSON,
 ) -> None:
-    """Run cycles until nothing runs, nothing can start and nothing will be tried later."""
-    from gluerun.loop import auto as loop
+    """Run cycles until nothing runs, nothing can start and nothing will be tried later.
 
-    house = _open(context, acting=True, default_push=True)
+    An edited configuration is used from the next cycle on; one that cannot be used changes nothing.
+    """
+    from gluerun.loop import auto as loop
+    from gluerun.wiring import Reopening
+
+    place = here(context)
+    budget = {"max_hours": hours, "max_usd": usd, "max_tasks": tasks}
+    flags = {**place.flags(), **{name: value for name, value in budget.items() if value != -1}}
+    # Looked at first: an edit between this and the reading is seen by the first cycle.
+    reopen = Reopening(place.root(), flags, default_push=True)
+    house = _open(context, acting=True, default_push=True, flags=flags)
     if once:
         report = loop.once(house)
         show(report, as_json=as_json, words=lambda: _words(report))
         return
-    ended = loop.auto(house, forever=forever, tell=_progress)
+    _live_without_a_terminal()
+    ended = loop.auto(house, forever=forever, tell=_progress, reopen=reopen)
     show(ended, as_json=as_json, words=lambda: _summary(ended))
+
+
+def _live_without_a_terminal() -> None:
+    """Take SIGHUP for "look again", which every cycle does; with a terminal it means that the terminal is gone."""
+    import signal
+
+    if not sys.stderr.isatty():
+        # A handler, not SIG_IGN: that would be inherited by every program we start.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def status(
@@ -96,8 +118,10 @@ def status(
 ) -> None:
     """Say what runs, what waits and what needs you. Takes no lock and writes nothing."""
     from gluerun.edge.views import board as board_of
+    from gluerun.wiring import open_to_read
 
-    board = board_of(_open(context, acting=False))
+    house, trouble = open_to_read(here(context).root(), flags=here(context).flags())
+    board = board_of(house, trouble)
     show(board, as_json=as_json, words=lambda: _board(board))
     if exit_code and board.needs_you:
         raise typer.Exit(SAYS_NO)
@@ -142,12 +166,14 @@ def recover(
     show(report, as_json=as_json, words=lambda: _words(report))
 
 
-def _open(context: typer.Context, *, acting: bool, default_push: bool = False) -> House:
+def _open(
+    context: typer.Context, *, acting: bool, default_push: bool = False, flags: dict[str, object] | None = None
+) -> House:
     from gluerun.settings import require_actable
     from gluerun.wiring import open_house
 
     place = here(context)
-    house = open_house(place.root(), flags=place.flags(), default_push=default_push)
+    house = open_house(place.root(), flags=place.flags() if flags is None else flags, default_push=default_push)
     if acting:
         require_actable(house.config)
     return house

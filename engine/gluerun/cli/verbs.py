@@ -47,6 +47,23 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("timer install", "timer", "Let the system run cycles here by itself."),
+    _verb("timer show",   "timer",  "Show the timer of this repository."),
+    _verb("timer remove", "timer",  "Take the timer of this repository away."),
+    _verb("stop",         "orders", "Plan and start nothing new; what is under way goes on."),
+    _verb("resume",       "orders", "Take STOP away."),
+    _verb("wake",         "orders", "Let a resident loop that sleeps look at once."),
+    _verb("park",         "orders", "Take a task out of the running until you say otherwise."),
+    _verb("unpark",       "orders", "Let a parked task go on."),
+    _verb("retry",        "orders", "Give a parked or failed task another try."),
+    _verb("cancel",       "orders", "Give a task up for good."),
+    _verb("supersede",    "orders", "Replace a task by another one."),
+    _verb("reprioritize", "orders", "Say how early a task is started."),
+    _verb("breaker show", "leases", "Show how many failures came in a row."),
+    _verb("breaker reset", "orders", "Let the loop start work again after too many failures."),
+    _verb("clear-backoff", "orders", "Let a provider be asked again at once."),
+    _verb("lease list",   "leases", "List who holds which task and node."),
+    _verb("lease show",   "leases", "Show the lease on one task."),
     _verb("costs",        "costs",  "Show what the agents used and cost."),
     _verb("rescue list",  "rescues", "List what was rescued before it was removed."),
     _verb("rescue show",  "rescues", "Show what a rescue holds."),
@@ -63,7 +80,7 @@ VERBS: tuple[Verb, ...] = (
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "health", "gates", "gate", "human-gate", "supersede", "unpark", "clear-backoff",
-    "breaker", "stop", "resume", "wake", "ask", "report", "lease", "accept-packet", "plan", "setup", "test",
+    "console", "health", "gates", "gate", "human-gate",
+    "ask", "report", "accept-packet", "plan", "setup", "test",
     "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -9,6 +9,11 @@ from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
 from gluerun.records.taskfile import TaskFile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.records.order import Order
+    from gluerun.records.task import Task
+
 
 @record
 class Admit:
@@ -234,6 +239,30 @@ class Promote:
     reason: str
 
 
+# The name under which planning's own back-off goes, among those of providers.
+PLANNING = "planning"
+
+
+@record
+class Obey:
+    """Carry out an order as it was decided, tell of it under the word *event*, and put it with those that are done.
+
+    `tasks` are records as they shall be; with `ends_runs` whatever runs for its task is ended and rescued first.
+    `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again.
+    """
+
+    order: Order
+    event: str
+    reason: str
+    task_id: str = ""
+    tasks: tuple[Task, ...] = ()
+    ends_runs: bool = False
+    stop: bool | None = None
+    resets_breaker: bool = False
+    backoffs: tuple[str, ...] = ()
+    is_repeated: bool = False
+
+
 Action = (
     Admit
     | Readmit
@@ -258,6 +287,7 @@ Action = (
     | ProveNode
     | NodeProved
     | Promote
+    | Obey
 )
 
 
@@ -266,4 +296,4 @@ def subject(action: Action) -> str:
     for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
-    return ""
+    return action.order.subject if isinstance(action, Obey) else ""

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from gluerun.core import backoff, lifecycle
-from gluerun.core.actions import Admit, Close, HoldBack, Notice, Promote, Readmit, Settle, Shorten, Start, Unlease
+from gluerun.core.actions import (
+    PLANNING,
+    Admit,
+    Close,
+    HoldBack,
+    Notice,
+    Obey,
+    Promote,
+    Readmit,
+    Settle,
+    Shorten,
+    Start,
+    Unlease,
+)
 from gluerun.records.origin import ProviderBackoff
 from gluerun.records.record import replace
 
@@ -47,7 +60,23 @@ def expect(world: World, action: Action) -> World:
         case Promote(node=node):
             return replace(world, passed=world.passed | {node})
         case _:
-            return world
+            return _obeyed(world, action) if isinstance(action, Obey) else world
+
+
+def _obeyed(world: World, action: Obey) -> World:
+    world = replace(world, orders=tuple(one for one in world.orders if one.id != action.order.id))
+    for task in action.tasks:
+        world = _with_task(world, task)
+    if action.ends_runs:
+        world = _without_lease(world, action.order.subject)
+    if action.stop is not None:
+        world = replace(world, stop=action.stop)
+    if action.resets_breaker:
+        world = replace(world, circuit=None)
+    if action.backoffs:
+        left = {name: one for name, one in world.backoffs.items() if name not in action.backoffs}
+        world = replace(world, backoffs=left, backoff=None if PLANNING in action.backoffs else world.backoff)
+    return world
 
 
 def _with_backoff(world: World, action: HoldBack) -> World:

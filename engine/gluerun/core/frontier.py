@@ -23,12 +23,12 @@ class Waits:
 
 
 def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
-    """Return the tasks to start now, at most *seats*, lowest id first, and the reasons of all other ready ones."""
+    """Return the tasks to start now, at most *seats*, by priority and id, and why every other ready one waits."""
     start: list[Task] = []
     waits: list[Waits] = []
     held = _held(world)
     nobody = held_back(world, worker_roles(world.config))
-    for task in sorted(world.tasks, key=lambda task: (len(task.task_id), task.task_id)):
+    for task in sorted(world.tasks, key=lambda task: (-task.rank, len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
         why = Waits(task_id=task.task_id, reason=nobody) if nobody else _obstacle(world, task, held)

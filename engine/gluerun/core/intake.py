@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from gluerun.records.lease import NodeLease
 
 
+def plan_orders(world: World) -> list[Action]:
+    """Say what is done about the first order that waits; the next one is judged by what this one leaves."""
+    if not world.orders:
+        return []
+    from gluerun.core.orders import obeyed  # a cycle without orders needs none of it
+
+    return [obeyed(world, world.orders[0])]
+
+
 def plan_intake(world: World) -> list[Action]:
     """Say what is done about everything new: admitted, taken in again, refused or set aside."""
     plan: list[Action] = [SetAside(path=one.path, reason=one.reason) for one in world.broken]

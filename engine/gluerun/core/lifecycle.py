@@ -8,6 +8,7 @@ from gluerun.core.limits import added
 from gluerun.errors import ImpossibleError
 from gluerun.records.failure import Answer, FailureNote
 from gluerun.records.record import replace
+from gluerun.records.spent import Spent
 from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
     from gluerun.records.failure import Decision
-    from gluerun.records.spent import Spent
+    from gluerun.records.task import Ordered
     from gluerun.records.taskfile import TaskFile
 
 
@@ -31,6 +32,7 @@ class Trigger(StrEnum):
     CANCEL = "cancel"
     SUPERSEDE = "supersede"
     EDIT = "edit"
+    UNPARK = "unpark"
 
 
 TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
@@ -46,6 +48,7 @@ TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
     (Status.ACCEPTED, Trigger.CANCEL): Status.CANCELLED,
     (Status.ACCEPTED, Trigger.SUPERSEDE): Status.SUPERSEDED,
     (Status.BLOCKED, Trigger.EDIT): Status.READY,
+    (Status.BLOCKED, Trigger.UNPARK): Status.READY,
     (Status.BLOCKED, Trigger.CANCEL): Status.CANCELLED,
     (Status.BLOCKED, Trigger.SUPERSEDE): Status.SUPERSEDED,
 }
@@ -93,7 +96,9 @@ def admitted(file: TaskFile, path: str, mark: str, now: datetime) -> Task:
 
 
 def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> Task:
-    """Return a task after its Markdown changed; a parked one is ready again with all its tries.
+    """Return a task after its Markdown changed; a parked one is ready again with all its tries and its whole limit.
+
+    What was spent stays booked, of the day and in the history.
 
     If only the file's mark changed, nothing but the mark does.
     """
@@ -113,6 +118,9 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         last_failure=None,
         decision=None,
         audit_sha=None,
+        priority=task.priority if file.spec.priority == task.spec.priority else None,
+        ordered=None,
+        spent=Spent(),
     )
 
 
@@ -161,6 +169,39 @@ def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, se
         decision=decision,
         updated_at=now,
         audit_sha=None,
+    )
+
+
+def withdrawn(task: Task, trigger: Trigger, ordered: Ordered, *, tries: int, now: datetime) -> Task:
+    """Return a task that a person took out of the running; one that is only parked begins again where its work was."""
+    return replace(
+        task,
+        status=advance(task.status, trigger),
+        tries=task.tries + tries,
+        infra_tries=0,
+        seed_sha=task.head_sha or task.seed_sha if trigger is Trigger.PARK else None,
+        head_sha=None,
+        packet_sha256=None,
+        green_tree=None,
+        green_gate=None,
+        proof=None,
+        audit_sha=None,
+        ordered=ordered,
+        updated_at=now,
+    )
+
+
+def wanted_again(task: Task, ordered: Ordered, *, tries: int, now: datetime) -> Task:
+    """Return a task that a person wants tried again, with *tries* spent; what its last try failed of is kept."""
+    trigger = Trigger.UNPARK if task.status is Status.BLOCKED else Trigger.RETRY
+    return replace(
+        task,
+        status=advance(task.status, trigger),
+        tries=tries,
+        infra_tries=0,
+        decision=None,
+        ordered=ordered,
+        updated_at=now,
     )
 
 

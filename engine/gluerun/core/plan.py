@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.expect import expect
-from gluerun.core.intake import plan_intake
+from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch
 from gluerun.core.recovery import plan_recovery
@@ -29,7 +29,7 @@ PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_integrating, plan_
 def plan_cycle(world: World) -> tuple[Action, ...]:
     """Return everything that a cycle would do, each phase thinking about what the one before would leave."""
     plan: list[Action] = []
-    for phase in PHASES:
+    for phase in (*(plan_orders for _ in world.orders), *PHASES):
         for action in phase(world):
             plan.append(action)
             world = expect(world, action)

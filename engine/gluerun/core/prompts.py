@@ -96,6 +96,8 @@ def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> st
     parts = [_WORKER, task_section(spec, dispatch.owned_files)]
     if dispatch.gate_command:
         parts.append(f"## Gate\nThe engine will run: {dispatch.gate_command}")
+    if dispatch.told:
+        parts.append(f"## What a person says about this try\n{dispatch.told}")
     if trouble:
         first, _, rest = trouble.partition("\n")
         parts.append(

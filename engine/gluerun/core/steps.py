@@ -162,11 +162,12 @@ class Committed:
 
 @record
 class RunGate:
-    """Run the gate on exactly one commit, in the place prepared for it."""
+    """Run the gate on exactly one commit, in the place prepared for it; what is no receipt is not kept as one."""
 
     attempt: int
     commit: str
     command: str
+    is_receipt: bool = True
 
 
 @record
@@ -180,11 +181,12 @@ class Gated:
 
 @record
 class Restore:
-    """Put paths in the worker's place back to what they are in a commit."""
+    """Let paths in a place be what they are in a commit: not there, if they are not there."""
 
     attempt: int
     commit: str
     paths: tuple[str, ...]
+    place: Place = Place.WORK
 
 
 @record

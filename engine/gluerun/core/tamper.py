@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LONGEST_FILE = 400_000
 MOST_FILES = 100
 EVIDENCE = "tamper"
+GREEN, RED = "green", "red"
 _SHOWN = 8
 
 DEFAULT_PATHS = (
@@ -50,7 +51,10 @@ class Grade(StrEnum):
 
 @record
 class Tamper:
-    """What became of the tests between two trees, as counts; `lost` names some of the tests that are gone."""
+    """What became of the tests between two trees, as counts; `lost` names some of the tests that are gone.
+
+    `on_base` says how the gate ended on the base with these tests: green, red, or nothing if that was not tried.
+    """
 
     grade: Grade = Grade.NONE
     files: int = 0
@@ -63,6 +67,7 @@ class Tamper:
     lost: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    on_base: str = ""
 
 
 @record
@@ -80,6 +85,12 @@ class Seen:
 def of_tests(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return those of *changed* that are tests, or say how tests are run."""
     wanted = _pattern((*(patterns or DEFAULT_PATHS), *RUN_PATHS))
+    return tuple(path for path in changed if wanted.fullmatch(path))
+
+
+def tests_among(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return those of *changed* that are tests themselves."""
+    wanted = _pattern(patterns or DEFAULT_PATHS)
     return tuple(path for path in changed if wanted.fullmatch(path))
 
 
@@ -120,12 +131,18 @@ def graded(told: Tamper) -> Tamper:
     """Return the facts with the grade that they add up to.
 
     High: fewer tests or assertions than before, something skipped, deleted or weakened. Low: tests were renamed or
-    replaced, or something could not be read.
+    replaced, something could not be read, or they are green without the change, too.
     """
     fewer = told.lost_tests > told.new_tests or told.lost_assertions > 0
     if fewer or told.deleted_files or told.new_skips or told.weakened:
         return replace(told, grade=Grade.HIGH)
-    return replace(told, grade=Grade.LOW if told.lost_tests or told.unread else Grade.NONE)
+    is_low = told.lost_tests or told.unread or told.on_base == GREEN
+    return replace(told, grade=Grade.LOW if is_low else Grade.NONE)
+
+
+def on_base(told: Tamper, *, is_green: bool) -> Tamper:
+    """Return the facts with how these tests ended on the base."""
+    return graded(replace(told, on_base=GREEN if is_green else RED))
 
 
 def said(told: Tamper) -> str:
@@ -139,6 +156,7 @@ def said(told: Tamper) -> str:
         (len(told.unread), "file not read", "files not read"),
     )
     words = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    words += ["green without the change, too"] if told.on_base == GREEN else []
     return f"{told.grade}: {', '.join(words)}" if words else ""
 
 
@@ -157,6 +175,7 @@ def facts(told: Tamper | None) -> str:
         ("comparisons weakened", told.weakened),
     ]
     rows += [("not read", ", ".join(told.unread))] if told.unread else []
+    rows += [("the gate on the base with these tests", told.on_base)] if told.on_base else []
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 

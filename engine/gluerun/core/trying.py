@@ -12,6 +12,7 @@ from gluerun.core import (
     decider,
     handover,
     independence,
+    on_base,
     prompts,
     scope,
     sessions,
@@ -225,6 +226,7 @@ def _commit_and_gate(
         if check.result is GateVerdict.RED:
             reason = "the gate timed out" if check.timed_out else f"the gate ended with {check.exit_code}"
             return Wrong(failure=Failure.GATE_RED, reason=reason, detail=gated.tail)
+        yield from on_base.try_on_base(me, attempt, made.head)
     green = Green(
         head=made.head,
         code_tree=made.code_tree,

@@ -15,6 +15,10 @@ from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
 from gluerun.records.taskfile import TaskFile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.records.order import Order
+
 
 @record
 class Sighting:
@@ -89,6 +93,7 @@ class World:
     spent_today: Spent = Spent()
     free_bytes: int = 1 << 62
     next_task: int = 1
+    orders: tuple[Order, ...] = ()
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

@@ -19,6 +19,7 @@ from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.edge.setup import NO_GATE, detect_gate, unknown_keys
 from gluerun.errors import GluerunError, OtherSchemaError
 from gluerun.loop.journal import PATH, Journal
+from gluerun.ports import BALLAST
 from gluerun.records import schema, taskfile
 from gluerun.records.graph import Graph
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
@@ -97,7 +98,7 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
         found += _conflicts(loaded)
         found += [*_schema(loaded), _pin(patient, loaded), *_target(patient, loaded), _gate(patient, loaded)]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
-        found += [_disk(patient, loaded), *_tasks(patient, loaded)]
+        found += [_disk(patient, loaded), *_ballast(patient, loaded), *_tasks(patient, loaded)]
     found += [*_ignored(patient), _writable(patient), *_collection(patient), *_locks(patient), *_stop(patient)]
     return (*found, *_journal(patient), *_graph(patient))
 
@@ -280,6 +281,21 @@ def _disk(patient: Patient, loaded: Settings) -> Check:
         words, command = f"{free:.1f} GB are free, {wanted:g} GB wanted", _set("minDiskGb", str(int(free * 0.9)))
         return _fail("disk", words, "free some space, or lower minDiskGb", command)
     return _ok("disk", f"{free:.1f} GB are free")
+
+
+def _ballast(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    """Look at the space that is held back for a full disk, where a cycle has been at work."""
+    size, state = loaded.config.ballast_mb * 1_000_000, Path(patient.root, STATE)
+    if not size or not (state / "host.json").exists():
+        return
+    mark = DiskFiles(str(state)).mark(BALLAST)
+    if mark is not None and mark.size >= size:
+        yield _ok("ballast", f"{mark.size / 1e6:.0f} MB are held back for the day on which the disk is full")
+        return
+    found = "nothing is" if mark is None else f"only {mark.size / 1e6:.1f} MB are"
+    remedy = "the next cycle that finds room for it makes it"
+    command = "gluerun reconcile --apply"
+    yield _warn("ballast", f"{found} held back for the day on which the disk is full", remedy, command)
 
 
 def _tasks(patient: Patient, loaded: Settings) -> Iterator[Check]:

@@ -14,7 +14,7 @@ from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
     from gluerun.loop.house import House
-    from gluerun.ports import Told
+    from gluerun.ports import Logged
 
 PATCH = 1_000_000
 AGENTS = "refs/heads/agent"
@@ -125,7 +125,7 @@ def _task(ref: str) -> str:
     return ref.removeprefix(f"{RESCUE}/").split("/")[0]
 
 
-def _line(house: House, ref: str, told: Told) -> RescueLine:
+def _line(house: House, ref: str, told: Logged) -> RescueLine:
     base = _base(house, told)
     files, size = house.doors.git.weight(base, told.commit) if base else (0, 0)
     return RescueLine(
@@ -140,7 +140,7 @@ def _line(house: House, ref: str, told: Told) -> RescueLine:
     )
 
 
-def _base(house: House, told: Told) -> str:
+def _base(house: House, told: Logged) -> str:
     """Return where the task began, or else what the rescue stands on; empty if it stands on nothing."""
     base = trailer(told.message, "Gluerun-Rescue-Base")
     try:

@@ -10,6 +10,7 @@ from gluerun.core.tamper import note_path
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
 from gluerun.loop.observe import observe
+from gluerun.loop.resident import resident
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
 from gluerun.records.dispatch import Life
@@ -87,8 +88,8 @@ def spendings(house: House) -> list[Spending]:
     return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
 
 
-def board(house: House) -> Board:
-    """Return what runs, what waits, what needs you and why."""
+def board(house: House, trouble: str = "") -> Board:
+    """Return what runs, what waits, what needs you and why; *trouble* is why the newest settings are not used."""
     look = observe(house, NOBODY)
     world = look.world
     for action in plan_intake(world):
@@ -96,7 +97,11 @@ def board(house: House) -> Board:
     phases = {lease.run_id: _phase(house, lease.run_id) for lease in world.leases}
     fresh = {one.path: one.error for one in world.inputs if one.error}
     found = board_of(world, phases, look.memory.refusals | fresh)
-    return replace(found, other_engines=tuple(_other_engines(house, look.world)))
+    loop = resident(house.store.files) if house.doors.locks.resident_holder() else None
+    trouble = trouble or (loop.trouble if loop else "")
+    kept = f"the configuration is not used, the last good one is: {trouble}"
+    needs_you = (kept, *found.needs_you) if trouble else found.needs_you
+    return replace(found, needs_you=needs_you, other_engines=tuple(_other_engines(house, look.world)))
 
 
 def _other_engines(house: House, world: World) -> Iterator[EngineLine]:

@@ -13,6 +13,7 @@ from gluerun.core.actions import (
     MarkOrphan,
     NodeProved,
     Notice,
+    Obey,
     Promote,
     ProofDone,
     Prove,
@@ -68,6 +69,10 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
+        case Obey():
+            from gluerun.loop.ordering import obey  # a cycle without orders needs none of it
+
+            return obey(house, world, action, notes)
 
 
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:

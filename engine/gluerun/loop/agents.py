@@ -176,7 +176,7 @@ class Agent:
 
     def _day(self) -> DayMeter | None:
         config = self.house.config
-        if config.limits_day == Limits():
+        if config.limits_day == Limits() and not config.max_usd:
             return None
         meter = meter_path(self.house.now())
         return DayMeter(file=f"{self.house.doors.state_root}/{meter}", limits=config.limits_day)

@@ -1,12 +1,19 @@
-"""The resident loop: cycles until nothing is left to do, or until it is stopped or out of its hours."""
+"""The resident loop: cycles until nothing is left to do, or until it is stopped or a budget of it is used up."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from gluerun.core.actions import Start
+from gluerun.core.budgets import Used, tasks_done, used_up, with_day, within
 from gluerun.core.outlook import outlook
 from gluerun.errors import BusyError, OtherHostError
+from gluerun.loop import telling
+from gluerun.loop.booking import spent_today
 from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.loop.reconcile import cycle, drain
 from gluerun.loop.report import merged
+from gluerun.loop.resident import refreshed, sign_in
 from gluerun.records.record import record, replace
 from gluerun.records.task import Status
 
@@ -14,13 +21,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gluerun.core.actions import Action
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import CycleReport
+    from gluerun.loop.resident import Reopen
 
     Tell = Callable[[CycleReport, World], None]
 
-# Nothing wakes a loop when a file is edited: it looks at least this often.
+# An order wakes a loop, an edited file does not: it looks at least this often.
 _LONGEST_SLEEP = 5.0
 # Somebody else's cycle takes a moment; a resident loop waits for its turn.
 _BUSY_SLEEP = 0.5
@@ -42,10 +51,17 @@ class AutoReport:
     trouble: tuple[str, ...]
 
 
-def auto(house: House, *, forever: bool = False, tell: Tell | None = None) -> AutoReport:
-    """Run cycles until nothing is left to do; *tell* is called after each with its report and look."""
-    with house.doors.locks.resident(holder(house, new_origin_run(house), "auto")):
-        return _loop(house, forever=forever, tell=tell)
+def auto(house: House, *, forever: bool = False, tell: Tell | None = None, reopen: Reopen | None = None) -> AutoReport:
+    """Run cycles until nothing is left to do; *tell* is called after each with its report and look.
+
+    *reopen* is asked before each whether the configuration has changed.
+    """
+    origin_run = new_origin_run(house)
+    with house.doors.locks.resident(holder(house, origin_run, "auto")):
+        report = _Loop(house, origin_run, tell, reopen).run(forever=forever)
+    if house.config.notifies:
+        telling.tell_end(house, origin_run, _told(report))
+    return report
 
 
 def once(house: House) -> CycleReport:
@@ -54,41 +70,89 @@ def once(house: House) -> CycleReport:
     return merged(report, drain(house))
 
 
-def _loop(house: House, *, forever: bool, tell: Tell | None) -> AutoReport:
-    # Its hours are those in which the machine was awake: somebody may set the clock.
-    started = house.doors.clock.awake()
-    longest = house.config.max_hours * 3600
-    total: CycleReport | None = None
-    cycles = 0
-    while True:
-        is_late = house.doors.clock.awake() - started >= longest
-        try:
-            report, world = cycle(house, "drain" if is_late else "actuate")
-        except OtherHostError:
-            raise
-        except BusyError:
-            house.doors.watch.wait((), _BUSY_SLEEP)
-            continue
-        cycles += 1
-        total = report if total is None else merged(total, report)
-        total = replace(total, actions=())
-        if tell is not None:
-            tell(report, world)
-        ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
-        over = ahead.over or (f"its {house.config.max_hours:g} hours are over" if is_late and not ahead.runs else "")
-        if over and (not forever or is_late):
-            return _summary(total, world, over, cycles, float(house.doors.clock.awake() - started))
-        house.doors.watch.wait(ahead.runs, ahead.seconds)
+class _Loop:
+    """One resident loop: by which settings, for how long, and what came of it so far."""
+
+    def __init__(self, house: House, origin_run: str, tell: Tell | None, reopen: Reopen | None) -> None:
+        self.house = house
+        self.own = sign_in(house, origin_run)
+        self.tell = tell
+        self.reopen = reopen
+        # Its hours are those in which the machine was awake: somebody may set the clock.
+        self.started = house.doors.clock.awake()
+        self.used = Used()
+        self.asked: set[str] = set()
+        self.cycles = 0
+        self.total: CycleReport | None = None
+        house.tell("autonomate.started", f"{origin_run} runs cycles", run_id=origin_run)
+
+    def run(self, *, forever: bool) -> AutoReport:
+        """Run cycles to the end."""
+        while True:
+            if self.reopen is not None:
+                self.house, self.own = refreshed(self.house, self.own, self.reopen)
+            house = self.house
+            self._count(house)
+            late = used_up(house.config, self.used)
+            try:
+                report, world = cycle(house, "drain" if late else "actuate", afford=self._afford)
+            except OtherHostError:
+                raise
+            except BusyError:
+                house.doors.watch.wait((), _BUSY_SLEEP)
+                continue
+            self._take(report, world)
+            ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
+            late = "" if ahead.runs else late or tasks_done(world, self.used)
+            over = late or ahead.over
+            if over and (not forever or late or world.stop):
+                return self._summary(world, over)
+            house.doors.watch.wait(ahead.runs, ahead.seconds)
+
+    def _afford(self, actions: list[Action]) -> list[Action]:
+        """Return the starts that the budget has room for, also for what this very cycle has booked."""
+        self._count(self.house)
+        if used_up(self.house.config, self.used):
+            return []
+        kept = within(self.house.config, self.used.tasks | self.asked, actions)
+        self.asked |= {one.task_id for one in kept if isinstance(one, Start)}
+        return kept
+
+    def _count(self, house: House) -> None:
+        self.used = replace(self.used, seconds=float(house.doors.clock.awake() - self.started))
+        if house.config.max_usd:
+            self.used = with_day(self.used, spent_today(house).usd)
+
+    def _take(self, report: CycleReport, world: World) -> None:
+        self.cycles += 1
+        self.asked.clear()
+        self.used = replace(self.used, tasks=self.used.tasks.union(report.dispatched))
+        self.total = replace(report if self.total is None else merged(self.total, report), actions=())
+        if self.tell is not None:
+            self.tell(report, world)
+
+    def _summary(self, world: World, why: str) -> AutoReport:
+        total = self.total
+        self.house.tell("autonomate.exited", why, run_id=self.own.run_id)
+        with suppress(BusyError), self.house.doors.locks.origin(holder(self.house, self.own.run_id)):
+            self.house.journal.flush()
+            self.house.anchor()
+        return AutoReport(
+            why=why,
+            cycles=self.cycles,
+            seconds=float(self.house.doors.clock.awake() - self.started),
+            integrated=total.integrated if total else (),
+            parked=tuple(task.task_id for task in world.tasks if task.status is Status.BLOCKED),
+            waiting=tuple(task.task_id for task in world.tasks if task.status is not Status.BLOCKED),
+            dispatched=len(total.dispatched) if total else 0,
+            trouble=total.trouble if total else (),
+        )
 
 
-def _summary(total: CycleReport, world: World, why: str, cycles: int, seconds: float) -> AutoReport:
-    return AutoReport(
-        why=why,
-        cycles=cycles,
-        seconds=seconds,
-        integrated=total.integrated,
-        parked=tuple(task.task_id for task in world.tasks if task.status is Status.BLOCKED),
-        waiting=tuple(task.task_id for task in world.tasks if task.status is not Status.BLOCKED),
-        dispatched=len(total.dispatched),
-        trouble=total.trouble,
-    )
+def _told(report: AutoReport) -> dict[str, object]:
+    return {
+        "why": report.why,
+        "integrated": list(report.integrated),
+        "parked": list(report.parked),
+        "waiting": list(report.waiting),
+    }

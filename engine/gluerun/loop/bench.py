@@ -106,8 +106,8 @@ class Bench:
     def _note(self, step: Step) -> Answered:
         store, run_id = self.house.store, self.dispatch.run_id
         match step:
-            case Restore(commit=commit, paths=paths):
-                return self._restore(commit, paths)
+            case Restore():
+                return self._restore(step)
             case Patch():
                 return self._patch(step)
             case Keep(name=name, document=document, attempt=attempt):
@@ -204,10 +204,10 @@ class Bench:
                 drop_place(self.house, self.dispatch, run_id, path)
         return Done()
 
-    def _restore(self, commit: str, paths: tuple[str, ...]) -> Done:
-        files = self.house.doors.at(self._path(Place.WORK))
-        for path in paths:
-            data = self.house.doors.git.file_at(commit, path)
+    def _restore(self, step: Restore) -> Done:
+        files = self.house.doors.at(self._path(step.place))
+        for path in step.paths:
+            data = self.house.doors.git.file_at(step.commit, path)
             name = bytes_of(path).decode("utf-8", "surrogateescape")
             if data is None:
                 files.remove(name)
@@ -331,7 +331,8 @@ class Bench:
             outputs=self._outputs(path),
             timed_out=done.how is How.TIMED_OUT,
         )
-        self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
+        if step.is_receipt:
+            self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
         trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
         return Gated(check=check, tail=tail_of(self.house, log), trouble=trouble)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from gluerun.core import reading
 from gluerun.core.backoff import ended_by
-from gluerun.core.limits import total
+from gluerun.core.limits import larger, metered, total
 from gluerun.errors import SchemaError, StateError
 from gluerun.loop.house import kept_config
 from gluerun.loop.store import run_path
@@ -63,6 +63,12 @@ def booked(files: Files, now: datetime) -> Spent:
         with suppress(SchemaError):
             found += schema.load(Spending, files.read(f"{folder}/{name}") or b"", file=f"{folder}/{name}").expenses
     return total(found)
+
+
+def spent_today(house: House) -> Spent:
+    """Return what was used today, by the counter of the programs or by the bookings, whichever knows more."""
+    now = house.now()
+    return larger(metered(house.store.files.read(meter_path(now))), booked(house.store.files, now))
 
 
 def book(house: House, run_id: str) -> Spent:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gluerun.loop.house import House
     from gluerun.loop.store import Store
-    from gluerun.ports import Told
+    from gluerun.ports import Logged
     from gluerun.records.task import Task
 
 CONFIGS = "configs"
@@ -58,6 +58,8 @@ def collect(house: House, *, acting: bool, rescues_older_than: int | None = None
     with house.doors.locks.origin(holder(house, new_origin_run(house))):
         plan, rescues = _plan(house, rescues_older_than, with_rescues=True)
         _give_up(house, plan)
+        with house.doors.locks.git():
+            house.doors.git.sweep()
         house.journal.flush()
     return _collected(plan, rescues, acted=True)
 
@@ -190,7 +192,7 @@ def _rescues(house: House, tasks: list[Task]) -> Iterator[RescueSeen]:
         )
 
 
-def when(told: Told) -> datetime:
+def when(told: Logged) -> datetime:
     """Return when a rescue was made: as its trailer says, or else when its commit was."""
     said = trailer(told.message, "Gluerun-Rescue")
     try:
@@ -205,7 +207,7 @@ def trailer(message: str, key: str) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def _is_elsewhere(house: House, commit: str, told: Told, target: str) -> bool:
+def _is_elsewhere(house: House, commit: str, told: Logged, target: str) -> bool:
     """Tell whether the target has this commit, or every path that it changed just as it has it."""
     git = house.doors.git
     if git.contains(target, commit):

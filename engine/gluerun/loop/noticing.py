@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluerun.loop import hosting
 from gluerun.loop.house import House
 from gluerun.records.dispatch import Life
 from gluerun.records.record import replace
@@ -56,6 +57,9 @@ class _Files:
     # what a crash left half-written is nobody's.
     _CLEAR = frozenset({"write", "free_bytes", "sweep"})
 
+    # Says by the clock that this machine is at work; it changes nothing that is to do.
+    _ITS_OWN = frozenset({hosting.PATH})
+
     def __init__(self, files: Files, start: str, noticed: Noticed) -> None:
         self._files = files
         self._start = start
@@ -64,7 +68,8 @@ class _Files:
     def read(self, path: str) -> bytes | None:
         """Read and note."""
         data = self._files.read(path)
-        self._noticed.note_path(self._start + path, is_there=data is not None)
+        if path not in self._ITS_OWN:
+            self._noticed.note_path(self._start + path, is_there=data is not None)
         return data
 
     def tail(self, path: str, limit: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from gluerun.core import graph as graphs
-from gluerun.core.limits import larger, metered
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gluerun.ports import FileMark
     from gluerun.records.graph import Graph
     from gluerun.records.lease import Lease, NodeLease
+    from gluerun.records.order import Order
     from gluerun.records.task import Task
 
 TASKS = f"{ORCHESTRATION}/tasks"
@@ -48,13 +48,15 @@ class Look:
     memory: CycleMemory
 
 
-def observe(house: House, origin_run: str) -> Look:
-    """Look at the whole repository once."""
+def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look:
+    """Look at the whole repository once; *also* is an order that nobody has written down yet."""
     store, git = house.store, house.doors.git
     memory = _without_mended(house, store.memory())
     tasks, broken = store.live_tasks()
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
+    orders, bad_orders = store.orders()
+    orders += [also] if also is not None else []
     by_id = {task.task_id: task for task in tasks}
     inputs, folder_mark = _inputs(house, by_id, memory)
     graph, graph_error = _graph(house)
@@ -69,14 +71,14 @@ def observe(house: House, origin_run: str) -> Look:
         boot_id=house.doors.clock.boot_id(),
         target_head=target,
         tasks=tuple(sorted(tasks, key=lambda task: (len(task.task_id), task.task_id))),
-        done=_done(house, by_id, inputs),
+        done=_done(house, by_id, inputs, orders),
         leases=tuple(leases),
         node_leases=tuple(node_leases),
         sightings=_sightings(house, tasks, leases, node_leases),
         branch_heads=heads,
         landed=_landed(house, tasks, target),
         inputs=inputs,
-        broken=(*broken, *more, *yet_more),
+        broken=(*broken, *more, *yet_more, *bad_orders),
         graph=graph,
         graph_error=graph_error,
         passed=passed,
@@ -92,18 +94,18 @@ def observe(house: House, origin_run: str) -> Look:
         spent_today=_spent_today(house),
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
+        orders=tuple(orders),
     )
     return Look(world=world, memory=_with_folder(memory, folder_mark))
 
 
 def _spent_today(house: House) -> Spent:
-    """Return what was used today, by the counter of the programs or by the bookings, whichever knows more."""
+    """Return what was used today, where that matters."""
     if house.config.limits_day == NO_LIMITS:
         return NOTHING
-    from gluerun.loop.booking import booked, meter_path  # only a limit for the day needs it
+    from gluerun.loop.booking import spent_today  # only a limit for the day needs it
 
-    now = house.now()
-    return larger(metered(house.store.files.read(meter_path(now))), booked(house.store.files, now))
+    return spent_today(house)
 
 
 def mark_text(mark: FileMark) -> str:
@@ -181,12 +183,13 @@ def _id_of(path: str) -> str:
     return found[1] if found else ""
 
 
-def _done(house: House, living: dict[str, Task], inputs: tuple[Input, ...]) -> dict[str, Status]:
-    """Return the settled tasks that living or new ones depend on, or would replace."""
+def _done(house: House, living: dict[str, Task], inputs: tuple[Input, ...], orders: list[Order]) -> dict[str, Status]:
+    """Return the settled tasks that living or new ones depend on or would replace, and those that orders name."""
     wanted = {need for task in living.values() for need in task.spec.depends_on}
     for one in inputs:
         if one.file:
             wanted.update((one.task_id, *one.file.spec.depends_on))
+    wanted.update(str(word) for order in orders for word in (order.subject, order.arguments.get("by")) if word)
     done = {}
     for task_id in sorted(wanted - living.keys()):
         if names.is_task(task_id) and (task := _settled(house, task_id)):

@@ -44,6 +44,7 @@ def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool
         case EndPlanner():
             return _end(house, world, action, notes)
         case Promote():
+            notes.promoted.append(action.node)
             return _promote(house, world, action)
 
 

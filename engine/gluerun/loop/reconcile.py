@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.intake import plan_intake
+from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
@@ -15,13 +15,15 @@ from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import upkeep, watch_disk
+from gluerun.loop.upkeep import give_way, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gluerun.core.actions import Action
     from gluerun.core.chain import Fault
     from gluerun.core.plan import Phase
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
     from gluerun.loop.observe import Look
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
+    from gluerun.records.resident import Notices
+
+    Afford = Callable[[list[Action]], list[Action]]
 
 MODES: dict[str, tuple[Phase, ...]] = {
+    "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_integrating),
@@ -58,11 +64,17 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
     return report
 
 
-def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleReport, World]:
-    """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held."""
+def cycle(
+    house: House, mode: str, *, only: str | None = None, afford: Afford | None = None
+) -> tuple[CycleReport, World]:
+    """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held.
+
+    *afford* is asked which starts the budget of a resident loop has room for.
+    """
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
+        give_way(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
@@ -71,23 +83,41 @@ def cycle(house: House, mode: str, *, only: str | None = None) -> tuple[CycleRep
         rebuild(house)
         notes = Notes()
         look = observe(house, origin_run)
+        # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
+        look = _run_phase(house, look, plan_orders, notes)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
         notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
         for phase in MODES[mode]:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
-            look = _run_phase(house, look, _only(phase, only), notes)
+            look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
         memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
-        _remember(house, replace(look, memory=upkeep(house, look.world, memory, notes)), notes)
+        if mode != "orders":
+            memory = upkeep(house, look.world, memory, notes)
+        _remember(house, replace(look, memory=memory), notes)
         if plan_launch not in MODES[mode]:
             look = _count_failures(house, look, notes)
         write_snapshot(house, look.world)
+        notices = _write_down(house, look.world)
         house.journal.flush()
         house.anchor()
-        is_due = house.config.push and house.store.memory().push_due
+        is_due = mode != "orders" and house.config.push and house.store.memory().push_due
     if is_due:
         _push(house, origin_run, notes)
+    if notices is not None and notices.due:
+        from gluerun.loop.telling import tell_needs
+
+        tell_needs(house, origin_run, notices)
     return report_of(look.world, mode, notes.lines, notes), look.world
+
+
+def _write_down(house: House, world: World) -> Notices | None:
+    """Write down what a person is to be told; None if nobody wants to be told anything."""
+    if not house.config.notifies:
+        return None
+    from gluerun.loop.telling import write_down  # a cycle that has nobody to tell needs no words
+
+    return write_down(house, world)
 
 
 def mend_journal(house: House) -> Fault | None:
@@ -198,6 +228,13 @@ def _only(phase: Phase, task_id: str | None) -> Phase:
         return [action for action in phase(replace(world, tasks=tasks)) if getattr(action, "task_id", "") == task_id]
 
     return filtered
+
+
+def _within(phase: Phase, afford: Afford | None) -> Phase:
+    """Return *phase* without the starts that a resident loop cannot afford."""
+    if afford is None or phase is not plan_launch:
+        return phase
+    return lambda world: afford(phase(world))
 
 
 def _remember(house: House, look: Look, notes: Notes) -> None:

@@ -71,6 +71,7 @@ class Notes:
     def __init__(self) -> None:
         self.imported: list[str] = []
         self.integrated: list[str] = []
+        self.promoted: list[str] = []
         self.dispatched: list[str] = []
         self.refused_imports: list[str] = []
         self.failed_integrations: list[str] = []
@@ -116,8 +117,11 @@ class Notes:
 
     @property
     def has_progressed(self) -> bool:
-        """Tell whether something durable came of this cycle."""
-        return bool(self.integrated or self.reaped_ok or self.imported)
+        """Tell whether something durable came of this cycle: work accepted or merged, a node completed.
+
+        A new task is none, or a planner that goes on inventing them would keep the breaker from ever opening.
+        """
+        return bool(self.integrated or self.reaped_ok or self.promoted)
 
     @property
     def failures(self) -> int:

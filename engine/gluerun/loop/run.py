@@ -95,15 +95,19 @@ def _tell_phase(house: House, run_id: str, step: Step) -> None:
 
 
 def _kept(house: House, run_id: str) -> dict[int, Answered]:
-    data = house.store.files.read(run_path(run_id, _STEPS)) or b""
+    path = run_path(run_id, _STEPS)
+    data = house.store.files.read(path) or b""
     found: dict[int, Answered] = {}
-    # What stands behind the last line's end was torn by a crash: its step is done again.
-    for line in data.rpartition(b"\n")[0].splitlines():
+    # What stands behind the last line's end was torn by a crash: its step is done again, and its answer stands alone.
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        house.store.files.write(path, whole)
+    for line in whole.splitlines():
         try:
             document = codec.decode(line)
             found[document["number"]] = codec.from_wire(_ANSWERS[document["kind"]], document["answer"])
         except (GluerunError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StateError(f"a step of {run_id} cannot be read", file=run_path(run_id, _STEPS)) from error
+            raise StateError(f"a step of {run_id} cannot be read", file=path) from error
     if sorted(found) != list(range(1, len(found) + 1)):
         raise ImpossibleError(f"{run_id} has lost a step")
     return found

@@ -98,4 +98,5 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         gate_command=task.spec.gate_command,
         audit_sha=task.audit_sha,
         spent=task.spent,
+        told=task.ordered.reason if task.ordered else "",
     )

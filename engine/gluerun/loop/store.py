@@ -20,10 +20,12 @@ from gluerun.release import VERSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
     from typing import Any, TypeVar
 
     from gluerun.ports import Files
     from gluerun.records.lease import LeaseStatus
+    from gluerun.records.order import Order
 
     T = TypeVar("T")
 
@@ -40,6 +42,8 @@ STOP = "STOP"
 ASIDE = "aside"
 IMPORT = "import.json"
 SINCE = "tasks/since.json"
+ORDERS = "inbox/orders"
+ORDERS_DONE = "orders/done"
 
 
 def archive_path(task_id: str) -> str:
@@ -298,6 +302,64 @@ class Store:
         """Forget a back-off: its provider has answered since."""
         self.files.remove(f"{BACKOFFS}/{backoff_name(backoff.provider)}.json")
 
+    def end_provider_backoff_of(self, provider: str) -> None:
+        """Forget the back-off of a provider, because somebody ordered it."""
+        self.files.remove(f"{BACKOFFS}/{backoff_name(provider)}.json")
+
+    def end_backoff(self) -> None:
+        """Forget until when no planner is started."""
+        self.files.remove(BACKOFF)
+
+    def reset_circuit(self, now: datetime) -> None:
+        """Begin the breaker's count anew."""
+        self.put_circuit(Circuit(consec_fails=0, updated_at=now))
+
+    def set_stop(self, words: str) -> None:
+        """Set STOP, with a line that says who did."""
+        self.files.write(STOP, f"{words}\n".encode())
+
+    def clear_stop(self) -> None:
+        """Take STOP away."""
+        self.files.remove(STOP)
+
+    # orders
+
+    def orders(self) -> tuple[list[Order], list[Broken]]:
+        """Return the orders that wait, in the order in which they were given, those already decided first."""
+        if not (found := self.files.names(ORDERS)):
+            return [], []
+        from gluerun.records.order import Order
+
+        orders, broken = self._all(Order, ORDERS)
+        broken += [
+            Broken(path=f"{ORDERS}/{order.id}.json", reason=f"{ORDERS}: an order under another name than its own")
+            for order in orders
+            if f"{order.id}.json" not in found
+        ]
+
+        def turn(order: Order) -> tuple[bool, datetime, int, str]:
+            # Two of one second: the file system knows which came first.
+            mark = self.files.mark(f"{ORDERS}/{order.id}.json")
+            return (order.outcome is None, order.at, mark.mtime_ns if mark else 0, order.id)
+
+        return sorted((one for one in orders if f"{one.id}.json" in found), key=turn), broken
+
+    def put_order(self, order: Order) -> None:
+        """Write an order, given or decided."""
+        self.files.write(f"{ORDERS}/{names.check(order.id, names.ORDER, 'order id')}.json", schema.dump(order))
+
+    def end_order(self, order: Order) -> None:
+        """Put a decided order with those that are done."""
+        self.files.move(f"{ORDERS}/{order.id}.json", f"{ORDERS_DONE}/{order.id}.json")
+
+    def done_order(self, order_id: str) -> Order | None:
+        """Return an order that is done; None if it is not."""
+        from gluerun.records.order import Order
+
+        return self._one(Order, f"{ORDERS_DONE}/{names.check(order_id, names.ORDER, 'order id')}.json")
+
+    # the rest
+
     def is_stopped(self) -> bool:
         """Tell whether STOP is set."""
         return self.files.mark(STOP) is not None
@@ -316,7 +378,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, BACKOFFS):
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, BACKOFFS, ORDERS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.launch import low_disk
+from gluerun.ports import BALLAST
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -13,14 +14,36 @@ if TYPE_CHECKING:
     from gluerun.records.origin import CycleMemory
 
 
+_MB = 1_000_000
+
+
+def give_way(house: House) -> None:
+    """Give up the ballast when so little is left that git could fail, too: what is under way has to end well."""
+    size, files = house.config.ballast_mb * _MB, house.doors.state
+    if files.free_bytes() < size and files.remove(BALLAST):
+        house.tell("disk.ballast", "the disk is full: the space that was held back is given up")
+
+
 def watch_disk(house: House, world: World, memory: CycleMemory) -> CycleMemory:
     """Tell when the disk gets low and when it is no longer; return the memory that knows it."""
     words = low_disk(world)
+    if not words:
+        _hold_back(house, world.free_bytes - int(world.config.min_disk_gb * 1e9))
     if bool(words) == memory.low_disk:
         return memory
     free = f"{world.free_bytes / 1e9:.1f} GB free"
     house.tell("disk.low" if words else "disk.enough", words or free, free=world.free_bytes)
     return replace(memory, low_disk=bool(words))
+
+
+def _hold_back(house: House, roomy: int) -> None:
+    """See to the ballast while *roomy* bytes more than enough are free."""
+    size, files = house.config.ballast_mb * _MB, house.doors.state
+    mark = files.mark(BALLAST)
+    if mark is not None and not size:
+        files.remove(BALLAST)
+    elif size and roomy > 2 * size and (mark is None or mark.size != size):
+        files.hold_back(size)
 
 
 def upkeep(house: House, world: World, memory: CycleMemory, notes: Notes) -> CycleMemory:
@@ -33,6 +56,7 @@ def upkeep(house: House, world: World, memory: CycleMemory, notes: Notes) -> Cyc
         return memory
     if memory.upkeep_day:
         with house.doors.locks.git():
+            house.doors.git.sweep()
             if why := house.doors.git.maintain():
                 notes.trouble.append(f"git could not tidy its store: {why}")
         if house.config.gc.auto and not world.broken:

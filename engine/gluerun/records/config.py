@@ -76,6 +76,7 @@ class Config:
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
+    new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
     sandbox: Sandbox = Sandbox()
@@ -93,6 +94,10 @@ class Config:
     generate: bool = True
     push: bool = False
     max_hours: float = 12.0
+    max_usd: float = 0.0
+    max_tasks: int = 0
+    notify_command: str = ""
+    notify_webhook: str = ""
     max_retries: int = 3
     max_consec_fails: int = 5
     stale_minutes: int = 60
@@ -109,6 +114,7 @@ class Config:
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60
     min_disk_gb: float = 2.0
+    ballast_mb: int = 16
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
@@ -116,6 +122,11 @@ class Config:
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0
     journal_file_bytes: int = 4_194_304
+
+    @property
+    def notifies(self) -> bool:
+        """Tell whether a person wants to be told what needs them."""
+        return bool(self.notify_command or self.notify_webhook)
 
     def runner_of(self, role: str) -> str:
         """Return the name of the runner that plays *role*; empty if none is set."""

@@ -26,7 +26,8 @@ class Role(StrEnum):
 class Dispatch:
     """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists.
 
-    `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked.
+    `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
+    person said when he asked for this run.
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
     """
 
@@ -56,6 +57,7 @@ class Dispatch:
     prompt: str = ""
     audit_sha: str | None = None
     spent: Spent = Spent()
+    told: str = ""
     engine_version: str = ""
 
 

@@ -54,6 +54,7 @@ class TaskSpec:
     dag_node: str | None = None
     supersedes: str | None = None
     notes: str = ""
+    priority: int = 0
 
 
 class ProofState(StrEnum):
@@ -79,10 +80,22 @@ class Proof:
 
 
 @record
+class Ordered:
+    """What a person ordered last about a task: the order's id and verb, who gave it, when, and the reason."""
+
+    order: str
+    verb: str
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+@record
 class Task:
     """The running truth of one task: `tasks/live/<ID>.json`, under `tasks/archive/` once terminal.
 
     `settled_run` is the last run that was taken in: its tries and costs are counted, whatever lease is left of it.
+    `priority` is what a person ordered after the task was written; without it the Markdown's counts.
     """
 
     SCHEMA = "task.v0"
@@ -113,6 +126,14 @@ class Task:
     last_failure: FailureNote | None = None
     decision: Decision | None = None
     merge_commit: str | None = None
+    priority: int | None = None
+    ordered: Ordered | None = None
+    superseded_by: str | None = None
+
+    @property
+    def rank(self) -> int:
+        """How early it is started among those that may start: higher first."""
+        return self.spec.priority if self.priority is None else self.priority
 
     @property
     def owned(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ HEADERS = (
     "DAG node",
     "Supersedes",
     "Superseded by",
+    "Priority",
 )
 _TITLE = re.compile(r"^#\s+(TASK-[0-9]+)\s*:\s*(.+?)\s*$")
 _KNOWN = {name.lower(): name for name in HEADERS}
@@ -190,6 +191,7 @@ class _Reader:
             dag_node=self._matching("DAG node", self._value("DAG node"), names.NODE) or None,
             supersedes=next(iter(self._ids("Supersedes")), None),
             notes=self._notes(),
+            priority=self._priority(),
         )
 
     def _check_branches(self, target: str, branch: str) -> None:
@@ -203,6 +205,14 @@ class _Reader:
         if value and not re.fullmatch(pattern, value):
             raise self.fail(self._line(header), f"{value!r} cannot be the {header.lower()}")
         return value
+
+    def _priority(self) -> int:
+        word = self._value("Priority")
+        if word.lower() in _NOTHING:
+            return 0
+        if not re.fullmatch(names.PRIORITY, word):
+            raise self.fail(self._line("Priority"), f"{word!r} is no priority", "a whole number; higher goes first")
+        return int(word)
 
     def _policy(self) -> Policy | None:
         word = self._value("Test policy")

@@ -12,7 +12,7 @@ What a power loss may find follows the syncs of the real side, operation by oper
 from __future__ import annotations
 
 from gluerun.errors import GluerunError, StateError
-from gluerun.ports import FileMark
+from gluerun.ports import BALLAST, FileMark
 from gluerun.records.record import record
 from gluerun.sim.crash import PowerCut
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Fault = Callable[[str], None]
+
+_BLOCK = 4096
 
 
 @record
@@ -48,11 +50,14 @@ class SimFiles:
     `fault` is called with `before <verb> <path>` and `after <verb> <path>`; what it raises goes through. A
     crash (any exception but ours) before a write leaves the half-written temporary that a real one leaves.
     An `onlooker` is told what each answer depended on (`read`, `mark` a path; `names`, `torn` of a folder),
-    and what `wrote` a path anew.
+    and what `wrote` a path anew. With a ballast, a write that a fault calls full is made all the same in the space
+    that the ballast has taken, which is given up then.
     """
 
-    def __init__(self, fault: Fault | None = None) -> None:
+    def __init__(self, fault: Fault | None = None, *, has_ballast: bool = False) -> None:
         self.fault = fault
+        self.room = 0
+        self._has_ballast = has_ballast
         self.files: dict[str, bytes] = {}
         self._unsure: dict[str, Unsure] = {}
         self.under_way: Operation | None = None
@@ -133,6 +138,17 @@ class SimFiles:
     def free_bytes(self) -> int:
         """Return the disk space that is left for us."""
         return self.free
+
+    def hold_back(self, size: int) -> bool:
+        """Let `BALLAST` take *size* bytes of the disk, really; False, and nothing changed, if there is no room."""
+        try:
+            self._do(Operation(verb="write", path=BALLAST, data=str(size).encode()))
+        except StateError as error:
+            if _is_full(error):
+                return False
+            raise
+        self.room = 0
+        return True
 
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many."""
@@ -216,8 +232,10 @@ class SimFiles:
         self.under_way = wanted
         try:
             self._call_fault(f"before {name}")
-        except (GluerunError, PowerCut):
-            raise  # a full disk, say: the real side leaves nothing behind either
+        except (GluerunError, PowerCut) as error:
+            if not self._gives_way(wanted, error):
+                raise  # a full disk, say: the real side leaves nothing behind either
+            self.under_way = wanted
         except BaseException:
             self._leave_torn(wanted)
             raise
@@ -229,6 +247,18 @@ class SimFiles:
             self._show("wrote", wanted.path)
             self._show("wrote", wanted.new)
         self._call_fault(f"after {name}")
+
+    def _gives_way(self, wanted: Operation, error: BaseException) -> bool:
+        """Tell whether what a full disk refuses can be made in the space of the ballast, giving that up."""
+        if not self._has_ballast or wanted.path == BALLAST or not _is_full(error):
+            return False
+        size = len(wanted.data) + _BLOCK
+        if self.room < size and BALLAST in self.files:
+            self._do(Operation(verb="remove", path=BALLAST, durable=False))
+        if self.room < size:
+            return False
+        self.room -= size
+        return True
 
     def _show(self, what: str, path: str) -> None:
         if self.onlooker is not None:
@@ -252,6 +282,8 @@ class SimFiles:
         self._steps += 1
         match done.verb:
             case "remove":
+                if done.path == BALLAST and self._has_ballast and done.path in self.files:
+                    self.room = self._marks[done.path].size
                 self.files.pop(done.path, None)
                 self._marks.pop(done.path, None)
             case "drop":
@@ -272,7 +304,9 @@ class SimFiles:
 
     def _set(self, path: str, data: bytes, mark: FileMark) -> None:
         self.files[path] = data
-        self._marks[path] = FileMark(mtime_ns=mark.mtime_ns, size=len(data), inode=mark.inode)
+        # What is held back is a number here, and as large as that says.
+        size = int(data) if path == BALLAST and self._has_ballast and data.isdigit() else len(data)
+        self._marks[path] = FileMark(mtime_ns=mark.mtime_ns, size=size, inode=mark.inode)
 
     def _next(self, same: FileMark | None) -> FileMark:
         inode = same.inode if same is not None else self._steps
@@ -297,6 +331,10 @@ class SimFiles:
             if folder in self.files:
                 raise StateError(f"cannot write {path}: not a directory", file=path)
             folder = _split(folder)[0]
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, StateError) and "no space left" in error.message
 
 
 def _clean(path: str) -> str:

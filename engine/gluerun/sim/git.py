@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from gluerun.errors import GitError
-from gluerun.ports import Change, Landed, Landing, Logged, Merge, Told
+from gluerun.ports import Change, Landed, Landing, Logged, Merge
 from gluerun.records.record import record
 from gluerun.sim.git_model import (
     FILE,
@@ -327,9 +327,9 @@ class SimGit:
         self.fault("salvage:after")
         return new
 
-    def told(self, commits: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, commits: Sequence[str]) -> tuple[Logged, ...]:
         found = [(one, self._commit(one)) for one in commits]
-        return tuple(Told(commit=one, parents=it.parents, at=it.order, message=it.message) for one, it in found)
+        return tuple(Logged(commit=one, parents=it.parents, at=it.order, message=it.message) for one, it in found)
 
     def weight(self, old: str, new: str) -> tuple[int, int]:
         found, after = self.changes(old, new), self._tree(new)
@@ -341,6 +341,9 @@ class SimGit:
             raise GitError("something stands there already", file=place)
         self.worktrees[place] = SimTree(dict(self._tree(commit)), None, commit, is_ours=False)
         self.fault("hand_out:after")
+
+    def sweep(self) -> int:
+        return 0  # a removal is one step here
 
     def maintain(self) -> str:
         self.fault("maintain:before")
@@ -388,7 +391,8 @@ class SimGit:
         while at is not None:
             one = self.commits[at]
             if word in one.message:
-                found.append(Logged(commit=at, parents=one.parents, message=one.message.rstrip("\n") + "\n"))
+                whole = one.message.rstrip("\n") + "\n"
+                found.append(Logged(commit=at, parents=one.parents, message=whole, at=one.order))
             at = one.parents[0] if one.parents else None
         return tuple(found)
 

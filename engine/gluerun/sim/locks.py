@@ -19,7 +19,7 @@ class SimLocks:
     def __init__(self) -> None:
         self.holder: OriginHolder | None = None
         self.git_is_held = False
-        self.resident_loop: OriginHolder | None = None
+        self.loop: OriginHolder | None = None
 
     @contextmanager
     def origin(self, holder: OriginHolder) -> Iterator[None]:
@@ -40,21 +40,21 @@ class SimLocks:
         """Return who holds the loop's lock, as far as it is known; None if nobody does."""
         return self.holder
 
+    def resident_holder(self) -> OriginHolder | None:
+        """Return who is the resident loop, as far as it is known; None if there is none."""
+        return self.loop
+
     @contextmanager
     def resident(self, holder: OriginHolder) -> Iterator[None]:
         """Be the one resident loop of the repository; BusyError naming the one that there is already."""
-        if self.resident_loop is not None:
-            who = f"{self.resident_loop.owner} (pid {self.resident_loop.pid}, run {self.resident_loop.run_id})"
+        if self.loop is not None:
+            who = f"{self.loop.owner} (pid {self.loop.pid}, run {self.loop.run_id})"
             raise BusyError(f"another resident loop runs in this repository: {who}", "`gluerun status` shows its work")
-        self.resident_loop = holder
+        self.loop = holder
         try:
             yield
         finally:
-            self.resident_loop = None
-
-    def resident_holder(self) -> OriginHolder | None:
-        """Return the resident loop of the repository, as far as it is known; None if there is none."""
-        return self.resident_loop
+            self.loop = None
 
     @contextmanager
     def git(self) -> Iterator[None]:
@@ -71,4 +71,4 @@ class SimLocks:
         """Let every holder vanish the way a killed machine would."""
         self.holder = None
         self.git_is_held = False
-        self.resident_loop = None
+        self.loop = None

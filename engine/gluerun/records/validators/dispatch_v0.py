@@ -207,6 +207,11 @@ def validate(data, place=''):
             data_keys.remove('spent')
             data__spent = data['spent']
             _spent(data__spent, place + '.spent')
+        if 'told' in data_keys:
+            data_keys.remove('told')
+            data__told = data['told']
+            if not isinstance(data__told, str):
+                raise Invalid(place + '.told', 'must be a string', data__told)
         if 'engineVersion' in data_keys:
             data_keys.remove('engineVersion')
             data__engineVersion = data['engineVersion']
@@ -508,6 +513,16 @@ def _taskspec(data, place=''):
             data__notes = data['notes']
             if not isinstance(data__notes, str):
                 raise Invalid(place + '.notes', 'must be a string', data__notes)
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            if not isinstance(data__priority, int) and (not (isinstance(data__priority, float) and data__priority.is_integer())) or isinstance(data__priority, bool):
+                raise Invalid(place + '.priority', 'must be an integer', data__priority)
+            if isinstance(data__priority, (int, float)) and (not isinstance(data__priority, bool)):
+                if data__priority < -999999:
+                    raise Invalid(place + '.priority', 'must be at least -999999', data__priority)
+                if data__priority > 999999:
+                    raise Invalid(place + '.priority', 'must be at most 999999', data__priority)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -34,10 +34,13 @@ NAMES = (
     "l1-lease.v0",
     "lease.v0",
     "lock.v0",
+    "notices.v0",
+    "order.v0",
     "origin-state.v0",
     "packet-claim.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
     "spending.v0",
@@ -102,6 +105,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.lease_v0 import validate
         case "lock.v0":
             from gluerun.records.validators.lock_v0 import validate
+        case "notices.v0":
+            from gluerun.records.validators.notices_v0 import validate
+        case "order.v0":
+            from gluerun.records.validators.order_v0 import validate
         case "origin-state.v0":
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
@@ -110,6 +117,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "resident.v0":
+            from gluerun.records.validators.resident_v0 import validate
         case "reviewer-capsule.v0":
             from gluerun.records.validators.reviewer_capsule_v0 import validate
         case "session-meta.v0":

@@ -4,7 +4,7 @@ import re
 
 from gluerun.records.validators.invalid import Invalid
 
-REGEX_PATTERNS = {'^TASK-[0-9]{4,12}$(?!\\n)': re.compile('^TASK-[0-9]{4,12}\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)'), '^[^/\\x00\\n][^\\x00\\n]*$(?!\\n)': re.compile('^[^/\\x00\\n][^\\x00\\n]*\\Z(?!\\n)'), '^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$(?!\\n)': re.compile('^[A-Za-z0-9][A-Za-z0-9_-]{0,39}\\Z(?!\\n)'), '^(?!.*(\\.\\.|//|/\\.|\\.lock(/|$)|[./]$))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$(?!\\n)': re.compile('^(?!.*(\\.\\.|//|/\\.|\\.lock(/|\\Z)|[./]\\Z))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\\Z(?!\\n)'), '^[A-Za-z0-9][A-Za-z0-9_-]{0,39}(\\.[A-Za-z0-9_-]{1,40}){0,3}$(?!\\n)': re.compile('^[A-Za-z0-9][A-Za-z0-9_-]{0,39}(\\.[A-Za-z0-9_-]{1,40}){0,3}\\Z(?!\\n)')}
+REGEX_PATTERNS = {'^TASK-[0-9]{4,12}$(?!\\n)': re.compile('^TASK-[0-9]{4,12}\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)'), '^[^/\\x00\\n][^\\x00\\n]*$(?!\\n)': re.compile('^[^/\\x00\\n][^\\x00\\n]*\\Z(?!\\n)'), '^ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)'), '^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$(?!\\n)': re.compile('^[A-Za-z0-9][A-Za-z0-9_-]{0,39}\\Z(?!\\n)'), '^(?!.*(\\.\\.|//|/\\.|\\.lock(/|$)|[./]$))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$(?!\\n)': re.compile('^(?!.*(\\.\\.|//|/\\.|\\.lock(/|\\Z)|[./]\\Z))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\\Z(?!\\n)'), '^[A-Za-z0-9][A-Za-z0-9_-]{0,39}(\\.[A-Za-z0-9_-]{1,40}){0,3}$(?!\\n)': re.compile('^[A-Za-z0-9][A-Za-z0-9_-]{0,39}(\\.[A-Za-z0-9_-]{1,40}){0,3}\\Z(?!\\n)')}
 NoneType = type(None)
 
 def validate(data, place=''):
@@ -214,6 +214,76 @@ def validate(data, place=''):
             if isinstance(data__mergeCommit, str):
                 if not REGEX_PATTERNS['^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)'].search(data__mergeCommit):
                     raise Invalid(place + '.mergeCommit', 'must match ^[0-9a-f]{40}([0-9a-f]{24})?$', data__mergeCommit)
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            if not isinstance(data__priority, int) and (not (isinstance(data__priority, float) and data__priority.is_integer())) or isinstance(data__priority, bool):
+                raise Invalid(place + '.priority', 'must be an integer', data__priority)
+            if isinstance(data__priority, (int, float)) and (not isinstance(data__priority, bool)):
+                if data__priority < -999999:
+                    raise Invalid(place + '.priority', 'must be at least -999999', data__priority)
+                if data__priority > 999999:
+                    raise Invalid(place + '.priority', 'must be at most 999999', data__priority)
+        if 'ordered' in data_keys:
+            data_keys.remove('ordered')
+            data__ordered = data['ordered']
+            _ordered(data__ordered, place + '.ordered')
+        if 'supersededBy' in data_keys:
+            data_keys.remove('supersededBy')
+            data__supersededBy = data['supersededBy']
+            if not isinstance(data__supersededBy, str):
+                raise Invalid(place + '.supersededBy', 'must be a string', data__supersededBy)
+            if isinstance(data__supersededBy, str):
+                if not REGEX_PATTERNS['^TASK-[0-9]{4,12}$(?!\\n)'].search(data__supersededBy):
+                    raise Invalid(place + '.supersededBy', 'must match ^TASK-[0-9]{4,12}$', data__supersededBy)
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _ordered(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['order', 'verb', 'by', 'at']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'order' in data_keys:
+            data_keys.remove('order')
+            data__order = data['order']
+            if not isinstance(data__order, str):
+                raise Invalid(place + '.order', 'must be a string', data__order)
+            if isinstance(data__order, str):
+                if not REGEX_PATTERNS['^ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__order):
+                    raise Invalid(place + '.order', 'must match ^ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__order)
+        if 'verb' in data_keys:
+            data_keys.remove('verb')
+            data__verb = data['verb']
+            if not isinstance(data__verb, str):
+                raise Invalid(place + '.verb', 'must be a string', data__verb)
+            if isinstance(data__verb, str):
+                data__verb_len = len(data__verb)
+                if data__verb_len < 1:
+                    raise Invalid(place + '.verb', 'must not be empty', data__verb)
+        if 'by' in data_keys:
+            data_keys.remove('by')
+            data__by = data['by']
+            if not isinstance(data__by, str):
+                raise Invalid(place + '.by', 'must be a string', data__by)
+        if 'at' in data_keys:
+            data_keys.remove('at')
+            data__at = data['at']
+            if not isinstance(data__at, str):
+                raise Invalid(place + '.at', 'must be a string', data__at)
+            if isinstance(data__at, str):
+                if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__at):
+                    raise Invalid(place + '.at', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__at)
+        if 'reason' in data_keys:
+            data_keys.remove('reason')
+            data__reason = data['reason']
+            if not isinstance(data__reason, str):
+                raise Invalid(place + '.reason', 'must be a string', data__reason)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
@@ -656,6 +726,16 @@ def _taskspec(data, place=''):
             data__notes = data['notes']
             if not isinstance(data__notes, str):
                 raise Invalid(place + '.notes', 'must be a string', data__notes)
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            if not isinstance(data__priority, int) and (not (isinstance(data__priority, float) and data__priority.is_integer())) or isinstance(data__priority, bool):
+                raise Invalid(place + '.priority', 'must be an integer', data__priority)
+            if isinstance(data__priority, (int, float)) and (not isinstance(data__priority, bool)):
+                if data__priority < -999999:
+                    raise Invalid(place + '.priority', 'must be at least -999999', data__priority)
+                if data__priority > 999999:
+                    raise Invalid(place + '.priority', 'must be at most 999999', data__priority)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -1,0 +1,75 @@
+"""How a person is told: a command of theirs gets the message on its standard input, a web address gets it posted.
+
+Every cycle opens this door, and hardly one goes through it: what it needs it imports there.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Who is told holds up nobody for longer.
+PATIENCE = 30.0
+_LONGEST_ANSWER = 200
+
+
+class OsMessenger:
+    """Commands of the shell in the repository, and HTTP."""
+
+    def __init__(self, root: str, *, patience: float = PATIENCE) -> None:
+        self._root = root
+        self._patience = patience
+
+    def run(self, command: str, document: dict[str, Any]) -> str:
+        """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
+        import json
+        import os
+        import signal
+        import subprocess
+
+        try:
+            child = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                cwd=self._root,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"the command could not be started: {error.strerror or error}"
+        try:
+            said = child.communicate(json.dumps(document).encode(), timeout=self._patience)[1]
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            if child.stderr is not None:
+                child.stderr.close()
+            return f"the command did not end within {self._patience:g} seconds"
+        if child.returncode:
+            words = said.decode("utf-8", "replace").strip()[-_LONGEST_ANSWER:]
+            return f"the command ended with {child.returncode}{f': {words}' if words else ''}"
+        return ""
+
+    def post(self, url: str, document: dict[str, Any]) -> str:
+        """Post *document* as JSON to an http or https address; say why that failed, empty if it did not."""
+        import http.client
+        import json
+        import urllib.error
+        import urllib.request
+
+        if not url.startswith(("http://", "https://")):
+            return "a web address begins with http:// or https://"
+        headers = {"Content-Type": "application/json", "User-Agent": "gluerun"}
+        try:
+            request = urllib.request.Request(url, json.dumps(document).encode(), headers)  # noqa: S310 looked at above
+            with urllib.request.urlopen(request, timeout=self._patience):  # noqa: S310
+                return ""
+        except urllib.error.HTTPError as error:
+            error.close()
+            return f"the web address answered {error.code}"
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", "") or error
+            # Its path may be a secret: only what kind of failure it was is told.
+            return f"the web address could not be reached: {str(reason).replace(url, 'it')[:_LONGEST_ANSWER]}"
