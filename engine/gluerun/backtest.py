@@ -311,6 +311,7 @@ def _config(root: str, workers: int, gate: str) -> Config:
         worker_infra_max=0,
         max_consec_fails=1_000_000,
         min_disk_gb=0.0,
+        ballast_mb=0,
     )
     return replace(config, sha256=hashlib.sha256(codec.canonical(codec.to_wire(config))).hexdigest())
 

@@ -48,7 +48,6 @@ _WORDS = {
     "node.promoted": "complete",
     "l1.dispatch_started": "planning",
 }
-_VERSION_SECONDS = 20.0
 _COMMON = {
     "schemaVersion": "v1",
     "targetBranch": "main",
@@ -106,7 +105,7 @@ def _player(runner: str) -> str:
     path = found_at(spec, os.environ, "")
     if not path:
         raise ToolMissingError(f"{spec.argv[0]} is not there or not executable", f"install it to play with {runner}")
-    version = version_of(spec, path, probe_at(str(Path.cwd()), limit=_VERSION_SECONDS))
+    version = version_of(spec, path, probe_at(str(Path.cwd())))
     if is_too_old(spec, version):
         raise UsageError(f"{runner} {version} is older than {spec.min_version}", "bring it up to date")
     return f"{runner} {version or 'of unknown version'} ({path})"

@@ -223,6 +223,7 @@ def markdown(
     area: str = "",
     status: str = "ready",
     title: str = "",
+    priority: int = 0,
 ) -> str:
     """Return a task's Markdown."""
     headers = {
@@ -231,6 +232,7 @@ def markdown(
         "Depends on": ", ".join(depends_on),
         "Gate command": gate,
         "DAG node": node,
+        "Priority": str(priority or ""),
     }
     lines = [f"# {task_id}: {title or f'Do {task_id}'}", ""]
     lines += [f"{name}: {value}" for name, value in headers.items() if value]

@@ -67,6 +67,7 @@ FLAGS: dict[str, object] = {
     "kill_grace_sec": 1.0,
     "gate_timeout_sec": 120,
     "min_disk_gb": 0.0,
+    "ballast_mb": 0,
     "sleep": _SLEEP,
     "generate": False,
     "push": False,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.contracts.test_files import on_small_disk
 from tests.patience import PATIENCE, spans, until
 
 from gluerun.adapters import stopping, tree, waiting
@@ -102,8 +103,37 @@ class TestChildren:
         assert [children.finished("r1", name).exit_code for name in ("a1", "a2")] == [3, 0]
 
 
+# A child that fills the disk on which its own end is to be told.
+FILLING = """
+import json, os, sys
+from gluerun.adapters.children import InlineChildren
+from gluerun.adapters.files import DiskFiles
+from gluerun.records import codec
+from gluerun.records.child import Child
+state, files = sys.argv[1], DiskFiles(sys.argv[1], has_ballast=True)
+print(files.hold_back(1_000_000), flush=True)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what a waiter says that cannot tell
+code = f"head -c 9000000 /dev/zero > {state}/filled; exit 3"
+child = Child(name="a1", argv=("sh", "-c", code), cwd="/", env={"PATH": os.environ["PATH"]}, stdin="",
+              log="runs/r1/a1.log", marker="r1.1", timeout=60, grace=1)
+try:
+    done = InlineChildren(state, tiers=["marker"]).wait("r1", child)
+    print(done.exit_code, files.names(""))
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
 @linux
 class TestWaiter:
+    @pytest.mark.parametrize("held", [True, False], ids=["with something held back", "without"])
+    def test_how_a_child_ended_is_told_on_a_disk_that_it_has_filled(self, tmp_path, held):
+        script = FILLING if held else FILLING.replace("files.hold_back(1_000_000)", "True")
+
+        said = on_small_disk(tmp_path, script, "2m")
+
+        assert said == ["True", "3 ['filled', 'runs']" if held else "StateError"]
+
     @pytest.mark.parametrize(
         "left", [b"", b'{"schema": "gluerun.orch', b"[]", None], ids=["empty", "torn", "odd", "none"]
     )

@@ -390,14 +390,14 @@ class TestADiskThatFails:
             "    except StateError as error: print(error.message)\n"
             "files.remove('a'); print(files.read('log'), files.names(''))\n"
         )
-        assert _on_small_disk(tmp_path, script, "1m") == [
+        assert on_small_disk(tmp_path, script, "1m") == [
             "cannot write a: no space left on device",
             "cannot write log: no space left on device",
             "b'1' ['log']",
         ]
 
 
-def _on_small_disk(place, script, size):
+def on_small_disk(place, script, size):
     """Let a script run for which *place* is a file system of its own; return the lines that it prints."""
     command = f'mount -t tmpfs -o size={size} none {place} && exec "$@"'
     argv = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, "-c", script, str(place)]
@@ -530,7 +530,7 @@ class TestBallast:
             "except StateError as error: print(error.message)\n"
             "files.remove('more'); print(files.hold_back(500_000), files.names(''))\n"
         )
-        assert _on_small_disk(tmp_path, script, "2m") == [
+        assert on_small_disk(tmp_path, script, "2m") == [
             "True",
             "['ballast', 'other']",
             "['ending.json', 'log', 'other']",

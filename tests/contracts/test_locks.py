@@ -1,14 +1,17 @@
 """What every set of locks promises; and what the kernel does with the real ones."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from tests.patience import PATIENCE
 
-from gluerun.adapters.locks import FlockLocks
+from gluerun.adapters.locks import LOOK_SECONDS, FlockLocks
 from gluerun.errors import BusyError, StateError
 from gluerun.records.origin import OriginHolder
 from gluerun.sim.locks import SimLocks
@@ -149,6 +152,23 @@ class TestFlockLocks:
         (tmp_path / "locks").write_text("a file")
         with pytest.raises(StateError, match="cannot open the lock"), FlockLocks(str(tmp_path)).git():
             pass
+
+    def test_a_look_that_takes_long_does_not_turn_a_cycle_away(self, tmp_path):
+        locks = FlockLocks(str(tmp_path))
+
+        def enter():
+            with locks.origin(HOLDER):
+                return locks.origin_holder()
+
+        enter()
+        look = os.open(tmp_path / "locks/origin.lock", os.O_RDONLY)
+        fcntl.flock(look, fcntl.LOCK_SH)
+        with ThreadPoolExecutor() as pool:
+            entered = pool.submit(enter)
+            time.sleep(3 * LOOK_SECONDS)  # longer than anybody waits for a lock that somebody has
+            assert not entered.done()
+            os.close(look)
+            assert entered.result(PATIENCE) == HOLDER
 
     def test_looking_does_not_turn_a_cycle_away(self, tmp_path):
         looker = _python(

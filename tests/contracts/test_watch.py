@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -65,6 +66,31 @@ def test_the_end_of_a_wrapper_wakes(state, tmp_path):
 
     assert time.monotonic() - before < LONG / 2
     assert wrapper.wait() == 0
+
+
+@pytest.mark.parametrize("path", ["STOP", "inbox/orders/one", "orders/done/one"])
+def test_an_order_that_came_since_the_last_sleep_wakes_at_once(path, state, tmp_path):  # A14
+    watch = OsWatch(str(tmp_path))
+    watch.wait((), 0.01)
+    state.write(path, b"{}")
+    before = time.monotonic()
+
+    watch.wait((), LONG)
+    assert time.monotonic() - before < LONG / 2
+
+    before = time.monotonic()
+    watch.wait((), 0.1)  # once is enough
+    assert time.monotonic() - before >= 0.1
+
+
+def test_an_order_that_comes_during_a_sleep_wakes(state, tmp_path):  # A14
+    before = time.monotonic()
+    watch = OsWatch(str(tmp_path))
+    threading.Timer(0.2, lambda: state.write("inbox/orders/one", b"{}")).start()
+
+    watch.wait((), LONG)
+
+    assert time.monotonic() - before < LONG / 2
 
 
 def test_a_simulated_sleep_moves_the_clock():

@@ -11,11 +11,13 @@ from tests.core.worlds import (
     accepted,
     after,
     ending,
+    file_of,
     lease,
     proof,
     run_id,
     running,
     seen,
+    spec,
     task,
     task_id,
     world,
@@ -27,6 +29,7 @@ from gluerun.core.frontier import frontier
 from gluerun.core.intake import plan_orders
 from gluerun.core.orders import RULES, obeyed, refusal
 from gluerun.core.plan import plan_cycle
+from gluerun.core.world import Input
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
 from gluerun.records.fault import Fault
@@ -165,6 +168,12 @@ def test_an_order_for_what_has_moved_on_is_refused_and_never_applied_to_somethin
 
 def test_the_nearest_known_id_is_named():
     assert refusal(world(task(1)), order(OrderVerb.PARK, "TASK-001")).hint == "did you mean TASK-0001?"
+
+
+def test_a_task_that_was_written_but_not_taken_in_is_told_from_one_that_nobody_knows():
+    new = Input(path="t.md", mark="1:2:3", task_id=ONE, file=file_of(spec()))
+
+    assert refusal(world(inputs=(new,)), order(OrderVerb.PARK, ONE)).why == f"{ONE} is not taken in yet"
 
 
 def test_an_order_of_a_newer_engine_is_refused_by_name():

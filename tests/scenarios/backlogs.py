@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tests.scenarios.crashes import Crashing
 
 from gluerun.edge import backlog
-from gluerun.errors import UsageError
+from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, promotion
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
 
-ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
+ONE, TWO, THREE, FOUR = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004"
 # A second fault of infrastructure is still not the work's.
 PATIENT = {"worker_infra_max": 3, "max_retries": 6, "max_consec_fails": 99}
 
@@ -245,6 +248,53 @@ def drive_one(house):
     return drive.drive(house.open(), ONE)
 
 
+def ordering(verb, about="", arguments=None, *, reason="", name=""):
+    """Return the verb that gives an order, as it is typed; one that was overtaken is refused, and that is all."""
+
+    def act(house):
+        try:
+            house.order(verb, about, arguments, reason=reason)
+        except (UsageError, DecidedError):
+            pass
+
+    return typed(name or verb.value, act)
+
+
+def queued(verb, about=""):
+    """Return an order that is given while a cycle is at work, so that the next cycle carries it out."""
+
+    def act(house):
+        with house.busy(), suppress(UsageError, DecidedError):
+            house.order(verb, about)
+
+    return act
+
+
+def start_only(house):
+    return house.cycle(work=False)
+
+
+def orphan_four(house):
+    """Let the wrapper of a run vanish after its agent has written something."""
+    if house.lease(FOUR) and house.record(FOUR).run_id in house.processes.due():
+        house.orphan(FOUR)
+
+
+def ordered():
+    """Tasks that a person orders about, one of them under way and never finished."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO).given(THREE, depends_on=[TWO])
+    return house.given(FOUR, priority=3)
+
+
+def ordered_back():
+    """A provider that cannot be asked, a breaker that opens, and a task that fails until somebody says how it goes."""
+    runners = {"agent": speaker(provider="anthropic"), "judge": speaker("judge", provider="openai")}
+    house = SimHouse(**{**PATIENT, "max_retries": 0}, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    bad, good = (Move(writes={"a.txt": word}, says=ended(0.5, tokens=10)) for word in ("bad", "good"))
+    house.given(ONE, owned=["a.txt"]).gate(lambda tree: int(tree.get("a.txt") == "bad"))
+    return house.agent(ONE, [refused(429, "You've hit your usage limit", usd=0.25), bad, good])
+
+
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 # Every fault inside the journal's own steps: sealing, appending, anchoring.
 ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -311,6 +361,34 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    # Whoever's verb was cut short types it again; what was cut short where he does not is there or not.
+    "ordered": Crashing(
+        ordered,
+        *(queued(OrderVerb.STOP), let_cycle, ordering(OrderVerb.PARK, ONE, reason="not yet")),
+        *(ordering(OrderVerb.REPRIORITIZE, TWO, {"priority": 2}), ordering(OrderVerb.RESUME), start_only, orphan_four),
+        *(ordering(OrderVerb.CANCEL, FOUR), ordering(OrderVerb.STOP), ordering(OrderVerb.WAKE)),
+        ordering(OrderVerb.SUPERSEDE, TWO, {"by": ONE}),
+        *[ordering(OrderVerb.RESUME)] * 5,
+        *[ordering(OrderVerb.UNPARK, ONE)] * 5,
+        wants={
+            ONE: "integrated",
+            TWO: ("superseded", "integrated"),
+            THREE: "integrated",
+            FOUR: ("cancelled", "integrated"),
+        },
+        files=("a.txt", "src/TASK-0003.txt"),
+    ),
+    "ordered back": Crashing(
+        ordered_back,
+        *[let_cycle] * 3,
+        *[ordering(OrderVerb.CLEAR_BACKOFF)] * 2,
+        *[let_cycle] * 6,
+        *[ordering(OrderVerb.BREAKER_RESET, name="breaker reset")] * 5,
+        ordering(OrderVerb.RETRY, ONE, reason="It must be good."),
+        *[let_cycle] * 3,
+        sleep,
+        wants={ONE: ("integrated", "parked")},
+    ),
     "by hand": Crashing(
         by_hand,
         typed("drive", drive_one),

@@ -51,7 +51,8 @@ ELSEWHERE = {
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
-    *("timer show", "area-gate", "costs", "version", "rescue list", "rescue show"),
+    *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
+    "rescue show",
 }
 
 

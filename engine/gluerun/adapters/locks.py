@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from gluerun.records.origin import OriginHolder
 
-# A look at the lock holds it for some microseconds: whoever wants it for good tries for so long.
-LOOK_SECONDS = 0.1
+# A look at the lock shares it for some microseconds, or for as long as the machine stops whoever looks: who wants it
+# for good tries for so long where somebody has it, and for longer where it is only looked at.
+LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 60.0
 
 
 class FlockLocks:
@@ -176,18 +177,28 @@ def open_lock(path: str) -> int:
 
 def take(handle: int, patience: float) -> bool:
     """Take the lock, trying for *patience* seconds; tell whether it was taken."""
-    deadline = time.monotonic() + patience
+    started = time.monotonic()
     pause = 0.002
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            waited = time.monotonic() - started
+            if waited >= patience and (waited >= LONGEST_LOOK_SECONDS or not _is_only_looked_at(handle)):
                 return False
-            time.sleep(min(pause, left))
+            time.sleep(min(pause, patience - waited) if waited < patience else pause)
             pause = min(pause * 1.5, 0.1)
+
+
+def _is_only_looked_at(handle: int) -> bool:
+    """Tell whether nobody has the lock for good: then it can be shared."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return True
 
 
 def is_held(path: str) -> bool:

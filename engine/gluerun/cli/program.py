@@ -71,6 +71,9 @@ def _global_first(argv: list[str]) -> list[str]:
             front += [word, *([value] if (value := next(rest, None)) is not None else [])]
         elif word.startswith(tuple(f"{option}=" for option in _WITH_VALUE)):
             front.append(word)
+        elif word.startswith("--wait="):
+            # An option that may have a value is none for the frame: it stands for two.
+            others += ["--wait", "--timeout", word.removeprefix("--wait=")]
         else:
             others.append(word)
     return [*front, *others]

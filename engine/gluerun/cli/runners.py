@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gluerun.cli.place import Place
     from gluerun.records.config import Config
 
-VERSION_SECONDS = 5.0
 _COLOURS = {
     "proved here": "bold green",
     "proved": "green",
@@ -34,7 +33,7 @@ def runners(context: typer.Context, as_json: bool = JSON) -> None:
     """List the runners of this repository and all declared agent programs, with what each is fit for."""
     place = here(context)
     root, config = repository_of(place)
-    probe = probe_at(root or place.folder(), limit=VERSION_SECONDS)
+    probe = probe_at(root or place.folder())
     found = agents.survey(config, os.environ, probe, root)
     show({"runners": found}, as_json=as_json, words=lambda: _say(found))
 

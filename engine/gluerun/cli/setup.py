@@ -10,7 +10,7 @@ import typer
 from gluerun.adapters.probe import probe_at
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.runners import VERSION_SECONDS, repository_of
+from gluerun.cli.runners import repository_of
 from gluerun.cli.show import say, show, table, warn
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
@@ -126,7 +126,7 @@ def _try_out(place: Place, name: str, *, as_json: bool) -> int:
 
     root, config = repository_of(place)
     spec = spec_of(name, config)
-    probe = probe_at(root or place.folder(), limit=VERSION_SECONDS)
+    probe = probe_at(root or place.folder())
     if not as_json and found_at(spec, os.environ, root):
         warn(f"asking {name} for one small file; its account is used")
     probed = try_out(

@@ -102,6 +102,8 @@ def refusal(world: World, order: Order) -> Refusal | None:
 def _no_living(world: World, task_id: str) -> Refusal:
     if (status := world.done.get(task_id)) is not None:
         return Refusal(why=f"{task_id} is {status}, and stays so", is_decided=True)
+    if any(one.task_id == task_id and one.file for one in world.inputs):
+        return Refusal(why=f"{task_id} is not taken in yet", hint="the next cycle does so: `gluerun reconcile --apply`")
     near = closest(task_id, [task.task_id for task in world.tasks])
     return Refusal(why=f"there is no task {task_id!r}", hint=f"did you mean {near}?" if near else "`gluerun task list`")
 

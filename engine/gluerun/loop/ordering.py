@@ -130,7 +130,8 @@ def wait_for_runs(house: House, timeout: float) -> tuple[str, ...]:
     started = house.doors.clock.awake()
     while True:
         world = observe(house, new_origin_run(house)).world
-        runs = tuple(run for run in living_runs(world) if world.sightings[run].life is not Life.DEAD)
+        alive = {run for run, seen in world.sightings.items() if seen.life is not Life.DEAD}
+        runs = tuple(run for run in living_runs(world) if run in alive)
         if not runs or (timeout and house.doors.clock.awake() - started >= timeout):
             return runs
         house.doors.watch.wait(runs, house.config.drain_poll_secs)

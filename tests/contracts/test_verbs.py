@@ -1,0 +1,146 @@
+"""Asking what a verb does, and what it would do, does nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from gluerun.adapters.files import DiskFiles
+from gluerun.cli import main
+from gluerun.cli.verbs import VERBS
+from gluerun.loop.store import Store
+from gluerun.records.fault import Fault
+from gluerun.records.origin import ProviderBackoff
+from gluerun.sim.clock import SimClock
+
+ONE, TWO = "TASK-0001", "TASK-0002"
+NAMES = [verb.name for verb in VERBS if verb.module]
+CONFIG = {
+    "schemaVersion": "v1",
+    "targetBranch": "main",
+    "gateCommand": "true",
+    "runner": "script",
+    "runners": {"script": {"kind": "scripted", "scenario": "none.json", "timeoutSeconds": 60}},
+    "minDiskGb": 0,
+}
+# What stands behind each verb that can say what it would do.
+WOULD = {
+    "reconcile": (),
+    "drive": (TWO,),
+    "integrate": (),
+    "gc": (),
+    "stop": (),
+    "resume": (),
+    "wake": (),
+    "park": (TWO,),
+    "unpark": (ONE,),
+    "retry": (ONE, "--reason", "again"),
+    "cancel": (TWO,),
+    "supersede": (TWO, "--by", ONE),
+    "reprioritize": (TWO, "3"),
+    "breaker reset": (),
+    "clear-backoff": ("--all",),
+}
+
+
+def typed(*words):
+    """Type a command; return its exit code and what it says."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = main.run(list(words))
+    return code, said.getvalue()
+
+
+def state(folder):
+    """Return what tells every file and folder from any other version of it."""
+    found = {}
+    for top, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            stat = os.lstat(f"{top}/{name}")
+            found[f"{top}/{name}"] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A repository with a parked task, one that is ready, and a provider that is held back."""
+    folder = tmp_path_factory.mktemp("verbs") / "repo"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "first"], cwd=folder, check=True)
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        (folder / "gluerun.config.json").write_text(json.dumps(CONFIG))
+        for name in ("one", "two"):
+            new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
+            assert typed(*new)[0] == 0
+        assert typed("reconcile", "--apply")[0] == 0
+        assert typed("park", ONE)[0] == 0
+        now = SimClock().now()
+        run = "RUN-20260101T000000Z-00000000"
+        held = ProviderBackoff(provider="one", fault=Fault.OVERLOAD, reason="-", run_id=run, started_at=now, until=now)
+        Store(DiskFiles(str(folder / ".gluerun-state"))).put_provider_backoff(held)
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture
+def repo(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asking_for_help_does_nothing(name, repo):  # FR-046
+    before = state(repo)
+
+    code, said = typed(*name.split(), "--help")
+
+    assert (code, said.startswith(f"Usage: gluerun {name}")) == (0, True)
+    assert state(repo) == before
+
+
+def test_every_verb_that_can_say_what_it_would_do_is_tried_below():
+    assert {name for name in NAMES if "--dry-run" in typed(*name.split(), "--help")[1]} == set(WOULD)
+
+
+@pytest.mark.parametrize("name", WOULD)
+def test_saying_what_would_be_done_does_nothing(name, repo):
+    before = state(repo)
+
+    for options in (("--dry-run",), ("--dry-run", "--json")):
+        code, said = typed(*name.split(), *WOULD[name], *options)
+        assert code == 0, said
+
+    assert state(repo) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("park", ONE), 3, "TASK-0001 is parked already"),
+        (("unpark", TWO), 2, "TASK-0002 is not parked, it is ready"),
+        (("retry", "TASK-0009"), 2, "there is no task 'TASK-0009'"),
+        (("cancel", "x"), 2, "there is no task 'x'"),
+        (("supersede", TWO, "--by", TWO), 2, "TASK-0002 cannot take its own place"),
+        (("reprioritize", TWO, "high"), 2, "invalid value for 'n'"),
+        (("clear-backoff", "two"), 2, "'two' is not held back"),
+        (("clear-backoff", "one", "--all"), 2, "a provider and --all are two answers"),
+        (("stop", "--timeout", "3"), 2, "--timeout is for --wait"),
+        (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_no_byte(words, code, sentence, repo):
+    before = state(repo)
+
+    found, said = typed(*words)
+
+    assert (found, sentence.lower() in said.lower()) == (code, True), said
+    assert len(said.splitlines()) <= 2
+    assert state(repo) == before
