@@ -45,6 +45,8 @@ WOULD = {
     "reprioritize": (TWO, "3"),
     "breaker reset": (),
     "clear-backoff": ("--all",),
+    "update": ("1.0",),
+    "migrate": (),
 }
 
 
@@ -92,6 +94,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def repo(folder, monkeypatch):
+    engine = folder.with_name("engines") / "versions" / "1.0"
+    (engine / "bin").mkdir(parents=True, exist_ok=True)
+    (engine / "bin" / "python").write_text("#!/bin/sh\necho '{\"schema\": \"v1\"}'\n")
+    (engine / "bin" / "python").chmod(0o755)
+    (engine / ".complete").touch()
+    monkeypatch.setenv("GLUERUN_HOME", str(engine.parent.parent))
     monkeypatch.chdir(folder)
     return folder
 
