@@ -60,6 +60,12 @@ class TestLocks:
         ):
             pass
 
+    def test_the_resident_loop_is_known_while_it_is_there(self, locks):
+        assert locks.resident_holder() is None
+        with locks.resident(HOLDER):
+            assert locks.resident_holder() == HOLDER
+        assert locks.resident_holder() is None
+
     def test_an_error_lets_go(self, locks):
         with pytest.raises(KeyError), locks.origin(HOLDER):
             raise KeyError

@@ -83,12 +83,14 @@ VERBS: tuple[Verb, ...] = (
     _verb("verify",       "verify", "Tell whether the journal and every merge's evidence are whole."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
+    _verb("update",       "versions", "Let this repository want an installed version of the engine."),
+    _verb("migrate",      "versions", "Bring this repository to the engine's data contract."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
 )
 # fmt: on
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "gate", "human-gate", "ask", "accept-packet", "setup", "test",
+    "console", "gate", "human-gate", "ask", "accept-packet", "setup", "test",
     "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

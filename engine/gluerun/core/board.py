@@ -64,6 +64,16 @@ class DiskLine:
 
 
 @record
+class EngineLine:
+    """Who still works with another engine than the one that looks: the resident loop, or a run."""
+
+    who: str
+    version: str
+    run: str
+    task: str = ""
+
+
+@record
 class Board:
     """What `gluerun status` answers."""
 
@@ -85,6 +95,7 @@ class Board:
     backoffs: tuple[BackoffLine, ...] = ()
     dispatch_gate: str = ""
     low_disk: DiskLine | None = None
+    other_engines: tuple[EngineLine, ...] = ()
 
 
 def board(world: World, known: Known) -> Board:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import timedelta
 
+from gluerun.core.board import EngineLine
 from gluerun.core.board import board as board_of
 from gluerun.core.explain import explain as explain_task
 from gluerun.core.matters import Matter, matters
@@ -14,17 +15,24 @@ from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
+from gluerun.records.dispatch import Life
 from gluerun.records.record import record, replace
 from gluerun.records.spending import Spending
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from gluerun.core.board import Board
     from gluerun.core.explain import Explanation
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.records.task import Task
+
+
+UNKNOWN = "unknown"
 
 
 @record
@@ -112,7 +120,7 @@ class HealthPage:
 def board(house: House, trouble: str = "") -> Board:
     """Return what runs, what waits, what needs you and why; *trouble* is why the newest settings are not used."""
     seen = read(house, trouble)
-    return board_of(seen.world, seen.known)
+    return replace(board_of(seen.world, seen.known), other_engines=tuple(_other_engines(house, seen.world)))
 
 
 def health(house: House, trouble: str = "") -> HealthPage:
@@ -149,6 +157,18 @@ def known_task(house: House, task_id: str) -> Task:
     if task is None:
         raise _unknown(task_id)
     return task
+
+
+def _other_engines(house: House, world: World) -> Iterator[EngineLine]:
+    """Yield who still works with another engine than this one; a record from before versions were kept names none."""
+    loop = house.doors.locks.resident_holder()
+    if loop is not None and loop.pid and loop.engine_version != VERSION:
+        yield EngineLine(who="loop", version=loop.engine_version or UNKNOWN, run=loop.run_id)
+    for run_id, sighting in world.sightings.items():
+        asked = house.store.dispatch(run_id) if sighting.life is not Life.DEAD else None
+        if asked is not None and asked.engine_version != VERSION:
+            version = asked.engine_version or UNKNOWN
+            yield EngineLine(who=asked.role.value, version=version, run=run_id, task=asked.task_id or asked.node or "")
 
 
 def task_page(house: House, task_id: str) -> TaskPage:
