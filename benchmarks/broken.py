@@ -46,7 +46,11 @@ def table() -> str:
     for fault in dict.fromkeys(row["fault"] for row in rows):
         mine = [row for row in rows if row["fault"] == fault]
         points, states = sum(row["points"] for row in mine), sum(row["states"] for row in mine)
-        often = f"{points:,} points" if points == states else f"{points:,} points, {states:,} states"
+        disks, seconds = sum(row["disks"] for row in mine), sum(row["cpuSeconds"] for row in mine)
+        often = (
+            f"{points:,} points" if points == states else f"{points:,} points, {states:,} states, {disks:,} different"
+        )
+        often += f"; {round(sum(row['played'] for row in mine) / max(seconds, 0.01) * 60, -2):,.0f} a minute"
         lines.append(f"| {WORDS.get(fault, fault)} | {often} | {_lost(sum(row['red'] for row in mine))} |")
     soak = json.loads((HERE / "soak.json").read_text(encoding="utf-8"))
     lost = soak["tasks"] - soak["merged"] - soak["parked"]

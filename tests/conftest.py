@@ -171,17 +171,16 @@ def _show_faults(terminalreporter: Any) -> None:
     if place := os.environ.get("CRASH_TABLE"):
         Path(place).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     kinds = {row["fault"]: [one for one in told if one["fault"] == row["fault"]] for row in told}
-    keys = ("points", "states", "toTheirEnd", "red", "seconds")
+    keys = ("points", "states", "disks", "played", "toTheirEnd", "red", "cpuSeconds")
     sums = [(kind, "all", *(sum(row[key] for row in rows) for key in keys)) for kind, rows in kinds.items()]
     lines = [(row["fault"], row["scenario"], *(row[key] for key in keys)) for row in told]
-    terminalreporter.section("faults")
-    terminalreporter.write_line(
-        f"{'fault':<12} {'scenario':<14} {'points':>7} {'states':>7} {'ends':>6} {'red':>4} per min"
-    )
-    for fault, scenario, points, states, ends, red, seconds in [*sorted(lines), *sorted(sums)]:
-        rate = states / max(seconds, 0.001) * 60
+    terminalreporter.section("faults (ways played in a minute of one core's time; what is counted: crashes.Matrix)")
+    heads = ("points", "states", "disks", "played", "ends", "red", "a min")
+    terminalreporter.write_line(f"{'fault':<12} {'scenario':<14} " + " ".join(f"{head:>7}" for head in heads))
+    for fault, scenario, *counts, seconds in [*sorted(lines), *sorted(sums)]:
+        rate = round(counts[3] / max(seconds, 0.001) * 60)
         terminalreporter.write_line(
-            f"{fault:<12} {scenario:<14} {points:>7} {states:>7} {ends:>6} {red:>4} {rate:>7,.0f}"
+            f"{fault:<12} {scenario:<14} " + " ".join(f"{count:>7,}" for count in (*counts, rate))
         )
 
 

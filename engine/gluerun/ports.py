@@ -110,6 +110,10 @@ class Files(Protocol):
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         ...
 
+    def is_link(self, path: str) -> bool:
+        """Tell whether *path*, or a folder it lies in, is a symbolic link."""
+        ...
+
     def mark(self, path: str) -> FileMark | None:
         """Return the mark of a file or folder; None if it is not there."""
         ...

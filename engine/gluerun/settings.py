@@ -10,12 +10,13 @@ import json
 import os
 
 from gluerun.core.masking import found_in
-from gluerun.errors import ConfigError, UsageError
+from gluerun.errors import ConfigError, OtherSchemaError, UsageError
 from gluerun.records import codec
-from gluerun.records.config import Config, ControlState, TamperRule
+from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
+from gluerun.records.paths import PREDECESSORS
 from gluerun.records.record import record, replace
-from gluerun.settings_file import ROLES, FileValues, read
+from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
 from gluerun.settings_walk import nearest
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FILE = "gluerun.config.json"
 SHELL_FILES = ("gluerun.config.sh", ".gluerun-state/config.local.sh")
+MODULES = f"{PREFIX}MODULES"
 _LOOKS = "looks like a secret"
 _INSTEAD = "put it in the environment or in the git-ignored `.gluerun-state/config.local.sh`"
 _NO_FLAGS: dict[str, object] = {}
@@ -46,6 +48,8 @@ class Settings:
     warnings: tuple[str, ...] = ()
     schema_version: str = ""
     engine_version: str = ""
+    # Every value that some source gave, in order: field, source, place, value. The last one of a field is used.
+    given: tuple[tuple[str, str, str, object], ...] = ()
 
 
 def read_file(path: str) -> bytes | None:
@@ -74,9 +78,11 @@ def load(
         raise ConfigError(f"no {FILE} in {root}", "type `gluerun init` to write one", file=FILE)
     if found_in(data):
         raise _secret_in_file(data)  # before any complaint could quote it
+    if b'"runners"' not in data:  # its configuration has no such key, and ours has it from `init` on
+        _refuse_predecessor(root)
     found = read(data, FILE)
     layers = _Layers(default_push)
-    layers.take(found.values, "file")
+    layers.take(found.values, "file", FILE)
     for file, variables in (shell or read_shell_files)(str(root)).items():
         if file == SHELL_FILES[0]:
             _refuse_secrets(file, files(f"{root}/{file}") or b"", variables)
@@ -116,15 +122,20 @@ class _Layers:
         self.values["push"] = default_push
         self.sources: dict[str, str] = dict.fromkeys(self.values, "default")
         self.warnings: list[str] = []
+        self.given: list[tuple[str, str, str, object]] = []
 
-    def take(self, values: Mapping[str, Any], source: str) -> None:
+    def take(self, values: Mapping[str, Any], source: str, place: str) -> None:
         self.values.update(values)
-        self.sources.update(dict.fromkeys(values, source))
+        for field, value in values.items():
+            self.sources[field] = source
+            self.given.append((field, source, place, value))
 
     def take_shell(self, file: str, variables: Mapping[str, str]) -> None:
         source = "local file" if file.startswith(".gluerun-state/") else "file"
         for name, text in variables.items():
-            if name in BY_ENV:
+            if name == MODULES:
+                self._take_modules(text, source, f"{file}: {name}", file)
+            elif name in BY_ENV:
                 self._take_text(BY_ENV[name], text, source, f"{file}: {name}", file)
             else:
                 self.warnings.append(f"{file}: {name} is no setting; {nearest(name, BY_ENV)}")
@@ -133,16 +144,26 @@ class _Layers:
         for name, text in environ.items():
             if not name.startswith(PREFIX):
                 continue
+            if name == MODULES:
+                self._take_modules(text, "environment", f"{name} in the environment", name)
             if name in BY_ENV:
                 self._take_text(BY_ENV[name], text, "environment", f"{name} in the environment", "")
-            elif not name[len(PREFIX) :].startswith(_OTHERS):
+            elif name != MODULES and not name[len(PREFIX) :].startswith(_OTHERS):
                 self._warn_of_slip(name)
+
+    def _take_modules(self, text: str, source: str, where: str, place: str) -> None:
+        names = tuple(name for name in text.replace(",", " ").split() if name)
+        for name in names:
+            if wrong := wrong_module(name):
+                raise ConfigError(f"{where}: {name!r} {wrong}", module_hint(name))
+        if names:
+            self.take({"modules": names}, source, place)
 
     def _take_text(self, knob: Knob, text: str, source: str, place: str, file: str) -> None:
         if not text:
             return  # an empty variable means "not set", as everywhere in a shell
         try:
-            self.take({knob.field: from_text(knob, text)}, source)
+            self.take({knob.field: from_text(knob, text)}, source, file or knob.env)
         except ValueError as error:
             example = "main" if knob.type is str else json.dumps(knob.default)
             raise ConfigError(f"{place} {error}", f"for example {knob.env}={example}", file=file) from None
@@ -165,7 +186,7 @@ class _Layers:
             flag = "--" + field.replace("_", "-")
             try:
                 text = isinstance(value, str)
-                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag")
+                self.take({field: from_text(knob, str(value)) if text else from_json(knob, value)}, "flag", flag)
             except ValueError as error:
                 raise UsageError(f"{flag} {error}", f"see `gluerun --help` for {flag}") from None
 
@@ -183,6 +204,7 @@ class _Layers:
             warnings=tuple(self.warnings),
             schema_version=found.schema_version,
             engine_version=found.engine_version,
+            given=tuple(self.given),
         )
 
     def _check_branch(self) -> None:
@@ -197,13 +219,14 @@ class _Layers:
             where = self._where("control_state")
             raise ConfigError(f"{where}: control state 'branch' is not built yet", 'write "ref" or "off"', file=FILE)
         self.values["control_state"] = state
+        self.values["plan_critique"] = PlanCritiqueMode(self.values["plan_critique"])
         self.values["test_tamper"] = TamperRule(self.values["test_tamper"])
 
     def _play_roles(self, found: FileValues) -> None:
         runners: dict[str, RunnerSpec] = dict(self.values.get("runners", {}))
         own: dict[str, str] = self.values.get("roles", {})
         default = self.values["runner"]
-        roles = dict.fromkeys(ROLES, default) if default else {}
+        roles = dict.fromkeys(PLAYED, default) if default else {}
         named: list[tuple[str, tuple[str, ...], str]] = []
         if default:
             named.append((self._where("runner"), ("runner",), default))
@@ -214,6 +237,8 @@ class _Layers:
                     raise _no_runner(where, place, name, runners, found.text)
                 runners[name] = declaration(name)
         roles |= own
+        if self.values["plan_critique"] is PlanCritiqueMode.ON and "planner" in roles:
+            roles.setdefault("critic", roles["planner"])
         for role, model in found.models.items():
             base = runners[roles[role]]
             # The same program and provider under a name of its own: what holds one back holds back the other.
@@ -253,6 +278,13 @@ def _check_container(config: Config, text: str) -> None:
         where = f"{FILE}:{line_of(text, ('sandbox', 'container'))}: `sandbox.container`"
         hint = f'for example {example}"{{argv}}"]'
         raise ConfigError(f"{where} {said.removeprefix('sandbox.container ')}", hint, file=FILE)
+
+
+def _refuse_predecessor(root: Path | str) -> None:
+    for path in PREDECESSORS:
+        if os.path.exists(f"{root}/{path}"):  # noqa: PTH110 idle path
+            words = f"this repository is laid out for glueRun-go: there is {path}"
+            raise OtherSchemaError(words, "type `gluerun migrate`", file=FILE)
 
 
 def _secret_in_file(data: bytes) -> ConfigError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from gluerun import settings_runners
+from gluerun.errors import OtherSchemaError
 from gluerun.records.config import ApprovalRule, AreaPolicy, Collection, ProvisionFile
 from gluerun.records.record import record
+from gluerun.release import SCHEMA
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
 from gluerun.settings_walk import VARIABLE, Walk, nearest, parsed
 
@@ -17,17 +19,49 @@ if TYPE_CHECKING:
 
     from gluerun.settings_walk import Place
 
-ROLES = ("worker", "auditor", "planner", "decider")
+_MIGRATE = "type `gluerun migrate`"
+PLAYED = ("worker", "auditor", "planner", "decider")
+ROLES = (*PLAYED, "critic")
 KEYS = frozenset([*BY_KEY, *(shape.key for shape in SHAPES)])
 # What the predecessor knew and this engine has no use for yet: a better answer than "unknown".
 LATER = frozenset(
     {
-        "proofLayers", "proofGrandfather", "singleSliceLayers", "promoter", "identity.l1", "capabilityProfiles",
+        "promoter", "capabilityProfiles",
         "roleProfiles", "roleRunners", "evidence", "bootstrap.required", "bootstrap.lockfiles",
         "bootstrap.sharedStoreRoots", "bootstrap.sharedLinks", "resources", "legacyCompatibility",
         "worktreeCopyPaths", "reviewPolicy",
     }
 )  # fmt: skip
+
+
+MODULE_HINT = 'for example "company.guards" or "tools/guards/mine.py"'
+
+
+def wrong_module(name: str) -> str:
+    """Say what is wrong with the name of a module; empty if it is a dotted name or a Python file of the repository."""
+    import re
+
+    from gluerun.errors import SchemaError
+    from gluerun.records.paths import scope_entry
+
+    if name.endswith(".sh"):
+        return "is a shell module, which is not run here"
+    if re.fullmatch(rf"{VARIABLE}(\.{VARIABLE})*", name) and not name.endswith(".py"):
+        return ""
+    try:
+        return "" if name.endswith(".py") and scope_entry(name) == name else "is neither a dotted name nor a `.py` file"
+    except SchemaError as error:
+        return f"is no module: {error.message}"
+
+
+def module_hint(name: str) -> str:
+    """Say what to write instead of a name that is no module."""
+    if name.endswith(".sh"):
+        return "write it as Python with the hooks of `gluerun.kit`, and take this name out until then"
+    word = name.replace("-", "_")
+    if word != name and word.isidentifier():
+        return f'modules are Python here, for example "gluerun_ext.{word}"'
+    return MODULE_HINT
 
 
 @record
@@ -60,9 +94,11 @@ class _Reader(Walk):
         self.has_default = False
 
     def read(self, document: Any) -> FileValues:
+        self.judge_schema(document)
         top = self.members((), document, KEYS)
         self.has_default = "runner" in top
-        self.take_env(top.pop("env", None))
+        if "env" in top:
+            self.take_env(top.pop("env"))
         for key, value in top.items():
             handle = _HANDLERS.get(key)
             if handle:
@@ -77,6 +113,15 @@ class _Reader(Walk):
             models=self.models,
         )
 
+    def judge_schema(self, document: Any) -> None:
+        """Refuse another data contract before anything of it is called unknown."""
+        said = document.get("schemaVersion") if isinstance(document, dict) else None
+        if isinstance(said, str) and said.strip() and said != SCHEMA:
+            is_newer = said[1:].isdigit() and said[0] == "v" and int(said[1:]) > int(SCHEMA[1:])
+            hint = f"install an engine that has {said}, then type `gluerun update`" if is_newer else _MIGRATE
+            error = self.fail(("schemaVersion",), f"is {said!r}, this engine has {SCHEMA!r}")
+            raise OtherSchemaError(error.message, hint, file=self.file)
+
     def take_knob(self, knob: Knob, place: Place, value: Any) -> None:
         try:
             self.values[knob.field] = from_json(knob, value)
@@ -86,8 +131,6 @@ class _Reader(Walk):
 
     def take_env(self, value: Any) -> None:
         """Take the variables for children, and the settings that stand among them."""
-        if value is None:
-            return
         env = {}
         for name, text in self.object(("env",), value).items():
             place = ("env", name)
@@ -111,13 +154,18 @@ class _Reader(Walk):
     def take_version(self, place: Place, value: Any) -> None:
         self.versions[str(place[0])] = self.word(place, value)
 
+    def take_place_of_schema(self, place: Place, value: Any) -> None:
+        self.word(place, value)
+
     def take_comment(self, place: Place, value: Any) -> None:
         if not isinstance(value, str):
             self.words(place, value)
 
     def take_modules(self, place: Place, value: Any) -> None:
-        if self.list(place, value):
-            raise self.fail(place, "names modules, which are not built yet", "write [] for now")
+        for at, name in enumerate(self.words(place, value)):
+            if wrong := wrong_module(name):
+                raise self.fail((*place, at), f"{name!r} {wrong}", module_hint(name))
+        self.values["modules"] = tuple(value)
 
     def take_runners(self, place: Place, value: Any) -> None:
         self.values["runners"] = settings_runners.runners(self, place, value)
@@ -169,6 +217,10 @@ class _Reader(Walk):
             if not areas[name]:
                 raise self.fail(here, "names no path")
         self.values["areas"] = areas
+
+    def take_layers(self, place: Place, value: Any) -> None:
+        field = {"proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather"}
+        self.values[field.get(str(place[0]), "single_slice_layers")] = tuple(self.words(place, value))
 
     def take_test_paths(self, place: Place, value: Any) -> None:
         self.values["test_paths"] = tuple(self.words(place, value))
@@ -233,12 +285,13 @@ class _Reader(Walk):
         self.values["env_allowlist"] = self.variable_names(place, value)
 
     def take_identity(self, place: Place, value: Any) -> None:
-        entry = self.members(place, value, ("l0",))
-        for key, text in self.members((*place, "l0"), entry.get("l0", {}), ("name", "email")).items():
-            here = (*place, "l0", key)
-            if set(self.word(here, text)) & set("<>\n\r"):
-                raise self.fail(here, "must be one line without < and >")
-            self.values[f"identity_{key}"] = text
+        entry = self.members(place, value, ("l0", "l1"))
+        for level, field in (("l0", "identity"), ("l1", "identity_l1")):
+            for key, text in self.members((*place, level), entry.get(level, {}), ("name", "email")).items():
+                here = (*place, level, key)
+                if set(self.word(here, text)) & set("<>\n\r"):
+                    raise self.fail(here, "must be one line without < and >")
+                self.values[f"{field}_{key}"] = text
 
     def take_control(self, place: Place, value: Any) -> None:
         if isinstance(value, dict):
@@ -249,6 +302,7 @@ class _Reader(Walk):
 
 
 _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
+    "$schema": _Reader.take_place_of_schema,
     "schemaVersion": _Reader.take_version,
     "engineVersion": _Reader.take_version,
     "_comment": _Reader.take_comment,
@@ -261,6 +315,9 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
     "areas": _Reader.take_areas,
+    "proofLayers": _Reader.take_layers,
+    "proofGrandfather": _Reader.take_layers,
+    "singleSliceLayers": _Reader.take_layers,
     "testPaths": _Reader.take_test_paths,
     "areaPolicy": _Reader.take_area_policy,
     "riskPaths": _Reader.take_risk_paths,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "declarations")  # noqa: PTH100, PTH118, PTH120 idle path
 STOPS = ("INT", "TERM")
-CONFINED_ROLES = ("worker", "auditor", "planner", "decider", "gate")
+CONFINED_ROLES = ("worker", "auditor", "planner", "decider", "critic", "gate")
 # Values of these fields are merged key by key with those of the declaration that an entry stands on.
 _MERGED = ("env", "options", "exits", "own_homes", "seeds")
 

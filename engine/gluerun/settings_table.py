@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import ApprovalRule, Config, ControlState, TamperRule
+from gluerun.records.config import ApprovalRule, Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -112,6 +112,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("max_l1_concurrent", "how many nodes of the graph may be planned at the same time"),
     _knob("l1_tasks_per_node", "how many tasks a planner may propose at once for one node", low=1),
     _knob("planner_backoff_seconds", "seconds to wait after a planner failed"),
+    _knob("plan_critique", "let a critic judge each planner's batch, with one round of revision",
+          choices=tuple(PlanCritiqueMode)),
     _knob("sleep", "seconds between two cycles of `auto` in which nothing happened"),
     _knob("drain_poll_secs", "seconds between two looks while draining"),
     _knob("drain_timeout_secs", "seconds after which draining gives up; 0 means never"),
@@ -119,15 +121,18 @@ KNOBS: tuple[Knob, ...] = (
 )
 
 SHAPES: tuple[Shape, ...] = (
+    Shape(key="$schema", form='"docs/orchestration/gluerun.config.schema.json"',
+          doc="where an editor finds the description of this file; `gluerun init` puts it there"),
     Shape(key="schemaVersion", form='"v1"', doc="the version of the data contract this file is written for"),
     Shape(key="engineVersion", form='"0.1.0"', doc="the engine this repository expects; `.gluerun-version` wins"),
     Shape(key="_comment", form='"text" or ["text", …]', doc="a remark for the next reader; ignored"),
     Shape(key="runners", form='{name: {"kind", "argv", "model", …}}',
           doc="agent programs; `kind` is `command`, which needs `argv`, `scripted`, which needs `scenario`, or a "
           "declaration of the engine, over which the other keys go; all keys are on the page about runners"),
-    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider": {"runner": name, "model": name}}',
+    Shape(key="roles", form='{"worker" | "auditor" | "planner" | "decider" | "critic": '
+          '{"runner": name, "model": name}}',
           doc="which runner plays which role, and with which model if not its own; a declaration of the engine "
-          "needs no entry in `runners`"),
+          "needs no entry in `runners`; the critic of plans is the planner's runner if nothing is said"),
     Shape(key="sandbox", form='"auto" | "required" | "off" or {"mode", "network": "open" | "loopback" | "none", '
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
@@ -147,6 +152,11 @@ SHAPES: tuple[Shape, ...] = (
           "and has to answer every question"),
     Shape(key="riskPaths", form='["pattern", …]', doc="which files speak for asking a person where a rule is `risk`, "
           "instead of the usual ones; patterns as in `testPaths`"),
+    Shape(key="proofLayers", form='["layer", …]',
+          doc="layers whose nodes are complete only with proof that their guard can be red"),
+    Shape(key="proofGrandfather", form='["node", …]', doc="nodes that need no such proof although their layer does"),
+    Shape(key="singleSliceLayers", form='["layer", …]',
+          doc="layers of whose nodes a planner may propose one task at a time; `contract` if nothing is said"),
     Shape(key="testPaths", form='["pattern", …]',
           doc="which files are tests, instead of the usual names; `tests/` means all below, `*_test.py` a name"),
     Shape(key="provisionFiles", form='[{"source", "target", "required"}]',
@@ -156,10 +166,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="envAllowlist", form='["NAME", …]', doc="variables of the environment that agents and gates may see"),
     Shape(key="env", form='{"NAME": "value"}', doc="variables set for agents and gates; settings by their "
           "`GLUERUN_` names are taken as such"),
-    Shape(key="identity", form='{"l0": {"name", "email"}}', doc="the author of the engine's own commits"),
+    Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
+          doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
     Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
           doc="where the records of tasks are published"),
-    Shape(key="modules", form="[]", doc="opt-in modules; only the empty list for now"),
+    Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
+          doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
+          "names, with commas between)"),
 )
 # fmt: on
 

@@ -24,7 +24,7 @@ from gluerun.loop.store import run_path
 from gluerun.ports import Doors
 from gluerun.records import schema
 from gluerun.records.child import ChildDone, How
-from gluerun.records.config import Config
+from gluerun.records.config import Config, PlanCritiqueMode
 from gluerun.records.dispatch import Life, Role, Seat
 from gluerun.records.fault import Fault
 from gluerun.records.graph import Graph, Node
@@ -34,7 +34,8 @@ from gluerun.records.runner import Dialect, RunnerSpec, Sessions
 from gluerun.records.task import ProofState, Status
 from gluerun.sim.children import Replaced, SimChildren
 from gluerun.sim.clock import SimClock
-from gluerun.sim.crash import Fuse, SimCrash
+from gluerun.sim.copying import copied
+from gluerun.sim.crash import Fuse, PowerCut, SimCrash
 from gluerun.sim.files import SimFiles
 from gluerun.sim.git import SimGit
 from gluerun.sim.locks import SimLocks
@@ -70,6 +71,10 @@ _FAILURE = re.compile(r"^failureClass: (\S+)$", re.MULTILINE)
 _QUIET = 2
 _AGENT = "agent"
 _REFUSAL = 86
+# What of a house changes in place, and is copied with it.
+_PARTS = (
+    *("fuse", "clock", "state_files", "work_files", "locks", "git", "processes", "children", "watch", "git_door"),
+)
 
 
 def speaker(name: str = _AGENT, **more: Any) -> RunnerSpec:
@@ -302,6 +307,9 @@ class SimHouse:
         self.fuse.count = 0
         self.fuse.names.clear()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, *_PARTS)
+
     # what is there
 
     def configure(self, **changes: object) -> SimHouse:
@@ -343,6 +351,11 @@ class SimHouse:
     def planner(self, node: str, moves: Sequence[Move]) -> SimHouse:
         """Say what the planner of a node proposes."""
         return self._script(Role.PLANNER, node, moves)
+
+    def critic(self, node: str, moves: Sequence[Move]) -> SimHouse:
+        """Say what the critic of a node's plans answers, and let it be asked."""
+        self.configure(plan_critique=PlanCritiqueMode.ON)
+        return self._script(Role.CRITIC, node, moves)
 
     def gate(self, judge: Gate) -> SimHouse:
         """Let *judge* be every gate: from a tree to an exit code, or to one and what is printed."""
@@ -403,6 +416,12 @@ class SimHouse:
         """Let every run that was started and is not held go on to its end."""
         for run_id in self.due():
             self._perform(run_id)
+        return self
+
+    def let_one_work(self) -> SimHouse:
+        """Let one process of the first run that would go on do so, to its end or until another takes its place."""
+        for run_id in self.due()[:1]:
+            self._go_on(run_id)
         return self
 
     def hold(self, *task_ids: str) -> SimHouse:
@@ -552,6 +571,8 @@ class SimHouse:
 
     def due(self) -> list[str]:
         """Return the runs that were started and would go on."""
+        if not self._held:
+            return self.processes.due()
         found = []
         for run_id in self.processes.due():
             dispatch = self._dispatch(run_id)
@@ -578,17 +599,23 @@ class SimHouse:
 
     def _perform(self, run_id: str) -> None:
         """Let one run go on to its end, one process after the other, or to its crash."""
-        while True:
-            try:
-                perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
-            except Replaced:
-                continue
-            except (SimCrash, GluerunError):
-                # A process that ends with an error has gone as well as one that was killed.
-                self._bury(run_id)
-                return
-            self.processes.finish(run_id)
-            return
+        while self._go_on(run_id):
+            pass
+
+    def _go_on(self, run_id: str) -> bool:
+        """Let one process of a run go on to its end or its crash; True if another one takes its place."""
+        try:
+            perform(self.open(), run_id, lambda house, dispatch: SimBench(self, house, dispatch))
+        except Replaced:
+            return True
+        except PowerCut:
+            raise  # nobody is left who could go on
+        except (SimCrash, GluerunError):
+            # A process that ends with an error has gone as well as one that was killed.
+            self._bury(run_id)
+            return False
+        self.processes.finish(run_id)
+        return False
 
     def _bury(self, run_id: str) -> None:
         life = self._cut.pop(run_id, Life.DEAD)

@@ -68,7 +68,7 @@ FLAGS: dict[str, object] = {
     "gate_timeout_sec": 120,
     "min_disk_gb": 0.0,
     "ballast_mb": 0,
-    "sleep": _SLEEP,
+    "sleep": 2.0,  # the end of a run wakes the loop anyway
     "generate": False,
     "push": False,
     "max_hours": 1.0,

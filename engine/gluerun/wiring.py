@@ -18,6 +18,7 @@ from gluerun.errors import ConfigError, StateError
 from gluerun.loop.house import House, kept_config
 from gluerun.loop.store import Store
 from gluerun.ports import Doors
+from gluerun.records.dispatch import Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,11 +94,12 @@ def open_run(root: str, run_id: str) -> House:
     if dispatch is None:
         raise StateError(f"{run_id} has no dispatch", file=f"{STATE}/runs/{run_id}/dispatch.json")
     config = kept_config(files, dispatch.config_sha256)
-    return House(doors_of(root, config), config)
+    return House(doors_of(root, config, dispatch.role), config)
 
 
-def doors_of(root: str, config: Config) -> Doors:
-    """Return the real doors of the repository at *root*."""
+def doors_of(root: str, config: Config, role: Role | None = None) -> Doors:
+    """Return the real doors of the repository at *root*; a run commits under the name of its *role*."""
+    name, email = config.worker_identity if role is Role.WORKER else (config.identity_name, config.identity_email)
     state_root = f"{root}/{STATE}"
     return Doors(
         root=root,
@@ -109,7 +111,7 @@ def doors_of(root: str, config: Config) -> Doors:
         state=DiskFiles(state_root, has_ballast=True),
         work=DiskFiles(root),
         locks=FlockLocks(state_root),
-        git=RepositoryGit(root, state_root, identity_name=config.identity_name, identity_email=config.identity_email),
+        git=RepositoryGit(root, state_root, identity_name=name, identity_email=email),
         processes=OsProcesses(root, state_root),
         children=WaitingChildren(state_root),
         watch=OsWatch(state_root),

@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.adapters import metering
 from gluerun.adapters.files import DiskFiles
@@ -31,12 +32,12 @@ def at_once(work, *args):
     for one in crowd:
         one.start()
     for one in crowd:
-        one.join(120)
+        one.join(PATIENCE)
     return [one.exitcode for one in crowd]
 
 
 def _wait_and_work(start, work, number, *args):
-    start.wait(60)
+    start.wait(PATIENCE)
     work(number, *args)
     os._exit(0)
 

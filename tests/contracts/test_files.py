@@ -27,6 +27,17 @@ def disk(tmp_path):
     return DiskFiles(str(tmp_path / "root"))
 
 
+def test_a_link_is_known_wherever_it_stands_on_the_way(tmp_path, disk):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x").write_text("theirs")
+    disk.write("real/x", b"ours")
+    os.symlink(tmp_path / "outside", tmp_path / "root" / "folder")
+    os.symlink(tmp_path / "outside" / "x", tmp_path / "root" / "real" / "y")
+
+    assert (disk.is_link("folder/x"), disk.is_link("real/y"), disk.is_link("real/x")) == (True, True, False)
+    assert not disk.is_link("nothing/there")
+
+
 class TestFiles:
     def test_what_is_not_there_is_none(self, files):
         assert (files.read("a"), files.read("a/b"), files.mark("a"), files.names("a")) == (

@@ -86,4 +86,4 @@ def test_a_hundred_thousand_events_take_seconds():
 
     started = time.process_time()
     assert follow_all(Head(), lines) == head
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 30

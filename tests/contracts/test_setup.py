@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from tests.patience import PATIENCE
 
-from gluerun import assets, settings
+from gluerun import assets, settings, settings_schema
 from gluerun.adapters.probe import probe_at
 from gluerun.edge import doctor, setup
 from gluerun.edge.doctor import Severity
@@ -77,6 +78,7 @@ def test_init_writes_files_that_the_engine_accepts(repo):
         "gluerun.config.json",
         "docs/orchestration/README.md",
         "docs/orchestration/dag.v0.json",
+        "docs/orchestration/gluerun.config.schema.json",
         "docs/orchestration/tasks/TEMPLATE.md",
         ".gitignore",
     }
@@ -106,8 +108,58 @@ def test_init_keeps_what_is_there(repo):
 
     assert (repo / "gluerun.config.json").read_text() == "{}"
     ignored = (repo / ".gitignore").read_text().splitlines()
-    assert ignored == ["*.log", "/.worktrees", ".gluerun-state/", ".gluerun-evidence/", ".gluerun-cache/"]
+    missing = [".gluerun-state/", ".gluerun-evidence/", ".gluerun-cache/"]
+    assert ignored == ["*.log", "/.worktrees", setup.BEGIN, *missing, setup.END]
     assert "gluerun.config.json" in report.kept
+
+
+def test_init_mends_its_own_block_and_no_line_around_it(repo):
+    init(repo)
+    path = repo / ".gitignore"
+    path.write_text(f"a\n{setup.BEGIN}\n.worktrees/\n{setup.END}\nb")
+
+    init(repo)
+
+    inner = ".worktrees/\n.gluerun-state/\n.gluerun-evidence/\n.gluerun-cache/"
+    assert path.read_text() == f"a\n{setup.BEGIN}\n{inner}\n{setup.END}\nb"
+
+
+def test_a_dry_init_says_what_it_would_write_and_writes_nothing(repo):
+    (repo / "go.mod").write_text("module x\n")
+    before = tree(repo)
+
+    told = setup.init(probe_at(str(repo)), dry_run=True)
+
+    assert tree(repo) == before
+    done = init(repo)
+    assert (told.written, told.kept, told.gate_command) == (done.written, done.kept, "go test ./...")
+
+
+def test_init_proposes_areas_that_the_engine_accepts(repo):
+    for name in ("engine/core/a.py", "web/b.ts", "docs/c.md", "node_modules/x/y.js", "top.py"):
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).write_text("")
+
+    report = init(repo)
+
+    assert report.areas == {"engine": ("engine",), "web": ("web",)}
+    assert settings.load(repo, {}).config.areas == report.areas
+
+
+def test_editors_find_the_schema_where_the_configuration_says(repo):
+    init(repo)
+
+    place = json.loads((repo / "gluerun.config.json").read_text())["$schema"]
+
+    assert json.loads((repo / place).read_text()) == settings_schema.document()
+
+
+def test_the_target_is_the_branch_that_the_origin_calls_its_own(repo):
+    git(repo, "switch", "-q", "-c", "topic")
+    git(repo, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(repo, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+
+    assert init(repo).target_branch == "main"
 
 
 def test_init_in_a_folder_of_a_repository_writes_at_its_top(repo):
@@ -149,6 +201,13 @@ GATES = [
     ({"package.json": "{"}, "false"),
     ({"go.mod": "module x\n"}, "go test ./..."),
     ({"Cargo.toml": ""}, "cargo test -q"),
+    ({"package.json": '{"scripts": {"test": "vitest"}}', "pnpm-lock.yaml": ""}, "pnpm test"),
+    ({"pom.xml": ""}, "mvn -q test"),
+    ({"build.gradle.kts": "", "gradlew": ""}, "./gradlew -q test"),
+    ({"tox.ini": "[tox]\n"}, "tox -q"),
+    ({"x.sln": ""}, "dotnet test"),
+    ({"justfile": "test:\n\ttrue\n"}, "just test"),
+    ({"go.mod": "", "Makefile": "test:\n"}, "go test ./..."),
     ({"Makefile": "all:\n\ntest: all\n\ttrue\n"}, "make test"),
     ({"Makefile": "test := 1\n"}, "false"),
     ({"Makefile": "tests:\n"}, "false"),
@@ -236,6 +295,10 @@ def spoil_stop(repo: Path) -> None:
     (repo / ".gluerun-state/STOP").touch()
 
 
+def spoil_editors(repo: Path) -> None:
+    (repo / setup.SCHEMA).write_text("{}")
+
+
 def spoil_ignore(repo: Path) -> None:
     (repo / ".gitignore").write_text(".worktrees/\n")
 
@@ -274,6 +337,9 @@ ILLS = [
     (spoil_agent, "runner.mine", Severity.FAIL, "./agent.sh is not there or not executable"),
     (spoil_age, "runner.mine", Severity.FAIL, "./agent.sh 1.9.3 is older than 1.10"),
     (spoil_ignore, "ignore", Severity.FAIL, ".gluerun-state"),
+    (lambda repo: configure(repo, modules=["guard.py"]), "module.guard.py", Severity.FAIL, "cannot be loaded"),
+    (lambda repo: configure(repo, modules=["no.such"]), "module.no.such", Severity.FAIL, "ModuleNotFoundError"),
+    (spoil_editors, "editor-schema", Severity.WARN, "is of another engine"),
     (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
     (spoil_expiry, "gc", Severity.WARN, "gc.pruneexpire is now"),
     (spoil_worktrees, "gc", Severity.WARN, "gc.worktreepruneexpire is now"),
@@ -292,6 +358,42 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
     found = diagnose(healthy)
 
     assert (found[check].severity, words in found[check].message) == (severity, True), found
+
+
+def test_the_doctor_says_what_each_module_does(healthy):
+    (healthy / "guard.py").write_text(
+        "from gluerun.kit import hookimpl\n\n\n@hookimpl\ndef gluerun_told(event):\n    pass\n"
+    )
+    git(healthy, "add", "guard.py")
+    git(healthy, "commit", "-q", "-m", "guard")
+    (healthy / "guard.py").write_text("what an agent left here does not matter")
+    configure(healthy, modules=["guard.py", "gluerun_ext.storage_proof"])
+
+    checks = doctor.diagnose(str(healthy), probe_at(str(healthy)), ENVIRON)
+
+    assert {check.id: check.message for check in checks if check.id.startswith("module.")} == {
+        "module.guard.py": "loaded: gluerun_told",
+        "module.gluerun_ext.storage_proof": "loaded: gluerun_check",
+    }
+
+
+def test_the_doctor_names_both_places_of_a_setting_and_the_one_that_wins(healthy):
+    # FR-020, A41: two settings disagreed, and nobody was told which of them counted.
+    configure(healthy, maxRetries=3, env={"GLUERUN_MAX_RETRIES": "5", "GLUERUN_SLEEP": "9"}, maxHours=12)
+    (healthy / "gluerun.config.sh").write_text("GLUERUN_MAX_HOURS=8\n")
+    environ = {**ENVIRON, "GLUERUN_MAX_HOURS": "1", "GLUERUN_SLEEP": "9"}
+
+    found = doctor.diagnose(str(healthy), probe_at(str(healthy)), environ)
+
+    said = [re.sub(r":[0-9]+", "", one.message) for one in found if one.id == "config-conflict"]
+    assert said == [
+        "maxHours is 1.0 by environment, GLUERUN_MAX_HOURS, which wins over 12.0 by file, gluerun.config.json "
+        "and over 8.0 by file, gluerun.config.sh",
+        "maxRetries is 3 by file, gluerun.config.json, which wins over 5 by file, gluerun.config.json",
+    ]
+    # What the doctor says is what a cycle does: a variable for one command is never lost.
+    assert settings.load(healthy, environ).config.max_hours == 1.0
+    assert {one.severity for one in found if one.id == "config-conflict"} == {Severity.WARN}
 
 
 def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.adapters.files import DiskFiles
 from gluerun.edge import timers
@@ -38,7 +39,7 @@ def test_systemd_finds_nothing_wrong(tmp_path, every):
 
     argv = ["systemd-analyze", "verify", "--user", *(str(tmp_path / name) for name in plan.files)]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

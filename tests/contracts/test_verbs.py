@@ -16,9 +16,12 @@ from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
 from gluerun.core.humangates import default_refs
 from gluerun.loop.store import Store
+from gluerun.records import schema
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
+from gluerun.records.graph import Graph, HumanGate, Node
 from gluerun.records.origin import ProviderBackoff
+from gluerun.records.record import replace
 from gluerun.sim.clock import SimClock
 
 ONE, TWO, THREE, FOUR = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004"
@@ -54,6 +57,13 @@ WOULD = {
     "human-gate request": ("api", "--owner", "me", "--question", "ok=Is it?", "--artifact", "plan.md", "--again"),
     "human-gate approve": ("web", "--answer", "ok=yes"),
     "human-gate reject": ("web", "--reason", "no"),
+    "init": (),
+    "plan": ("core",),
+    "import": ("todo.md", "--owned", "src/todo", "--accept", "done"),
+    "timer install": (),
+    "timer remove": (),
+    "update": ("1.0",),
+    "migrate": (),
 }
 
 
@@ -85,6 +95,13 @@ def folder(tmp_path_factory):
     os.chdir(folder)
     try:
         (folder / "gluerun.config.json").write_text(json.dumps(CONFIG))
+        (folder / "todo.md").write_text("- [ ] Say hello\n")
+        plain = {"stage": "build", "area": "src", "layer": "code", "kind": "feature", "required_completion": "all"}
+        core = Node(id="core", depends_on=(), **plain)
+        gates = {name: HumanGate(**dict(zip(("request_ref", "approval_ref"), default_refs(name), strict=True)))
+                 for name in ("api", "web")}  # fmt: skip
+        nodes = (core, *(replace(core, id=name, human_gate=gate) for name, gate in gates.items()))
+        DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=nodes)))
         for name in ("one", "two", "three", "four"):
             new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
             assert typed(*new)[0] == 0
@@ -101,13 +118,6 @@ def folder(tmp_path_factory):
                 Approval(id=f"APR-{number:04d}", point=Point.PLAN, task_id=task_id, epoch=0, bound=bound, asked_at=now,
                          state=ApprovalState.WAITING, expires_at=until, questions=("Why?",) if until else ())
             )  # fmt: skip
-        plain = {"stage": "s", "area": "src", "layer": "l", "kind": "k", "requiredCompletion": "-", "dependsOn": []}
-        refs = {
-            name: dict(zip(("requestRef", "approvalRef"), default_refs(name), strict=True)) for name in ("api", "web")
-        }
-        gates = [{"id": name, **plain, "humanGate": refs[name]} for name in refs]
-        graph = {"schema": "gluerun.orchestration.dag.v0", "nodes": gates}
-        (folder / "docs/orchestration/dag.v0.json").write_text(json.dumps(graph))
         (folder / "plan.md").write_text("the plan")
         asked = ("--owner", pwd.getpwuid(os.getuid()).pw_name, "--question", "ok=Is it?", "--artifact", "plan.md")
         assert typed("human-gate", "request", "web", *asked)[0] == 0
@@ -118,6 +128,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def repo(folder, monkeypatch):
+    engine = folder.with_name("engines") / "versions" / "1.0"
+    (engine / "bin").mkdir(parents=True, exist_ok=True)
+    (engine / "bin" / "python").write_text('#!/bin/sh\necho \'{"schema": "v1"}\'\n')
+    (engine / "bin" / "python").chmod(0o755)
+    (engine / ".complete").touch()
+    monkeypatch.setenv("GLUERUN_HOME", str(engine.parent.parent))
     monkeypatch.chdir(folder)
     return folder
 
@@ -182,9 +198,9 @@ def test_no_agent_decides_what_a_person_is_asked(name, repo, monkeypatch):
         (("human-gate", "approve", "web"), 2, "web also asks ok"),
         (("human-gate", "reject", "web"), 2, "a rejection needs a reason"),
         (
-            ("human-gate", "request", "core", "--owner", "me", "--question", "a=b", "--artifact", "x"),
+            ("human-gate", "request", "cor", "--owner", "me", "--question", "a=b", "--artifact", "x"),
             2,
-            "no node 'core'",
+            "no node 'cor'",
         ),
         (("human-gate", "status", "api"), 1, "api: not approved: nobody was asked"),
         (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),

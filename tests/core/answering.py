@@ -125,6 +125,7 @@ class Host:
             "auditor": [says()],
             "decider": [agent()],
             "planner": [agent()],
+            "critic": [agent()],
             "prepare": [Prepared()],
             "setup": [Done()],
             "inspect": [changed()],

@@ -10,9 +10,11 @@ from tests.core.worlds import CANDIDATE, HEAD, NOW, accepted, after, node, proof
 from gluerun.core.actions import Advance, AskApproval
 from gluerun.core.approvals import Facts, plan_approvals, rule_of, word_of
 from gluerun.core.expect import expect
+from gluerun.core.explain import explain
 from gluerun.core.frontier import frontier
 from gluerun.core.gates import gate_sha256
 from gluerun.core.integration import plan_integration
+from gluerun.core.knowing import Known
 from gluerun.core.orders import obeyed, refusal
 from gluerun.core.risks import Work, of_landing, of_plan
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
@@ -321,3 +323,12 @@ def test_what_an_answer_does_and_that_it_does_so_once(point, verb, tries, status
     # The machine stops anywhere between the decision and the order's end: nothing is done yet, or all of it.
     for found in (before, left):
         assert expect(found, obeyed(found, first.order)) == left
+
+
+@pytest.mark.parametrize("point", Point)
+def test_what_waits_for_a_person_is_explained_and_needs_you(point):
+    found = explain(at(point, request(point)), ONE, Known(loop="auto (pid 12)"))
+
+    (why,) = found.reasons
+    assert (found.needs_you, why.why, why.command) == (True, "not-approved", "gluerun approvals")
+    assert why.words.startswith("APR-0001 waits for a person")

@@ -20,6 +20,7 @@ from tests.core.worlds import (
 )
 
 from gluerun.core.board import NodeLine, TaskLine, board
+from gluerun.core.knowing import Known
 from gluerun.core.world import Broken
 from gluerun.records.failure import Answer, Decision, Failure, FailureNote
 from gluerun.records.origin import Circuit, PlannerBackoff
@@ -62,11 +63,11 @@ def line(status, phase="", reason="", **changes):
     ],
 )  # fmt: skip
 def test_the_line_of_a_task(of, changes, found):
-    assert board(world(of, **changes), {}, {}).tasks == (found,)
+    assert board(world(of, **changes), Known()).tasks == (found,)
 
 
 def test_a_running_task_shows_what_its_run_does():
-    shown = board(world(RUNNING, leases=(lease(RUNNING),)), {run_id(1): ("gate", 3)}, {})
+    shown = board(world(RUNNING, leases=(lease(RUNNING),)), Known(phases={run_id(1): ("gate", 3)}))
 
     assert shown.tasks == (line("running", "gate", run=run_id(1), attempt=3),)
 
@@ -79,29 +80,34 @@ def test_a_running_task_shows_what_its_run_does():
         ([STUCK], {}, [f"TASK-0001: {CANNOT_LAND}"]),
         ([], {"broken": (Broken(path="x.json", reason="no JSON"),)}, ["x.json: no JSON"]),
         ([], {"graph_error": "dag: circle"}, ["dag: circle"]),
-        ([], {"node_blocked": frozenset("ab")},
-         ["the gate file of node a cannot be used, or blocks it",
-          "the gate file of node b cannot be used, or blocks it"]),
+        ([], {"node_blocked": frozenset("ab"), "node_words": {"a": "a is torn", "b": "b says so"}},
+         ["node a is blocked: a is torn", "node b is blocked: b says so"]),
         ([], {"red_tree": True}, ["the gate is red on main itself"]),
         ([], {"target_head": None}, ["the target branch 'main' does not exist"]),
         ([], {"stop": True}, []),
     ],
 )  # fmt: skip
 def test_what_needs_a_person(tasks, changes, needs):
-    assert list(board(world(*tasks, **changes), {}, {}).needs_you) == needs
+    assert list(board(world(*tasks, **changes), Known()).needs_you) == needs
 
 
 def test_refused_files_need_a_person():
-    assert board(world(), {}, {"t.md": "t.md:2: unknown header"}).needs_you == ("t.md:2: unknown header",)
+    assert board(world(), Known(refusals={"t.md": "t.md:2: unknown header"})).needs_you == ("t.md:2: unknown header",)
 
 
 def test_the_nodes():
     nodes = graph(node("a"), node("b"), node("c"), node("d"), node("e", "d"))
     now = world(graph=nodes, passed=frozenset("a"), node_blocked=frozenset("b"), node_leases=(node_lease("c"),))
 
-    assert board(now, {}, {}).nodes == tuple(
-        NodeLine(id=name, state=state)
-        for name, state in zip("abcde", ["passed", "blocked", "planning", "open", "waiting"], strict=True)
+    assert board(now, Known()).nodes == tuple(
+        NodeLine(id=name, state=state, reason=reason, run=run, phase=phase)
+        for name, state, reason, run, phase in [
+            ("a", "passed", "", None, ""),
+            ("b", "blocked", "its gate file blocks it", None, ""),
+            ("c", "planning", "", run_id(77), "starting"),
+            ("d", "open", "it may be planned", None, ""),
+            ("e", "waiting", "it waits for d", None, ""),
+        ]
     )
 
 
@@ -110,9 +116,9 @@ def test_the_numbers():
              accepted(5)]  # fmt: skip
     rest = PlannerBackoff(failure_class="p", run_id="R", node="api", log_ref="l", started_at=NOW, until=after(60))
     now = world(*tasks, leases=(lease(RUNNING),), circuit=Circuit(consec_fails=2, updated_at=NOW), backoff=rest)
-    shown = board(now, {}, {})
+    shown = board(now, Known())
 
     assert (shown.running, shown.ready, shown.waiting, shown.parked, shown.accepted) == (1, 1, 1, 1, 1)
     assert (shown.target_branch, shown.head, shown.stop, shown.breaker) == ("main", TARGET, False, 2)
     assert (shown.backoff, shown.dispatch_gate) == ("api until 12:01:00Z", "")
-    assert board(replace(now, now=after(60)), {}, {}).backoff is None
+    assert board(replace(now, now=after(60)), Known()).backoff is None

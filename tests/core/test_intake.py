@@ -21,7 +21,17 @@ from tests.core.worlds import (
     world,
 )
 
-from gluerun.core.actions import Admit, EndPlanner, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.actions import (
+    Admit,
+    EndPlanner,
+    ImportBatch,
+    NodeProved,
+    Readmit,
+    Refuse,
+    RejectBatch,
+    SetAside,
+    Shelve,
+)
 from gluerun.core.intake import plan_intake
 from gluerun.core.recovery import START_GRACE
 from gluerun.core.world import Broken, Input
@@ -115,8 +125,8 @@ def importing(final_id):
         (seen(RUN, ending=PLANNED, batch=GOOD), {},
          [importing("TASK-0001")]),
         (seen(RUN, ending=PLANNED, batch=GOOD), {"next_task": 9002},
-         [over("batch refused: TASK-9001 is not a temporary id: it is, or may have been, another task's",
-               failed=True)]),
+         [RejectBatch(node="api", run_id=RUN, reason="batch refused: TASK-9001 is not a temporary id: it is, or "
+                      "may have been, another task's")]),
         (seen(RUN, ending=PLANNED, batch=GOOD),
          {"now": after(4)},
          [importing("TASK-0001")]),

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.worlds import CONFIG, node
 from tests.records.documents import bound_classes, documents, examples, schemas
 
 from gluerun import quiet, settings_file
@@ -95,7 +96,7 @@ def readers():
         data.decode("utf-8", "replace"), Config(target_branch="main", gate_command="check")
     )
     found["graph"] = read_nodes
-    found["gate"] = lambda data: node_view(lambda _: data, "core")
+    found["gate"] = lambda data: node_view(lambda _: data, node("core"), CONFIG)
     found["journal"] = lambda data: broken_link(_kept("events.ndjson", data))
     found["answer"] = read_answer
     found["meter"] = read_meter

@@ -34,6 +34,10 @@ def over(why):
     return Outlook(runs=(), seconds=20, over=why)
 
 
+def stuck(why):
+    return over(f"nothing can go on by itself; node a: {why}")
+
+
 @pytest.mark.parametrize(
     ("seen", "found"),
     [
@@ -51,20 +55,23 @@ def over(why):
         (world(task(1), stop=True), over("STOP is set")),
         (world(graph=GRAPH), at_once()),
         (world(graph=GRAPH, passed=frozenset("a")), over("every node of the graph is complete")),
-        (world(graph=GRAPH, generate=False), over("nothing is left to do")),
+        (world(graph=GRAPH, generate=False), stuck("planning is switched off")),
         (world(graph=graph()), over("nothing is left to do")),
+        # A35
+        (world(graph_error="dag: no JSON"), over("the planning graph cannot be used: dag: no JSON")),
         (resting(), later()),
-        (resting(now=after(60), generate=False), over("nothing is left to do")),
+        (resting(now=after(60), generate=False), stuck("planning is switched off")),
         (resting(graph=None), over("nothing is left to do")),
         (resting(stop=True), over("STOP is set")),
-        (resting(roles={}), over("nothing is left to do")),
+        (resting(roles={}), stuck("no runner plays the planner")),
         (resting(node_blocked=frozenset("a")), over("nothing is left to do")),
     ],
     ids=[
         "nothing", "a ready task", "a run", "a run and a ready task", "accepted work", "a prover",
         "a candidate that a checkout blocks", "one whose target moved", "no integration", "only parked tasks",
         "a task that waits for ever", "stopped", "a node to plan", "a complete graph", "no planning",
-        "an empty graph", "planners rest", "planners have rested", "resting without a graph", "resting and stopped",
+        "an empty graph", "a bad graph is not an empty one",
+        "planners rest", "planners have rested", "resting without a graph", "resting and stopped",
         "resting without a planner", "resting with a blocked node",
     ],
 )  # fmt: skip

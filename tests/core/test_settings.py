@@ -18,8 +18,10 @@ from gluerun.settings_table import HIGH, KNOBS, SHAPES, Knob
 MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
-    "identity_email", "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
+    "identity_email", "identity_l1_name", "identity_l1_email",
+    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
     "independence", "gc", "test_paths", "area_policy", "risk_paths",
+    "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip
 
 
@@ -184,9 +186,12 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a double key", '{"push": true, "push": false}', "'push' stands twice", "mend"),
     ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
-    ("a later key", {"proofLayers": []}, "`proofLayers` is not built yet", "take it out"),
-    ("a later inner key", {"identity": {"l1": {}}}, "`identity.l1` is not built yet", "take it out"),
-    ("modules", {"modules": ["semgrep"]}, "not built yet", "write []"),
+    ("a later key", {"promoter": ""}, "`promoter` is not built yet", "take it out"),
+    ("a later inner key", {"bootstrap": {"required": True}}, "`bootstrap.required` is not built yet", "take it out"),
+    ("modules", {"modules": ["../x.py"]}, "`modules[0]` '../x.py' is no module", "tools/guards/mine.py"),
+    ("modules of shell", {"modules": ["guards/mine.sh"]}, "is a shell module, which is not run here", "as Python"),
+    ("modules by the old name", {"modules": ["a-guard"]}, "'a-guard' is neither", "gluerun_ext.a_guard"),
+    ("modules by word", {"modules": ["a b"]}, "'a b' is neither a dotted name", "tools/guards/mine.py"),
     ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
     ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
     ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),
@@ -363,3 +368,13 @@ def test_a_secret_may_stand_where_nobody_commits_it() -> None:
     local = {".gluerun-state/config.local.sh": {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}}
     assert load({}, shell=local).config.prewarm == f"use {LOOKALIKE}"
     assert load({}, {"GLUERUN_PREWARM_CMD": f"use {LOOKALIKE}"}).config.prewarm == f"use {LOOKALIKE}"
+
+
+def test_modules_are_listed_in_the_file_or_in_the_environment():
+    document = {"modules": ["gluerun_ext.storage_proof", "tools/guard.py"]}
+
+    assert load(document).config.modules == ("gluerun_ext.storage_proof", "tools/guard.py")
+    found = load(document, {"GLUERUN_MODULES": "one.two, three"})
+    assert (found.config.modules, found.sources["modules"]) == (("one.two", "three"), "environment")
+    assert load(document, {"GLUERUN_MODULES": ""}).config.modules == load(document).config.modules
+    assert "GLUERUN_MODULES in the environment: '../x.py'" in refusal({}, {"GLUERUN_MODULES": "../x.py"}).message

@@ -78,6 +78,9 @@ def test_kills_at_random_lose_nothing_and_double_nothing(backlog, wheel_python, 
     while kills < KILLS:
         time.sleep(chance.uniform(0.05, min(pace[-1], 5)))
         if running.poll() is not None:
+            if running.returncode == 0:  # all is done, and there is more to kill
+                more = len(tasks) + 1
+                tasks.append(backlog.task(more, writes(more, hold=0.2)))
             running = loop()
         kills += kill(chance.choice([*alive_in(backlog.root), running.pid]))
     running.wait(ENOUGH)
@@ -86,7 +89,7 @@ def test_kills_at_random_lose_nothing_and_double_nothing(backlog, wheel_python, 
 
     merged = merged_in(backlog)
     with capsys.disabled():
-        print(f"\n  {kills} kills, {len(merged)} of {TASKS} merged, {TASKS - len(merged)} parked")
+        print(f"\n  {kills} kills, {len(merged)} of {len(tasks)} merged, {len(tasks) - len(merged)} parked")
         print(
             f"  {killed - started:.0f} s until the last loop had ended, {time.monotonic() - killed:.0f} s for the rest"
         )

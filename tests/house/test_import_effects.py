@@ -56,7 +56,7 @@ def deeds_of_importing(folder: Path, package: str) -> list[str]:
     """Import every module of a package, without a home, and return what that did to the world."""
     files = [path.relative_to(folder).with_suffix("") for path in sorted((folder / package).rglob("*.py"))]
     names = [".".join(path.parts).removesuffix(".__init__") for path in files]
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(folder)}
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": f"{folder}:{ENGINE}"}
     argv = [sys.executable, "-P", "-B", "-W", "error", "-c", WATCHER, json.dumps(sorted(names))]
     done = subprocess.run(argv, cwd="/", env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

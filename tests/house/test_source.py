@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gluerun.cli.verbs import VERBS
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENGINE = CHECKOUT / "engine" / "gluerun"
 EXTENSIONS = CHECKOUT / "gluerun_ext"
@@ -143,7 +145,9 @@ def test_the_engine_names_no_opt_in_module():
     modules = {path.stem for path in EXTENSIONS.glob("[!_]*.py")} | {
         path.parent.name for path in EXTENSIONS.glob("[!_]*/__init__.py")
     }
-    words = {form for name in modules for form in (name, name.replace("_", "-"))}
+    # A verb may have the name of the module that can stand in its way.
+    verbs = {form for verb in VERBS for form in (verb.name, verb.function)}
+    words = {form for name in modules for form in (name, name.replace("_", "-"))} - verbs
     guilty = {
         f"{path.relative_to(CHECKOUT)}: {word}"
         for path in (path for path in ENGINE.rglob("*") if path.suffix in {".py", ".yaml", ".toml", ".json", ".md"})
@@ -223,3 +227,9 @@ def test_the_engine_has_no_notes_to_self():
     note = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
 
     assert [str(path) for path in ENGINE.rglob("*.py") if note.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_data_contract_is_named_the_same_in_both_places():
+    from gluerun.release import SCHEMA
+
+    assert (CHECKOUT / "SCHEMA_VERSION").read_text(encoding="utf-8").strip() == SCHEMA

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "schemas"
 END = ".schema.json"
 # What agents send: they may leave `schema` out, and may write null for what they do not know.
-FROM_AGENTS = frozenset({"packet-claim.v0", "audit-verdict.v0", "decider-verdict.v0", "task-batch.v0"})
+FROM_AGENTS = frozenset(
+    {"packet-claim.v0", "audit-verdict.v0", "decider-verdict.v0", "task-batch.v0", "plan-critique.v0"}
+)
 
 
 def examples(count):

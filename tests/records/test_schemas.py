@@ -10,6 +10,7 @@ from typing import get_type_hints
 
 import pytest
 from jsonschema import Draft7Validator
+from tests.patience import PATIENCE
 from tests.records.documents import FROM_AGENTS, ROOT, bound_classes, schemas
 
 from gluerun.records import codec
@@ -155,7 +156,7 @@ def test_the_validators_are_those_of_the_schemas():
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -176,7 +177,7 @@ def test_a_validator_brings_no_library_with_it():
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     loaded, foreign = done.stdout.splitlines()
     assert [module.rpartition(".")[2] for module in eval(loaded)] == ["invalid", "lease_v0", "table"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from tests.scenarios.crashes import Crashing
 
-from gluerun.edge import backlog
+from gluerun.edge import backlog, importing
 from gluerun.edge.approvals import open_one
+from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
-from gluerun.loop import auto, drive, promotion
+from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
@@ -82,16 +84,28 @@ def proved_node():
     """A node whose target moves in the moment of its task's landing, and one for which nothing is to be done."""
     house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core", {"id": "shell", "depends_on": ("core",)})
     house.planner("core", [batch(*proposals(TASK_9001="src/one"))]).planner("shell", [batch()])
-    house.fuse.once("git land:after", lambda: house.colleague("c.txt", "hers"))
+    house.fuse.once("git land:after", partial(house.colleague, "c.txt", "hers"))
     return house
+
+
+def criticised():
+    """A node whose first plan is refused, the second one parked; a person then lets it be planned anew."""
+    house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core")
+    good, foreign = proposals(TASK_9001="src/one")[0], proposals(TASK_9001="src/one")[0].replace("core", "shell")
+    house.planner("core", [batch(foreign), batch(good), batch(good), batch(good)])
+    house.watch = WorkingWatch(house)
+    blocking = {"id": "1", "severity": "blocking", "claim": "It is not enough."}
+    judgements = [("park", []), ("revise", [blocking])]
+    answers = [{"verdict": word, "rationale": "So it is.", "findings": found} for word, found in judgements]
+    return house.critic("core", [Move(answer=one) for one in answers])
 
 
 def cut_off():
     """Two tasks whose story is cut three times, each time where another half of a change is left."""
     house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO, depends_on=[ONE])
     for point in ("state before remove leases/TASK-0001.json", "state before move tasks/live/TASK-0002.json"):
-        house.fuse.once(point, lambda: crash(house))
-    house.fuse.once("git land:after", lambda: crash(house))
+        house.fuse.once(point, partial(crash, house))
+    house.fuse.once("git land:after", partial(crash, house))
     return house
 
 
@@ -145,7 +159,8 @@ def by_hand():
 
 # --- what happens in them --------------------------------------------------------------------------------
 
-let_cycle = typed("reconcile", lambda house: house.cycle())
+let_cycle = typed("reconcile", lambda house: house.cycle(work=False))
+let_cycle.lets_work = True
 
 
 def speaking(*moves):
@@ -186,7 +201,10 @@ def commit_over(house):
 
 
 def take_in(house):
-    return house.cycle(mode="apply")
+    return house.cycle(mode="apply", work=False)
+
+
+take_in.lets_work = True
 
 
 def write_it(house):
@@ -238,11 +256,27 @@ def add_task(house):
         backlog.add(opened.store, house.work_files, house.config, draft)
 
 
+def import_list(house):
+    words = wishes_in("- [ ] Do more\n  - Owned: src/more.txt\n  - It is there.\n", "list.md")
+    opened = house.open()
+    known = [task.spec.title for task in opened.store.live_tasks()[0]]
+    written = [data for path, data in house.work_files.files.items() if path.startswith("docs/orchestration/tasks/")]
+    if "Do more" not in known and not any(b"Do more" in data for data in written):
+        importing.bring_in(opened, words, "list.md", backlog.Draft(), dry_run=False)
+
+
 def promote(house):
     try:
         promotion.promote(house.open(), "core")
     except UsageError:
         pass  # a fault came between; it is promoted later
+
+
+def plan_again(house):
+    try:
+        plotting.plot(house.open(), "core")
+    except UsageError:
+        pass  # a fault came between; or a person has nothing to ask for
 
 
 def drive_one(house):
@@ -345,6 +379,15 @@ SCENARIOS = {
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
     ),
     "proved node": Crashing(proved_node, wants={ONE: "integrated"}, files=("src/one",), nodes=("core",)),
+    "criticised": Crashing(
+        criticised,
+        *[let_cycle] * 4,
+        typed("plan", plan_again),
+        *[let_cycle, plan_again] * 6,
+        wants={ONE: "integrated"},
+        files=("src/one",),
+        nodes=("core",),
+    ),
     "cut off": Crashing(
         cut_off,
         *(let_cycle, let_cycle, take_in, let_cycle, let_cycle),
@@ -390,6 +433,14 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "imported": Crashing(
+        SimHouse,
+        typed("import", import_list),
+        import_list,
+        import_list,
+        wants={ONE: "integrated"},
+        files=("src/more.txt",),
+    ),
     # Whoever's verb was cut short types it again; what was cut short where he does not is there or not.
     "ordered": Crashing(
         ordered,

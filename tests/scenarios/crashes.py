@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
-import tempfile
 import time
+from copy import deepcopy
+from itertools import product
 
-from tests.scenarios.known import Known
+from tests.scenarios.known import Known, everything_else
 
 from gluerun.core.limits import total
 from gluerun.edge.views import spendings
@@ -39,53 +39,16 @@ class Crashing:
         self.files = files
         self.nodes = nodes
         self.remains = remains
-        self.known = None
-        self.house = None
-
-    def play(self, *crashes, chooses=None, matrix=None):
-        """Play the scenario with crashes at some points; return the house at rest and what its way was like."""
-        house = self.house = self.build()
-        house.fuse.crash_at, house.fuse.chooses = frozenset(crashes), chooses
-        watch = Watch()
-        at, quiet = 0, 0
-        for _ in range(LIMIT):
-            alone = at >= len(self.steps)
-            self.stretch(house, watch, at, quiet)
-            report = watch.survive(house, let_be if alone else self.steps[at])
-            at += not alone
-            if watch.cut is not None:
-                matrix.find(house, watch, at)
-            still = alone and report is not None and report.quiet and not report.running and not house.due()
-            quiet = quiet + 1 if still and not watch.full else 0
-            if quiet == QUIET:
-                break
-        house.fuse.crash_at, house.fuse.chooses = frozenset(), None
-        self.stretch(house, watch, "judged", quiet)
-        return house, [*watch.faults, *([] if quiet == QUIET else ["it never comes to rest"])]
-
-    def stretch(self, house, watch, *where):
-        """Begin a stretch at whose beginning nobody acts."""
-        if self.known is None or watch.full or watch.faults:
-            return
-        if self.known.begin(house, where, tuple(sorted(watch.seen.items()))):
-            raise Recognised
-
-    def points(self):
-        """Return the names of the points of a run without a fault."""
-        return self.play()[0].fuse.names
 
     def kinds(self):
         """Return the kinds of the actions that a run without a fault carries out, and the verbs that it types."""
-        house = self.build()
-        watch = Watch()
-        for step in [*self.steps, *[lambda house: house.cycle(2)] * 20]:
-            watch.survive(house, step)
+        watch = Way(self).go_on().watch
         return watch.kinds, watch.verbs
 
-    def faults(self, *crashes, chooses=None):
-        """Return what is wrong after crashes at some points, one sentence each."""
-        house, faults = self.play(*crashes, chooses=chooses)
-        return [*faults, *self.judge(house), *_booked(house)]
+    def faults(self):
+        """Return what is wrong after a run in which nothing is made to go wrong, one sentence each."""
+        way = Way(self).go_on()
+        return [*way.faults(), *_booked(way.house)]
 
     def judge(self, house):
         """Return what is wrong with a house at rest, one sentence each."""
@@ -118,12 +81,90 @@ def _words(wanted):
 
 
 def let_be(house):
-    """Let two minutes pass and a cycle."""
-    return house.cycle(2)
+    """Let two minutes pass and a cycle, before the runs work."""
+    return house.cycle(2, work=False)
 
 
-class Recognised(Exception):  # noqa: N818 it is no error
-    """From here it is known that the end is green."""
+def let_one_work(house):
+    """Let the first run go on that would."""
+    house.let_one_work()
+
+
+class Way:
+    """The way that a scenario goes in one house, turn by turn; between two turns nobody acts and it can be copied."""
+
+    def __init__(self, scenario, crashes=(), *, insists=False):
+        self.scenario = scenario
+        self.crashes = crashes
+        self.house = scenario.build()
+        self.watch = Watch()
+        self.at = self.quiet = self.turns = 0
+        self.at_work = None
+        self.segments = []
+        self.insists = insists
+        self.was_foretold = False
+
+    def copy(self, crashes=(), *, insists=False):
+        """Return a way that is as far as this one, with a house of its own, which has had its faults."""
+        made = object.__new__(Way)
+        made.__dict__.update(vars(self))
+        made.house, made.watch, made.segments = deepcopy(self.house), deepcopy(self.watch), list(self.segments)
+        made.crashes, made.insists = crashes, insists
+        made.house.state_files.onlooker = None
+        return made
+
+    @property
+    def is_over(self):
+        return self.at_work is None and (self.quiet == QUIET or self.turns == LIMIT)
+
+    @property
+    def place(self):
+        """Return what of a way is not in its house."""
+        return self.at, self.quiet, self.at_work, tuple(sorted(self.watch.seen.items()))
+
+    def turn(self):
+        """Let somebody act, or one process of one run, and die of it."""
+        if self.at_work is not None:
+            self.watch.survive(self.house, let_one_work)
+            still = self.at_work
+        else:
+            self.turns += 1
+            alone = self.at >= len(self.scenario.steps)
+            act = let_be if alone else self.scenario.steps[self.at]
+            report = self.watch.survive(self.house, act)
+            self.at += not alone
+            still = alone and report is not None and report.quiet and not report.running
+            if report is None or not getattr(act, "lets_work", alone):
+                self._rest(still)
+                return self
+        self.at_work = still
+        if not self.house.due():
+            self._rest(still)
+        return self
+
+    def _rest(self, still):
+        self.at_work = None
+        self.watch.turn(self.house)
+        self.quiet = self.quiet + 1 if still and not self.house.due() and not self.watch.full else 0
+
+    def go_on(self, known=None):
+        """Go to the end; None as soon as it is known that it will be green."""
+        while not self.is_over:
+            if self._is_known(known):
+                return None
+            self.turn()
+        self.house.fuse.chooses = None
+        return None if self._is_known(known, "judged") else self
+
+    def _is_known(self, known, *more):
+        if known is None or self.watch.full or self.watch.faults:
+            return False
+        return known.begin(self, *more) and not self.insists
+
+    def faults(self):
+        """Return what is wrong at the end, one sentence each."""
+        unending = [] if self.quiet == QUIET else ["it never comes to rest"]
+        return [*self.watch.faults, *unending, *self.scenario.judge(self.house)]
 
 
 class Watch:
@@ -135,7 +176,6 @@ class Watch:
         self.kinds = set()
         self.verbs = set()
         self.full = 0
-        self.cut = None
 
     def survive(self, house, act):
         """Let somebody act and die of it, or end with an error; return what he returned."""
@@ -143,11 +183,8 @@ class Watch:
         report = None
         try:
             report = act(house)
-        except Recognised:
-            raise
-        except PowerCut as cut:
-            self.cut = cut
-            return None
+        except PowerCut:
+            return None  # whoever simulates it says what is found
         except SimCrash:
             house.locks.crash()
         except GluerunError as error:
@@ -155,7 +192,6 @@ class Watch:
         except Exception as error:
             house.locks.crash()
             self.faults.append(f"a defect: {error!r}")
-        self._turn(house)
         self.kinds |= {line.kind for line in getattr(report, "actions", ())}
         self.look(house)
         return report
@@ -171,8 +207,8 @@ class Watch:
             self.faults.append("an error left a lock")
             house.locks.crash()
 
-    def _turn(self, house):
-        """Free a full disk after some time."""
+    def turn(self, house):
+        """Free a full disk after some turns."""
         full = getattr(house.fuse.chooses, "full", None)
         self.full = self.full + 1 if full else 0
         if self.full > FULL_CYCLES:
@@ -342,175 +378,153 @@ def fits(kind, name):
 
 
 class Matrix:
-    """Every chosen point of a scenario: at each the process forks, and the fork meets its fault and goes on.
+    """Every chosen point of a scenario: a copy of its house meets a fault there and goes on.
 
-    Points are chosen by *stride*, among those whose name begins with *where*. With *again*, a fork does the
-    same at chosen points of its recovery: a second fault. Of a power loss each fork plays some *states* that
-    the disk may be found in. A fork whose further way is known to be green need not go it; one in *every*
-    goes it all the same. One that *looks for* some fault ends when it has met it.
+    Points are chosen by *stride*, among those whose name begins with *where*. A copy is made before the turn in
+    which its point lies, and plays that turn again up to there. With *again*, chosen points of its recovery meet a
+    second fault. Of a power loss each point is played in some *states* that the disk may be found in. Whoever comes
+    to a moment from which the way is known to be green need not go it; one in *every* goes it all the same. A
+    matrix that *looks for* some fault ends when it has met it.
+
+    What is counted: `points` at which a fault was met; `states` of the world that such a fault left behind, each
+    point's own once; `disks`, the distinct ones among all of them (files, refs, work trees, clock); `played`, the
+    ways gone on from them, which is what rates speak of: after a power loss one for each distinct disk, else one for
+    each point; `whole`, those that went to their end and were judged there, not where they met a way that is known.
     """
 
-    def __init__(
-        self, scenario, *, kind="crash", stride=1, again=0, where="", forks=2, states=32, every=50, looks_for=None
-    ):
+    def __init__(self, scenario, *, kind="crash", stride=1, again=0, where="", states=32, every=50, looks_for=None):
         self.scenario = scenario
         self.kind = kind
         self.stride = stride
         self.again = again
         self.where = where
-        self.forks = forks
-        self.states = states
+        self.limit = states
         self.every = every
         self.looks_for = looks_for
-        self.crashes = ()
-        self.living = 0
         self.seconds = self.cpu = 0.0
         self.red = {}
-        self.points = self.played = self.whole = 0
+        self.points = self.states = self.played = self.whole = 0
+        self.judged = set()
+        self.known = Known()
 
     def run(self):
-        """Play the scenario and all of its forks."""
-        self.scenario.play()  # what is imported late would be imported by every fork
-        start, before = time.perf_counter(), os.times()
-        self.me = os.getpid()
+        """Play the scenario, and at each of its points what a fault there leads to."""
+        start, before = time.perf_counter(), time.process_time()
         gc.collect()
         gc.freeze()
-        with tempfile.TemporaryFile("a+b", buffering=0) as file:
-            self.known = Known(file)
-            self._answer(self._play())
-            self.known.learn()
-            self.played = self.known.found
-            for crashes, faults, whole in self.known.reports:
-                self.played += 1
-                self.whole += whole
-                if faults:
-                    self.red[tuple(crashes)] = faults
+        way = Way(self.scenario)
+        self._visit(way)
+        if way.is_over:
+            self._tell(way)
         gc.unfreeze()
-        self.scenario.known = None
+        self.known = Known()
         self.seconds = time.perf_counter() - start
-        self.cpu = sum(os.times()[:4]) - sum(before[:4])
+        self.cpu = time.process_time() - before
         return self
 
-    def _play(self):
-        """Return what is wrong at the end, None if it was known that nothing will be."""
-        try:
-            house, faults = self.scenario.play(chooses=self._choose, matrix=self)
-            faults = [*faults, *self.scenario.judge(house)]
-        except Recognised:
-            return None
-        except BaseException as error:
-            if os.getpid() == self.me:
-                raise
-            return [f"the test itself: {error!r}"]
-        if self.scenario.known is not None and not faults:
-            self.known.tell()
-        return faults
+    @property
+    def disks(self):
+        """Return how many different worlds were judged."""
+        return len(self.judged)
 
-    def _answer(self, faults):
-        """Tell how this process's way has ended; a fork ends with it."""
-        self._wait(0)
-        whole, faults = faults is not None, faults or []
-        if faults and self.known.was_foretold:
-            faults = [*faults, "and it was foretold to be green"]
-        self.known.write("report", [list(self.crashes), faults, whole])
-        if os.getpid() != self.me:
-            os._exit(0)
+    def _visit(self, way):
+        """Let a way go to its end, and others from each of its chosen points."""
+        first, step = (way.crashes[0], self.again) if way.crashes else (0, self.stride)
+        while not way.is_over:
+            base = way.copy()
+            passed = way.house.fuse.count
+            way.turn()
+            for count, name in enumerate(way.house.fuse.names[passed:], passed + 1):
+                if self._is_chosen(name, first=not way.crashes) and not (count - first) % step:
+                    self.points += not way.crashes
+                    self._meet(base, (*way.crashes, count), name)
+                if self._has_found():
+                    return
+        way.house.fuse.chooses = None
 
-    def _choose(self, count, name):
-        step = self.again if self.crashes else self.stride
-        first = self.crashes[0] if self.crashes else 0
-        if (
-            not name.startswith("" if self.crashes else self.where)
-            or (count - first) % step
-            or not fits(self.kind, name)
-        ):
-            return None
-        self.known.learn()
-        if self.looks_for is not None and self._has_found():
-            return None
-        self.points += not self.crashes
-        self._wait(0 if self.crashes else self.forks - 1)
-        if os.fork():
-            self.living += 1
-            return None
-        self._be_fork((*self.crashes, count))
-        house = self.scenario.house
-        if not self.again or len(self.crashes) > 1:
-            house.fuse.chooses = None
-            self.scenario.known = self.known
-        return self._strike(house, name)
+    def _is_chosen(self, name, *, first):
+        return name.startswith(self.where if first else "") and fits(self.kind, name)
 
     def _has_found(self):
         """Tell whether the fault that is looked for was met; then nobody looks any further."""
-        return any(self.looks_for in fault for _, faults, _ in self.known.reports for fault in faults)
+        found = (fault for faults in self.red.values() for fault in faults)
+        return self.looks_for is not None and any(self.looks_for in fault for fault in found)
 
-    def _be_fork(self, crashes):
-        gc.disable()  # a collection would only copy pages
-        self.living, self.crashes = 0, crashes
-        chance = random.Random(repr(crashes)).random()
-        self.known.insists = chance * self.every < 1
+    def _meet(self, base, crashes, name):
+        """Let the turn that begins at *base* meet its fault at a point, and see where that leads."""
+        way = base.copy(crashes, insists=self._insists(crashes))
+        struck = Struck(self, way.house, crashes[-1])
+        way.house.fuse.chooses = struck
+        way.turn()
+        if struck.at != name:
+            raise AssertionError(f"the fault of {crashes} landed at {struck.at!r}, not at {name!r}")
+        if way.house.fuse.chooses is struck:
+            way.house.fuse.chooses = None
+        if self.kind == "power":
+            self._find(way, struck)
+        elif self.again and len(crashes) == 1:
+            self._count(way)
+            self._visit(way)
+            self._tell(way)
+        else:
+            self._count(way)
+            self._play(way)
 
-    def _wait(self, leave):
-        while self.living > leave:
-            os.wait()
-            self.living -= 1
+    def _play(self, way):
+        self.played += 1
+        self._tell(way.go_on(self.known))
 
-    def _strike(self, house, name):
-        """Let the fault happen; return what is raised at its point."""
-        match self.kind:
-            case "crash":
-                return SimCrash(f"at {name}")
-            case "power":
-                self.moments = {door: files.moments() for door, files in _stores(house) if name.startswith(door)}
-                return PowerCut(f"at {name}")
-            case "slow":
-                house.clock.tick(minutes=SLOW_MINUTES)
-                return None
-            case "full":
-                house.fuse.chooses, house.state_files.free = Full(), 0
-                return error_of("ENOSPC", name)
-        return error_of(self.kind, name)
+    def _count(self, way):
+        """Count what a fault has left behind; tell whether it is met for the first time."""
+        self.states += 1
+        files = way.house.state_files
+        world = hash((everything_else(way.house, way.place), frozenset(files.files.items()), frozenset(files._folders)))
+        is_new = world not in self.judged
+        self.judged.add(world)
+        return is_new
+
+    def _insists(self, crashes):
+        return random.Random(repr(crashes)).random() * self.every < 1
+
+    def _tell(self, way):
+        """Keep what is wrong at the end of a way; if nothing is, it is known from now on."""
+        if way is None:
+            return
+        self.whole += 1
+        faults = way.faults()
+        if faults:
+            self.red[way.crashes] = [*faults, *(["and it was foretold to be green"] if way.was_foretold else [])]
+        else:
+            self.known.learn(way.segments)
 
     # the power goes
 
-    def find(self, house, watch, at):
-        """Go on from each state that the disk may be found in, in forks of this fork; return only in those."""
-        (count,) = self.crashes
+    def _find(self, way, struck):
+        """Go on from each state that the disk may be found in."""
+        (count,) = way.crashes
         dice = random.Random(count)
-        self._lose_the_rest(house, dice)
-        files, played = house.state_files, 0
-        before = [dict(files.files), dict(files._marks), dict(files._folders), dict(files._unsure)]
-        watch.cut = None
-        seen = dict(watch.seen)
-        for number, found in enumerate(_states(files.unsure(), self.moments.get("state", []), dice, self.states)):
-            files.files, files._marks, files._folders, files._unsure = map(dict, before)
-            files.onlooker = None
-            files.lose_power(found)
-            self.known.segments.clear()
-            self.known.insists = False
-            watch.seen = dict(seen)
-            watch.look(house)
-            try:
-                self.scenario.stretch(house, watch, at, 0)
-            except Recognised:
-                if dice.random() * self.every >= 1:
-                    played += 1
-                    continue
-            if not os.fork():
-                self._be_fork((count, number))
-                return
-            os.wait()
-        self.known.write("found", played)
-        os._exit(0)
+        self._lose_the_rest(way.house, count)
+        way.at_work = None
+        number = 0
+        for found in _states(way.house.state_files.unsure(), struck.moments["state"], dice, self.limit):
+            for beside, refs in product([{}, *struck.moments["work"]], _some_of(way.house.git.unsure())):
+                crashes = (count, number)
+                one = way.copy(crashes, insists=self._insists(crashes))
+                one.house.git.lose_power(refs)
+                one.house.work_files.lose_power(beside)
+                one.house.state_files.lose_power(found)
+                one.watch.look(one.house)
+                number += 1
+                if self._count(one):
+                    self._play(one)
 
-    def _lose_the_rest(self, house, dice):
+    @staticmethod
+    def _lose_the_rest(house, count):
         """Let the machine start again; what nobody promised to keep is there, empty or gone."""
-        moments = self.moments.get("work", [])
-        house.work_files.lose_power(dice.choice([{}, *moments]))
         for run_id in house.processes.started:
             house.processes.crash(run_id)
         house.reboot()
-        fate = FATES[self.crashes[0] // FATE_LASTS % len(FATES)]
+        fate = FATES[count // FATE_LASTS % len(FATES)]
         ours = [place for place, work in house.git.worktrees.items() if work.is_ours]
         for place in ours:
             work = house.git.worktrees[place]
@@ -532,37 +546,83 @@ class Matrix:
 
     @property
     def rate(self):
-        """Return how many points or states were played in a minute."""
+        """Return how many ways were played in a minute."""
         return self.played / max(self.seconds, 0.001) * 60
+
+    @property
+    def pure_rate(self):
+        """Return how many ways were played in a minute of a core's time, however many share it."""
+        return self.played / max(self.cpu, 0.001) * 60
 
     def row(self):
         """Return what was played, as a row of the table at the end of the tests."""
         return {
             "fault": self.label,
             "points": self.points,
-            "states": self.played,
+            "states": self.states,
+            "disks": self.disks,
+            "played": self.played,
             "toTheirEnd": self.whole,
             "red": len(self.red),
             "seconds": round(self.seconds, 1),
+            "cpuSeconds": round(self.cpu, 2),
             "perMinute": round(self.rate),
-            "perMinuteOfCpu": round(self.played / max(self.cpu, 0.001) * 60),
+            "perMinuteOfCpu": round(self.pure_rate),
         }
 
     def words(self):
         """Say how many points were played and how fast, and what went wrong first."""
         first = [f"{crashes}: {faults}" for crashes, faults in sorted(self.red.items())[:5]]
-        pure = self.played / max(self.cpu, 0.001) * 60
         return "\n".join(
             [
-                f"{self.label}: {self.played} states at {self.points} points, {self.whole} to their end, "
-                f"{len(self.red)} red, {self.rate:,.0f} a minute ({pure:,.0f} of CPU), {self.seconds:.1f} s",
+                f"{self.label}: {self.states} states at {self.points} points, {self.disks} of them different, "
+                f"{self.whole} to their end, {len(self.red)} red, "
+                f"{self.rate:,.0f} a minute ({self.pure_rate:,.0f} of CPU), {self.seconds:.1f} s",
                 *first,
             ]
         )
 
 
+class Struck:
+    """Lets one fault happen at a point of a house, and says where it landed."""
+
+    def __init__(self, matrix, house, count):
+        self.matrix = matrix
+        self.house = house
+        self.count = count
+        self.at = ""
+        self.moments = {"state": [], "work": []}
+
+    def __call__(self, count, name):
+        """Return what is raised at a point."""
+        if self.at and self.matrix.kind == "power":
+            return PowerCut(f"before {name}")  # nothing that is cleaned up on the way out reaches the disk
+        if count != self.count:
+            return None
+        self.at = name
+        match self.matrix.kind:
+            case "crash":
+                return SimCrash(f"at {name}")
+            case "power":
+                self.moments |= {door: files.moments() for door, files in _stores(self.house) if name.startswith(door)}
+                return PowerCut(f"at {name}")
+            case "slow":
+                self.house.clock.tick(minutes=SLOW_MINUTES)
+                return None
+            case "full":
+                self.house.fuse.chooses, self.house.state_files.free = Full(), 0
+                return error_of("ENOSPC", name)
+        return error_of(self.matrix.kind, name)
+
+
 def _stores(house):
     return (("state", house.state_files), ("work", house.work_files))
+
+
+def _some_of(unsure):
+    """Return none, each, and all of the refs that a power loss may find where they stood before."""
+    found = [{}, *({ref: old} for ref, old in unsure.items())]
+    return [*found, unsure] if len(unsure) > 1 else found
 
 
 def _states(unsure, moments, dice, limit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gluerun.edge.views import board
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto
 from gluerun.records.order import OrderVerb
@@ -172,6 +173,7 @@ def test_a_task_that_was_parked_by_a_person_says_so_and_goes_on_when_he_says_so(
     house.order(OrderVerb.PARK, ONE, reason="wait for the design")
 
     assert house.until_quiet().state(ONE) == "parked"
+    assert board(house.open()).needs_you == (f"{ONE} is parked: parked by me@here: wait for the design",)
 
     house.order(OrderVerb.UNPARK, ONE, reason="The design is in docs/design.md.")
 
@@ -232,6 +234,18 @@ def test_a_task_that_was_given_priority_is_started_first():
     house.cycle(work=False)
 
     assert house.states() == {ONE: "ready", TWO: "running"}
+
+
+def test_a_priority_that_was_ordered_holds_until_the_file_gives_another_one():
+    house = SimHouse().given(ONE).stop()
+    house.cycle(mode="apply")
+    house.order(OrderVerb.REPRIORITIZE, ONE, {"priority": 5})
+
+    house.given(ONE, title="Other words").cycle(mode="apply")
+    assert house.record(ONE).rank == 5
+
+    house.given(ONE, title="Other words", priority=2).cycle(mode="apply")
+    assert house.record(ONE).rank == 2
 
 
 def test_a_provider_that_is_cleared_is_asked_again():

@@ -164,6 +164,11 @@ class DiskFiles:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""
         return sorted(name for name in self._list(folder) if not _is_temporary(name))
 
+    def is_link(self, path: str) -> bool:
+        """Tell whether *path*, or a folder it lies in, is a symbolic link."""
+        parts = path.split("/")
+        return any(os.path.islink(self._at("/".join(parts[:end]))) for end in range(1, len(parts) + 1))
+
     def mark(self, path: str) -> FileMark | None:
         """Return the mark of a file or folder; None if it is not there."""
         try:

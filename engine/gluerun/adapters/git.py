@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from gluerun.adapters import git_folders as folders
 from gluerun.adapters import git_publishing as publishing
 from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
 from gluerun.adapters.git_refs import heads as refs_in_files
@@ -166,7 +167,9 @@ class RepositoryGit:
     def keep(self, ref: str, commit: str) -> None:
         if not ref.startswith(OURS):
             raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        folders.sync_objects(self._git.root, self._git.synced)
         self._git.run("update-ref", "--no-deref", ref, commit)
+        folders.sync_ref(self._git.root, ref, self._git.synced)
 
     def kept(self, prefix: str) -> dict[str, str]:
         return self._refs(prefix)

@@ -100,6 +100,7 @@ class GitCommand:
 
     def __init__(self, root: str, name: str, email: str) -> None:
         self.root = root
+        self.synced: dict[bytes, int] = {}
         self.name = name
         self.email = email
         self.started = 0

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 from gluerun.adapters.git_command import decode, encode
 
 INDEX_LOCK = "index.lock"
+# Nanoseconds: longer than any system waits before it writes what nobody synced.
+LATELY = 60_000_000_000
 
 # What a git command that stopped half-way leaves behind, and what ends that state.
 IN_PROGRESS = (
@@ -116,6 +119,45 @@ def sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_objects(root: str, synced: dict[bytes, int]) -> None:
+    """Let the names of what git has stored lately survive power loss: git syncs objects, never their folders.
+
+    Nothing older is looked at, for the system writes it by itself within seconds; nor what stands in *synced* as it
+    is, with the time of its last change (docs/decisions/0019).
+    """
+    home = folder_of(root)
+    if home is None:
+        return
+    shared = encode(join(shared_of(home), "objects"))
+    with os.scandir(shared) as entries:
+        changed = {one.path: one.stat().st_mtime_ns for one in entries if len(one.name) == 2 or one.name == b"pack"}
+    changed[shared] = os.stat(shared).st_mtime_ns
+    _sync_changed(changed, synced)
+
+
+def sync_ref(root: str, ref: str, synced: dict[bytes, int]) -> None:
+    """Let the name of a ref that has just moved survive power loss, and those of the folders that it stands in."""
+    home = folder_of(root)
+    if home is None:
+        return
+    shared, folder, changed = shared_of(home), os.path.dirname(ref), {}
+    while folder:
+        place = encode(join(shared, folder))
+        if os.path.isdir(place):  # not where refs are kept in tables
+            changed[place] = os.stat(place).st_mtime_ns
+        folder = os.path.dirname(folder)
+    _sync_changed(changed, synced)
+
+
+def _sync_changed(changed: dict[bytes, int], synced: dict[bytes, int]) -> None:
+    """Sync the folders that *changed* lately and are not *synced* as they are."""
+    since = time.time_ns() - LATELY
+    for folder, when in changed.items():
+        if when > since and synced.get(folder) != when:
+            sync_folder(decode(folder))
+            synced[folder] = when
 
 
 def take(lock: str, token: bytes) -> bool:

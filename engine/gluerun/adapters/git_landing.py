@@ -265,8 +265,10 @@ def swap(git: GitCommand, branch: str, new: str, old: str, note: str) -> bool:
     """Move a branch by compare-and-swap; False if it was not at *old*."""
     ref = f"refs/heads/{branch}"
     expected = "0" * len(new) if _is_zero(old) else old
+    folders.sync_objects(git.root, git.synced)
     answer = git.run("update-ref", "-m", note, ref, new, expected, ok=(0, 1, 128))
     if answer.code == 0:
+        folders.sync_ref(git.root, ref, git.synced)
         return True
     now = git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1)).line
     if (now or "0" * len(new)) != expected:

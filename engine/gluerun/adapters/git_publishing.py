@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluerun.adapters import git_folders as folders
 from gluerun.adapters.git_command import encode, pieces
 from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
@@ -26,6 +27,8 @@ def publish(git: GitCommand, ref: str, files: Mapping[str, bytes | None], messag
         story = _story(git, ref, old, files, message)
         answer = git.run("fast-import", "--quiet", "--done", "--date-format=now", give=story, ok=(0, 1))
         if answer.code == 0:
+            folders.sync_objects(git.root, git.synced)
+            folders.sync_ref(git.root, ref, git.synced)
             return answer.line
         if REPLACED not in answer.err:
             break

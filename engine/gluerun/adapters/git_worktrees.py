@@ -42,6 +42,7 @@ class WorkTrees:
                 raise GitError(f"{branch} is checked out in the repository itself; check out another branch there")
             # Set by its ref: `-B` refuses a branch that a tree of an earlier crash still has checked out.
             self._git.run("update-ref", "-m", "gluerun: begin", f"refs/heads/{branch}", commit)
+            folders.sync_ref(self._git.root, f"refs/heads/{branch}", self._git.synced)
         what = ("--detach", "--", place, commit) if branch is None else ("--", place, branch)
         self._git.run("worktree", "add", "--quiet", "--force", "--lock", "--reason", REASON, *what)
         folder = self._folder(place)
@@ -250,7 +251,9 @@ class WorkTrees:
         elif branch := decode(purpose):
             ref = f"refs/heads/{branch}"
             answer = self._git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1))
+            folders.sync_objects(self._git.root, self._git.synced)
             self._git.run("update-ref", *note, ref, new, answer.line or "0" * len(new), at=place)
+            folders.sync_ref(self._git.root, ref, self._git.synced)
             self._git.run("symbolic-ref", *note, "HEAD", ref, at=place)
         else:
             self._git.run("update-ref", "--no-deref", *note, "HEAD", new, at=place)

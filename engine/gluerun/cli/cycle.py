@@ -65,7 +65,7 @@ def drive(
         lines = [line for line in report.actions if line.task == task]
         show(report, as_json=as_json, words=lambda: _lines(lines))
         return
-    ended = drive_task(house, task, tell=_progress)
+    ended = drive_task(house, task, tell=progress)
     page = task_page(house, task)
     show(page, as_json=as_json, words=lambda: say(f"{task} {page.status}: {ended.why}"))
     raise typer.Exit({"landed": OK, "parked": PARKED}.get(ended.how, REFUSED))
@@ -98,7 +98,7 @@ def auto(
         show(report, as_json=as_json, words=lambda: _words(report))
         return
     _live_without_a_terminal()
-    ended = loop.auto(house, forever=forever, tell=_progress, reopen=reopen)
+    ended = loop.auto(house, forever=forever, tell=progress, reopen=reopen)
     show(ended, as_json=as_json, words=lambda: _summary(ended))
 
 
@@ -189,7 +189,7 @@ def _cycle(house: House, mode: str, timeout: float) -> CycleReport:
     return reconcile(house, mode)
 
 
-def _progress(report: CycleReport, world: World) -> None:
+def progress(report: CycleReport, world: World) -> None:
     """Tell on stderr what a cycle of a long command did."""
     for line in report.actions:
         if line.kind not in ("advance", "prove", "proof-done", "shelve"):
@@ -232,6 +232,12 @@ def _board(board: Board) -> None:
     say(f"{board.target_branch} at {board.head[:12] or 'nothing'}: {counts}")
     if board.nodes:
         say("nodes: " + ", ".join(f"{node.id} {node.state}" for node in board.nodes))
+        for node in board.nodes:
+            if node.reason and node.state == "open":
+                say(f"  {node.id}: {node.reason}")
+    for other in board.other_engines:
+        words = "the resident loop" if other.who == "loop" else f"the {other.who} of {other.task}"
+        say(f"{words} still runs gluerun {other.version} ({other.run})")
     if board.stop:
         say("STOP is set: nothing new is planned or started")
     if board.backoff:

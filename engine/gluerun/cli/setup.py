@@ -12,6 +12,7 @@ from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.runners import repository_of
 from gluerun.cli.show import say, show, table, warn
+from gluerun.core.detecting import NO_GATE
 from gluerun.edge import doctor as doctors
 from gluerun.edge import setup
 from gluerun.edge.agents import found_at, spec_of
@@ -19,6 +20,7 @@ from gluerun.errors import OK, SAYS_NO, GluerunError
 
 if TYPE_CHECKING:
     from gluerun.cli.place import Place
+    from gluerun.edge.configuring import Shown
     from gluerun.edge.probing import Probed
     from gluerun.torture import Torture
 
@@ -28,25 +30,61 @@ _COLOURS = {"ok": "green", "warn": "yellow", "skipped": "yellow", "fail": "bold 
 def init(
     context: typer.Context,
     runner: str = typer.Option("", "--runner", metavar="NAME", help="Let this declared program play every role."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be written, and write nothing."),
     as_json: bool = JSON,
 ) -> None:
     """Write what is missing and keep what is there."""
-    report = setup.init(probe_at(here(context).folder()), runner)
+    report = setup.init(probe_at(here(context).folder()), runner, dry_run=dry_run)
     show(report, as_json=as_json, words=lambda: _say_init(report))
 
 
 def _say_init(report: setup.InitReport) -> None:
     for name in report.written:
-        say(f"wrote  {name}")
+        say(f"would write  {name}" if report.dry_run else f"wrote  {name}")
     for name in report.kept:
         say(f"kept   {name}")
     say()
-    if report.gate_command == setup.NO_GATE:
+    if report.target_branch:
+        say(f"Work is merged into {report.target_branch}.")
+    if report.gate_command == NO_GATE:
         say(f"No test command was found: set gateCommand in {setup.CONFIG}.")
+    elif report.gate_command:
+        language = f"{report.language}, " if report.language else ""
+        say(f"The gate is `{report.gate_command}` ({language}by {report.reason}).")
+    if report.areas:
+        say(f"Areas: {', '.join(report.areas)}.")
+    if report.dry_run:
+        say("Nothing was written.")
+        return
     first = (
         f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
     )
     say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
+
+
+def config_show(
+    context: typer.Context,
+    key: str = typer.Argument("", metavar="[KEY]"),
+    origin: bool = typer.Option(False, "--origin", help="Say where each value comes from, and what it goes over."),
+    as_json: bool = JSON,
+) -> None:
+    """Show what the engine goes by here; what looks like a secret is not shown."""
+    from gluerun.edge.configuring import shown
+
+    place = here(context)
+    found = shown(place.root(), os.environ, place.flags(), key)
+    document = {"schema": "gluerun.orchestration.config-shown.v0", "settings": found}
+    show(document, as_json=as_json, words=lambda: _say_settings(found, origin=origin))
+
+
+def _say_settings(found: tuple[Shown, ...], *, origin: bool) -> None:
+    if not origin:
+        table(("key", "value"), [(one.key, one.words) for one in found])
+        return
+    table(("key", "value", "from"), [(one.key, one.words, one.origin.words) for one in found])
+    for one in found:
+        for other in one.instead_of:
+            say(f"{one.key}: {one.words} ({one.origin.words}) is used instead of {other.said} ({other.words})")
 
 
 def config_set(context: typer.Context, key: str, value: str, as_json: bool = JSON) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from gluerun.loop.store import Store
 
 if TYPE_CHECKING:
     from gluerun.edge.views import TaskPage
+    from gluerun.records.config import Config
 
 _COLOURS = {"accepted": "green", "integrated": "green", "blocked": "bold red", "invalid": "bold red", "new": "cyan"}
 
@@ -95,6 +99,10 @@ def task_new(
     gate: str = typer.Option("", "--gate", metavar="COMMAND", help="A gate of its own."),
     node: str = typer.Option("", "--node", metavar="NODE", help="The node of the planning graph it completes."),
     from_file: str = typer.Option("", "--from-file", metavar="FILE", help="Markdown to start from; - for stdin."),
+    edit: bool = typer.Option(False, "--edit", help="Write it in $VISUAL or $EDITOR; unchanged makes nothing."),
+    from_spec: str = typer.Option(
+        "", "--from-spec", metavar="FILE", help="Many tasks, all or none: Markdown sections `# title`, or a YAML list."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Write the file of a new task under the next free id."""
@@ -110,16 +118,27 @@ def task_new(
         area=area,
         gate=gate,
         node=node,
-        text=_text(from_file),
+        text=text_of(from_file),
     )
-    task_id, path = backlog.add(store, work, config, draft)
+    if from_spec:
+        if edit or title or objective or from_file or depends_on:
+            hint = "only --owned, --accept, --area, --gate and --node go with it, for tasks that say nothing themselves"
+            raise UsageError("a specification says for itself what its tasks are", hint)
+        from gluerun.cli.imports import take_in_all
+        from gluerun.edge.wishes import specification
+
+        wishes = specification(text_of(from_spec), from_spec)
+        take_in_all(context, wishes, from_spec, draft, dry_run=False, as_json=as_json)
+        return
+    task_id, path = _edited(place.root(), config, draft) if edit else backlog.add(store, work, config, draft)
     for need in depends_on:
         if not backlog.file_of(work, need) and store.any_task(need) is None:
             warn(f"{task_id} depends on {need}, which nobody knows yet")
     show({"taskId": task_id, "path": path}, as_json=as_json, words=lambda: say(f"wrote {path}"))
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Return the text of a file, or of stdin; UsageError where it cannot be read."""
     if not name:
         return ""
     try:
@@ -129,6 +148,38 @@ def _text(name: str) -> str:
         raise UsageError(f"{name}: {error.strerror or error}", "name a Markdown file", file=name) from None
     except UnicodeDecodeError:
         raise UsageError(f"{name}: not readable as UTF-8", "save it as UTF-8", file=name) from None
+
+
+def _edited(root: str, config: Config, draft: backlog.Draft) -> tuple[str, str]:
+    """Let a person write the task in their editor; what cannot be taken in is kept, so that no word is lost."""
+    work, store = _doors(root)
+    name = f"edits/{os.getpid()}.md"
+    begun = backlog.sheet(draft)
+    store.files.write(name, begun.encode(), durable=False)
+    path = f"{root}/.gluerun-state/{name}"
+    _let_edit(path)
+    text = (store.files.read(name) or b"").decode("utf-8", "replace")
+    if not text.strip() or text == begun:
+        store.files.remove(name)
+        raise UsageError("the task was left as it was, so nothing was written", "write its title and its lists")
+    try:
+        written = backlog.add(store, work, config, backlog.Draft(text=text))
+    except UsageError as error:
+        hint = f"your text is kept: mend it and type `gluerun task new --from-file {path}`"
+        raise UsageError(error.message, hint) from None
+    store.files.remove(name)
+    return written
+
+
+def _let_edit(path: str) -> None:
+    """Run the editor that the environment names."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        code = subprocess.run([*shlex.split(editor), path], check=False).returncode
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the editor {editor!r} cannot be started: {error}", "set VISUAL or EDITOR") from None
+    if code:
+        raise UsageError(f"the editor {editor!r} ended with {code}, so nothing was written", f"your text is in {path}")
 
 
 def _doors(root: str) -> tuple[DiskFiles, Store]:

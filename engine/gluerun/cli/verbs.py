@@ -29,16 +29,24 @@ def _verb(name: str, module: str, doc: str) -> Verb:
 VERBS: tuple[Verb, ...] = (
     _verb("init",         "setup",  "Write the starter files of a repository."),
     _verb("doctor",       "setup",  "Say what is in order here and what is not."),
+    _verb("config show",  "setup",  "Show every setting that is in force, and where it comes from."),
     _verb("config set",   "setup",  "Set a key of the configuration."),
     _verb("config unset", "setup",  "Take a key out of the configuration."),
     _verb("runners",      "runners", "List the agent programs and what each is fit for."),
     _verb("task list",    "tasks",  "List the tasks."),
     _verb("task show",    "tasks",  "Show one task."),
     _verb("task new",     "tasks",  "Write the file of a new task."),
+    Verb(name="import", module="imports", function="import_file",
+         doc="Write task files out of a batch, a checklist or issues."),
+    _verb("plan",         "plans",  "Plan a node of the graph now."),
     _verb("reconcile",    "cycle",  "Run one cycle: look, plan and, if asked to, act."),
     _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
     _verb("auto",         "cycle",  "Run cycles until everything is done."),
     _verb("status",       "cycle",  "Say what runs, what waits and what needs you."),
+    _verb("explain",      "reading", "Say where a task is, why, and what would change it."),
+    _verb("logs",         "logs",    "Print what the programs of a task say, or follow it."),
+    _verb("health",       "reading", "Say what needs attention; exit code 1 if anything does."),
+    _verb("gates",        "reading", "Show the gate results of nodes and the latest gate runs."),
     _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
     _verb("recover",      "cycle",  "Look for lost runs and work trees."),
     _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
@@ -51,6 +59,9 @@ VERBS: tuple[Verb, ...] = (
     _verb("human-gate approve", "humangate", "Approve a node."),
     _verb("human-gate reject", "humangate", "Say that a node is not to be completed as it is."),
     _verb("human-gate status", "humangate", "Tell whether a person has approved a node."),
+    _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
+    _verb("watch",        "watching", "Show the board in the terminal, as it changes."),
+    _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
     _verb("timer install", "timer", "Let the system run cycles here by itself."),
     _verb("timer show",   "timer",  "Show the timer of this repository."),
     _verb("timer remove", "timer",  "Take the timer of this repository away."),
@@ -81,13 +92,14 @@ VERBS: tuple[Verb, ...] = (
     _verb("verify",       "verify", "Tell whether the journal and every merge's evidence are whole."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
+    _verb("update",       "versions", "Let this repository want an installed version of the engine."),
+    _verb("migrate",      "versions", "Bring this repository to the engine's data contract."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
 )
 # fmt: on
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "health", "gates", "gate",
-    "ask", "report", "accept-packet", "plan", "setup", "test",
-    "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
+    "console", "gate", "ask", "accept-packet", "setup", "test",
+    "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

@@ -200,7 +200,7 @@ class ImportBatch:
 
 @record
 class EndPlanner:
-    """Give a node back: its planner failed, proposed nothing, or its batch was refused.
+    """Give a node back: its planner failed, or proposed nothing.
 
     A planner that proposed nothing is not asked again about this node before the target has moved.
     """
@@ -210,6 +210,16 @@ class EndPlanner:
     failed: bool
     reason: str
     is_empty: bool = False
+
+
+@record
+class RejectBatch:
+    """Give a node back because its planner's batch is not taken in; the planner is told why when it is asked next."""
+
+    node: str
+    run_id: str
+    reason: str
+    park: bool = False
 
 
 @record
@@ -309,6 +319,7 @@ Action = (
     | StartPlanner
     | ImportBatch
     | EndPlanner
+    | RejectBatch
     | ProveNode
     | NodeProved
     | Promote

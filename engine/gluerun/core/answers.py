@@ -11,8 +11,9 @@ from gluerun.records.codec import canonical, wire_name
 from gluerun.records.dispatch import Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.packet import PacketClaim
+from gluerun.records.planning import PlanCritique, PlanVerdict, Severity
 from gluerun.records.proposal import TaskBatch
-from gluerun.records.record import fields_of
+from gluerun.records.record import fields_of, replace
 from gluerun.records.verdict import DecisionClaim, Verdict
 
 TYPE_CHECKING = False
@@ -99,6 +100,24 @@ def batch_of(done: AgentDone, dispatch: Dispatch) -> tuple[TaskBatch | None, str
     return (None, wrong) if (wrong := _names_somebody_else(batch, dispatch)) else (batch, "")
 
 
+def critique_of(done: AgentDone, dispatch: Dispatch, batch: TaskBatch) -> tuple[PlanCritique | None, str]:
+    """Return a critic's word about a batch as it counts, or None and why there is none.
+
+    A plan is sent back only by a finding that says what cannot be done: without one it is approved.
+    """
+    if done.trouble or done.answer is None or done.answers > 1:
+        return None, done.trouble or done.answer_error or "no single critique was left"
+    try:
+        critique = schema.admit(PlanCritique, done.answer)
+    except SchemaError as error:
+        return None, error.message
+    is_blocked = any(one.severity is Severity.BLOCKING for one in critique.findings)
+    counts = PlanVerdict.APPROVE if critique.verdict is PlanVerdict.REVISE and not is_blocked else critique.verdict
+    ids = tuple(one.task_id for one in batch.tasks)
+    known = replace(critique, node=dispatch.node, run_id=dispatch.run_id, batch_task_ids=ids, nonce=None)
+    return replace(known, verdict=counts), ""
+
+
 def _names_somebody_else(answer: PacketClaim | Verdict | DecisionClaim | TaskBatch, dispatch: Dispatch) -> str:
     branch = dispatch.spec.worker_branch if dispatch.spec else None
     for name, said, is_so in (
@@ -166,7 +185,7 @@ def _too_deep(text: str, place: int) -> int:
     return len(text)
 
 
-KEY_OF = {Role.AUDITOR: "verdict", Role.DECIDER: "action", Role.PLANNER: "tasks"}
+KEY_OF = {Role.AUDITOR: "verdict", Role.DECIDER: "action", Role.PLANNER: "tasks", Role.CRITIC: "verdict"}
 _CLAIM_KEYS = {"schema", *(wire_name(name) for name in fields_of(PacketClaim))}
 
 

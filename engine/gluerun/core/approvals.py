@@ -278,17 +278,21 @@ def _covers(world: World, task: Task, request: Approval) -> bool:
     return bound_now(world, task, Point.LANDING) is not None
 
 
-def unanswered(world: World) -> list[str]:
-    """Return a sentence for every request that needs a person, and for every task that nobody can be asked about."""
-    found = []
+def unanswered(world: World) -> list[tuple[str, str, str, datetime | None]]:
+    """Return every request that needs a person, and every task that nobody can be asked about.
+
+    Each is a task, a sentence, what to type, and since when.
+    """
+    found: list[tuple[str, str, str, datetime | None]] = []
     for one in world.approvals:
         open_now = one.state in (ApprovalState.WAITING, ApprovalState.EXPIRED)
         if open_now and not why_stale(world, one):
-            found.append(f"{one.task_id}: {_waits(one, world.now)}")
+            verb = "renew" if is_expired(one, world.now) else "show"
+            found.append((one.task_id, _waits(one, world.now), f"gluerun approval {verb} {one.id}", one.asked_at))
     for task in world.tasks:
         is_free = task.status is Status.READY and not task.spec.acceptance_criteria and not world.lease(task.task_id)
         if is_free and _asks_plan(world, task):
-            found.append(f"{task.task_id}: {NO_CRITERIA}")
+            found.append((task.task_id, NO_CRITERIA, f"gluerun explain {task.task_id}", None))
     return found
 
 

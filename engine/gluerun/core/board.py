@@ -6,15 +6,15 @@ from datetime import datetime
 
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
-from gluerun.core.graph import eligible, finished_nodes
 from gluerun.core.launch import dispatch_gate, low_disk, seats
+from gluerun.core.matters import held_by_person, matters, reason_of
+from gluerun.core.nodes import node_lines
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from gluerun.core.knowing import Known
     from gluerun.core.world import World
     from gluerun.records.task import Task
 
@@ -35,10 +35,13 @@ class TaskLine:
 
 @record
 class NodeLine:
-    """One node of the graph."""
+    """One node of the graph: its state, why it is not further, and what its run does if it has one."""
 
     id: str
     state: str
+    reason: str = ""
+    run: str | None = None
+    phase: str = ""
 
 
 @record
@@ -58,6 +61,16 @@ class DiskLine:
     free_bytes: int
     wanted_bytes: int
     remedy: str = "gluerun gc --dry-run"
+
+
+@record
+class EngineLine:
+    """Who still works with another engine than the one that looks: the resident loop, or a run."""
+
+    who: str
+    version: str
+    run: str
+    task: str = ""
 
 
 @record
@@ -82,24 +95,25 @@ class Board:
     backoffs: tuple[BackoffLine, ...] = ()
     dispatch_gate: str = ""
     low_disk: DiskLine | None = None
+    other_engines: tuple[EngineLine, ...] = ()
 
 
-def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping[str, str]) -> Board:
-    """Return the board of one look; *phases* tells for each run what it does and in which try."""
+def board(world: World, known: Known) -> Board:
+    """Return the board of one look."""
     _, waits = frontier(world, seats(world))
     why = {one.task_id: one for one in waits}
     lines = []
     for task in world.tasks:
         lease = world.lease(task.task_id)
         if lease is not None:
-            phase, attempt = phases.get(lease.run_id, ("starting", task.tries + 1))
+            phase, attempt = known.phases.get(lease.run_id, ("starting", task.tries + 1))
             since = "its wrapper is gone" if lease.orphaned_since else ""
             lines.append(_line(task, "running", phase=phase, reason=since, run=lease.run_id, attempt=attempt))
         elif task.status is Status.READY and task.task_id in why:
             wait = why[task.task_id]
             lines.append(_line(task, "waiting", reason=wait.reason, blocked_by=wait.blocked_by))
         else:
-            lines.append(_line(task, _word(task), phase=_phase(world, task), reason=_reason(world, task)))
+            lines.append(_line(task, _word(task), phase=_phase(world, task), reason=reason_of(world, task)))
     counts = {word: sum(line.status == word for line in lines) for word in ("running", "ready", "waiting", "parked")}
     return Board(
         target_branch=world.config.target_branch,
@@ -109,9 +123,9 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         waiting=counts["waiting"],
         parked=counts["parked"],
         accepted=sum(line.status == "accepted" for line in lines),
-        needs_you=tuple(_needs_you(world, lines, refusals)),
+        needs_you=tuple(one.words for one in matters(world, known) if one.needs_you),
         tasks=tuple(lines),
-        nodes=tuple(_nodes(world)),
+        nodes=_nodes(world, known),
         stop=world.stop,
         breaker=world.circuit.consec_fails if world.circuit else 0,
         backoff=_backoff(world),
@@ -150,91 +164,20 @@ def _word(task: Task) -> str:
 def _phase(world: World, task: Task) -> str:
     if task.status is not Status.ACCEPTED:
         return ""
-    if _held(world, task):
+    if held_by_person(world, task):
         return "approval"
     return {None: "queued", ProofState.PROVING: "proving", ProofState.PROVED: "landing",
             ProofState.WAITING: "waiting"}[task.proof.state if task.proof else None]  # fmt: skip
 
 
-def _held(world: World, task: Task) -> str:
-    if not world.approvals and not world.graph_error:
-        return ""
-    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
-
-    return landing_wait(world, task)
-
-
-def _reason(world: World, task: Task) -> str:
-    if held := _held(world, task):
-        return held
-    if task.proof is not None and task.proof.state is ProofState.WAITING:
-        return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
-    if task.status is Status.ACCEPTED and not world.config.auto_integrate:
-        return "integration is switched off; type `gluerun integrate`"
-    if task.status is Status.BLOCKED and task.ordered is not None:
-        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
-    if task.last_failure is None:
-        return ""
-    words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
-    says_more = task.decision is not None and task.decision.rationale not in words
-    return (
-        f"{words} ({task.decision.rationale})"
-        if says_more and task.status is Status.BLOCKED and task.decision
-        else words
-    )
-
-
-def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str]) -> list[str]:
-    found = [f"{line.id} is parked: {line.reason}" for line in lines if line.status == "parked"]
-    found += [f"{line.id}: {line.reason}" for line in lines if line.phase == "waiting"]
-    found += _unapproved(world)
-    for node in finished_nodes(world) if world.unapproved else ():
-        if why := world.unapproved.get(node.id):
-            found.append(f"node {node.id} waits for a person's approval: {why}")
-    found += list(refusals.values())
-    found += [f"{one.path}: {one.reason}" for one in world.broken]
-    if world.graph_error:
-        found.append(world.graph_error)
-    found += [f"the gate file of node {name} cannot be used, or blocks it" for name in sorted(world.node_blocked)]
-    for one in world.backoffs.values():
-        if one.needs_you and holds(world, one):
-            found.append(f"{one.provider}: {one.reason}; it is asked again at {one.until:%H:%M:%SZ}")
-    if world.red_tree:
-        found.append(f"the gate is red on {world.config.target_branch} itself")
-    if (gate := dispatch_gate(world)) and not world.stop:
-        found.append(gate)
-    if (disk := low_disk(world)) and disk not in found:
-        found.append(disk)
-    return found
-
-
-def _unapproved(world: World) -> list[str]:
-    """Say which requests for approval wait for a person, and which tasks cannot be asked about."""
-    if not world.asks_people:
-        return []
-    from gluerun.core.approvals import unanswered
-
-    return unanswered(world)
-
-
-def _nodes(world: World) -> list[NodeLine]:
-    if world.graph is None:
-        return []
-    open_now = {node.id for node in eligible(world.graph, world.passed, world.node_blocked)}
-    planning = {lease.node for lease in world.node_leases}
+def _nodes(world: World, known: Known) -> tuple[NodeLine, ...]:
     found = []
-    for node in world.graph.nodes:
-        state = "waiting"
-        if node.id in world.passed:
-            state = "passed"
-        elif node.id in world.node_blocked:
-            state = "blocked"
-        elif node.id in planning:
-            state = "planning"
-        elif node.id in open_now:
-            state = "open"
-        found.append(NodeLine(id=node.id, state=state))
-    return found
+    for one in node_lines(world):
+        run = next((lease.run_id for lease in world.node_leases if lease.node == one.id), None)
+        phase = known.phases.get(run, ("starting", 0))[0] if run is not None else ""
+        reason = "" if run is not None or one.state == "passed" else one.words
+        found.append(NodeLine(id=one.id, state=one.state, reason=reason, run=run, phase=phase))
+    return tuple(found)
 
 
 def _backoffs(world: World) -> list[BackoffLine]:

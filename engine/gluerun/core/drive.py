@@ -6,8 +6,8 @@ bottom and you have read what happens to a task between its dispatch and its end
 
 from __future__ import annotations
 
-from gluerun.core import answers, continuity, decider, independence, prompts, tamper
-from gluerun.core.asking import agent, ask, ending_of, held_of, must_wait, now_of_day, prepare
+from gluerun.core import continuity, decider, independence, prompts, tamper
+from gluerun.core.asking import ask, ending_of, held_of, now_of_day, prepare
 from gluerun.core.notebook import (
     Green,
     Notebook,
@@ -22,7 +22,8 @@ from gluerun.core.notebook import (
     prior_of,
     recall_findings,
 )
-from gluerun.core.steps import AgentDone, Clear, Gated, Keep, KeepAttempts, OpenDispatch, Opened, Place, RunGate
+from gluerun.core.plotting import planner
+from gluerun.core.steps import Clear, Gated, Keep, KeepAttempts, Place, RunGate
 from gluerun.core.trying import WAITING, decide, try_once
 from gluerun.records import codec
 from gluerun.records.dispatch import Ending, Outcome, Role
@@ -104,25 +105,6 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
         )
     ending = ending_of(dispatch, Outcome.PROVED, now)
     return replace(ending, head_sha=candidate, green_tree=gated.check.code_tree, green_gate=gated.check.gate_sha256)
-
-
-def planner(dispatch: Dispatch, config: Config) -> Drive:
-    """Drive one planner over one node: a read-only place at the target, one prompt, one batch."""
-    trouble = yield from prepare(Place.AUDIT, dispatch.base_sha, 0)
-    batch, done = None, None
-    if not trouble:
-        opened = yield from ask(OpenDispatch(role=Role.PLANNER, attempt=0), Opened)
-        done = yield from ask(agent(Role.PLANNER, 0, Place.AUDIT, opened, dispatch.prompt), AgentDone)
-        batch, trouble = answers.batch_of(done, dispatch)
-    yield Clear(place=Place.AUDIT, reason="planned")
-    now = yield from now_of_day()
-    if done is not None and must_wait(done):
-        ending = ending_of(dispatch, Outcome.HELD, now, reason=done.trouble)
-        return replace(ending, held=held_of(config, Role.PLANNER, done))
-    if batch is None:
-        return ending_of(dispatch, Outcome.FAILED, now, failure=Failure.PACKET_INVALID, reason=trouble)
-    yield Keep(name="batch.json", document=codec.to_wire(batch))
-    return ending_of(dispatch, Outcome.PLANNED, now)
 
 
 def _accept(me: Notebook, attempt: int, green: Green, *, waived: bool) -> Generator[Step, Answered, Ending]:

@@ -27,6 +27,11 @@ def of_agent(environ: Mapping[str, str], own: Mapping[str, str], config: Config,
     return _untidied(_passed(environ, allowed) | config.env | runner.env | dict(own))
 
 
+def shell_word(text: str) -> str:
+    """Return *text* as one word of a shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
 def _untidied(env: dict[str, str]) -> dict[str, str]:
     """Return *env* with our settings of git after those that it brings itself."""
     said = env.get("GIT_CONFIG_COUNT", "")

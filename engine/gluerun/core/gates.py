@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
 
 
+def held_mark(config: Config, head: str) -> str:
+    """Return what a module's word about a node is bound to: the commit it looked at, and which modules were asked."""
+    return f"{head} {','.join(config.modules)}"
+
+
 def gate_sha256(command: str, config: Config) -> str:
     """Return the digest of a gate: its command, and everything of the configuration that shapes its place."""
     document = {

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from gluerun.core import batches
-from gluerun.core.actions import Admit, EndPlanner, HoldBack, ImportBatch, NodeProved, Readmit, Refuse, SetAside, Shelve
+from gluerun.core.actions import (
+    Admit,
+    EndPlanner,
+    HoldBack,
+    ImportBatch,
+    NodeProved,
+    Readmit,
+    Refuse,
+    RejectBatch,
+    SetAside,
+    Shelve,
+)
 from gluerun.core.ageing import is_within
 from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome
-from gluerun.records.failure import Failure
+from gluerun.records.failure import Answer, Failure
 from gluerun.records.lease import NodeLeaseStatus
 from gluerun.records.task import TERMINAL
 
@@ -93,9 +104,12 @@ def _judge_planner(world: World, lease: NodeLease) -> Iterator[Action]:
         reason = "nothing to propose"
         yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=False, reason=reason, is_empty=True)
         return
+    if sighting.ending.answer is Answer.ESCALATE_PARKED:
+        yield RejectBatch(node=lease.node, run_id=lease.run_id, reason=sighting.ending.reason, park=True)
+        return
     final_ids = sighting.final_ids
     if final_ids is None and (why := batches.refusal(sighting.batch, lease, world)):
-        yield EndPlanner(node=lease.node, run_id=lease.run_id, failed=True, reason=f"batch refused: {why}")
+        yield RejectBatch(node=lease.node, run_id=lease.run_id, reason=f"batch refused: {why}")
         return
     yield ImportBatch(
         node=lease.node,

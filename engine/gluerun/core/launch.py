@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from gluerun.core.actions import Promote, ProveNode, Start, StartPlanner
-from gluerun.core.backoff import held_back
+from gluerun.core.actions import Promote, ProveNode, Start
 from gluerun.core.frontier import frontier, is_stuck
-from gluerun.core.graph import eligible, finished_nodes
-from gluerun.records.dispatch import Role
+from gluerun.core.graph import finished_nodes
+from gluerun.core.obstacle import Why
+from gluerun.core.planners import plan_planning
+from gluerun.records.gate import proof_wanted
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.core.actions import Action
     from gluerun.core.world import World
+    from gluerun.records.graph import Node
     from gluerun.records.task import Task
 
 
 def dispatch_gate(world: World) -> str:
     """Say why nothing may be started at all; empty if something may."""
+    return next((words for _, words in closed(world)), "")
+
+
+def closed(world: World) -> Iterator[tuple[Why, str]]:
+    """Yield everything that keeps the loop from starting anybody, and what is said of it."""
     if world.stop:
-        return "STOP is set"
+        yield Why.STOP, "STOP is set"
     if world.target_head is None:
-        return f"the target branch {world.config.target_branch!r} does not exist"
+        yield Why.NO_TARGET, f"the target branch {world.config.target_branch!r} does not exist"
     fails = world.circuit.consec_fails if world.circuit else 0
     if fails >= world.config.max_consec_fails:
-        return f"the breaker is open after {fails} failures in a row"
-    return low_disk(world)
+        yield Why.BREAKER, f"the breaker is open after {fails} failures in a row"
+    if words := low_disk(world):
+        yield Why.LOW_DISK, words
 
 
 def low_disk(world: World) -> str:
@@ -50,7 +60,7 @@ def plan_launch(world: World) -> list[Action]:
     start, _ = frontier(world, seats(world))
     plan += [Start(task_id=task.task_id, base=_base(task, target), reason=_why_now(task)) for task in start]
     if not start and seats(world) and not _has_ready(world):
-        plan += _plan_planning(world)
+        plan += plan_planning(world)
     return plan
 
 
@@ -69,27 +79,13 @@ def _has_ready(world: World) -> bool:
     return any(task.status is Status.READY and not world.lease(task.task_id) for task in world.tasks)
 
 
-def _plan_planning(world: World) -> list[Action]:
-    """Say which nodes are planned now: at most so many at once, and one of each area."""
-    if world.graph is None or not world.config.generate or not world.config.runner_of("planner"):
-        return []
-    if (world.backoff is not None and world.now < world.backoff.until) or held_back(world, (Role.PLANNER,)):
-        return []
-    under_way = {task.spec.dag_node for task in world.tasks} | {lease.node for lease in world.node_leases}
-    finished = {node.id for node in finished_nodes(world)}
-    areas = {lease.area for lease in world.node_leases}
-    found: list[Action] = []
-    for node in eligible(world.graph, world.passed, world.node_blocked):
-        taken = node.id in under_way or node.id in finished or node.id in world.exhausted or node.area in areas
-        if not taken and len(world.node_leases) + len(found) < world.config.max_l1_concurrent:
-            areas.add(node.area)
-            found.append(StartPlanner(node=node.id, base=world.target_head or "", reason="the ready list is empty"))
-    return found
-
-
 def plan_promotion(world: World) -> list[Action]:
     """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
-    finished = [node for node in finished_nodes(world) if node.id not in world.unapproved]
+    finished = [
+        node
+        for node in finished_nodes(world)
+        if node.id not in world.held and node.id not in world.unapproved and _has_its_proof(world, node)
+    ]
     if world.green_tree or not world.config.gate_command:
         reason = "all of its tasks are integrated and the gate is green"
         return [Promote(node=node.id, reason=reason) for node in finished]
@@ -97,6 +93,11 @@ def plan_promotion(world: World) -> list[Action]:
     if not finished or held or world.red_tree or _is_landing(world):
         return []
     return [ProveNode(node=finished[0].id, reason="all of its tasks are integrated")]
+
+
+def _has_its_proof(world: World, node: Node) -> bool:
+    """Tell whether nothing but a green gate is missing: a proof layer also wants proof that its guard can be red."""
+    return node.id in world.red_proofs or not proof_wanted(node.layer, node.id, world.config)
 
 
 def _is_landing(world: World) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gluerun.records.runner import RunnerSpec
     from gluerun.records.spending import Expense
 
-READ_ONLY = frozenset({Role.AUDITOR, Role.DECIDER, Role.PLANNER})
+READ_ONLY = frozenset({Role.AUDITOR, Role.DECIDER, Role.PLANNER, Role.CRITIC})
 
 
 @record

@@ -50,7 +50,7 @@ def _limits(config: Config, role: str, runner: RunnerSpec) -> list[tuple[tuple[s
         (("limits", "try", "usd"), config.limits_try.usd, False),
         (("limits", "day", "usd"), config.limits_day.usd, True),
     ]
-    if role != "planner":
+    if role not in ("planner", "critic"):
         found.append((("limits", "task", "usd"), config.limits_task.usd, True))
     return found
 

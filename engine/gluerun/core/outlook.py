@@ -6,7 +6,8 @@ from gluerun.core.backoff import held_back, worker_roles
 from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_current
-from gluerun.core.launch import dispatch_gate, plan_launch
+from gluerun.core.launch import dispatch_gate, plan_launch, seats
+from gluerun.core.planners import no_planner, state_of, why_not
 from gluerun.records.dispatch import Role
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
@@ -15,6 +16,7 @@ from gluerun.records.task import ProofState, Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.world import World
+    from gluerun.records.graph import Node
     from gluerun.records.task import Task
 
 
@@ -71,19 +73,37 @@ def _is_held(world: World) -> bool:
 
 
 def _will_plan(world: World) -> bool:
-    """Tell whether a planner will be tried once its back-off is over."""
-    held = world.backoff is not None and world.now < world.backoff.until
-    if not (held or held_back(world, (Role.PLANNER,))) or world.graph is None or dispatch_gate(world):
+    """Tell whether a planner will be tried by itself later: once a back-off, or a node's own rest, is over."""
+    if world.graph is None or not world.config.generate or dispatch_gate(world) or not seats(world):
         return False
-    return bool(eligible(world.graph, world.passed, world.node_blocked)) and bool(world.config.runner_of("planner"))
+    if not world.config.runner_of(Role.PLANNER):
+        return False
+    nodes = eligible(world.graph, world.passed, world.node_blocked)
+    if no_planner(world):
+        return bool(nodes)
+    return any(_rests(world, node) for node in nodes)
+
+
+def _rests(world: World, node: Node) -> bool:
+    note = world.plan_notes.get(node.id)
+    if note is None or note.is_parked or world.now >= note.until:
+        return False
+    return not why_not(replace(world, now=note.until), node)
 
 
 def _why_over(world: World) -> str:
     if gate := dispatch_gate(world):
         return gate
+    if world.graph_error:
+        return f"the planning graph cannot be used: {world.graph_error}"
     if world.graph is not None and world.graph.nodes and is_complete(world.graph, world.passed):
         return "every node of the graph is complete"
     left = [task for task in world.tasks if task.status is not Status.BLOCKED]
     if left:
         return f"nothing can go on by itself; {len(left)} tasks wait"
+    if world.graph is not None:
+        open_now = eligible(world.graph, world.passed, world.node_blocked)
+        waits = [(node.id, why) for node in open_now if (why := state_of(world, node))]
+        if waits:
+            return f"nothing can go on by itself; node {waits[0][0]}: {waits[0][1]}"
     return "nothing is left to do"

@@ -86,6 +86,12 @@ def task_section(spec: TaskSpec, owned: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
+def own_words(dispatch: Dispatch, role: Role) -> list[str]:
+    """Return what the repository says to a role itself, below the rules that hold in every repository."""
+    text = dispatch.own_prompts.get(role.value, "").strip()
+    return [f"## From this repository (where it differs from the rules above, those hold)\n{text}"] if text else []
+
+
 def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> str:
     """Return a worker's prompt; with *trouble* it says, as plain text, what was wrong with the last try.
 
@@ -93,7 +99,7 @@ def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> st
     """
     limit = config.context_section_max_chars
     spec = _spec(dispatch)
-    parts = [_WORKER, task_section(spec, dispatch.owned_files)]
+    parts = [_WORKER, *own_words(dispatch, Role.WORKER), task_section(spec, dispatch.owned_files)]
     if dispatch.gate_command:
         parts.append(f"## Gate\nThe engine will run: {dispatch.gate_command}")
     if dispatch.told:
@@ -126,6 +132,7 @@ def auditor(
     """Return an auditor's prompt about one commit; *again* is what it is told of the audit before."""
     parts = [
         _AUDITOR,
+        *own_words(dispatch, Role.AUDITOR),
         f"headSha: {head}\nnonce: {nonce}",
         task_section(_spec(dispatch), dispatch.owned_files),
     ]
@@ -149,6 +156,7 @@ def decider(dispatch: Dispatch, failure: Failure, nonce: str, trouble: str, atte
     return "\n\n".join(
         [
             _DECIDER,
+            *own_words(dispatch, Role.DECIDER),
             f"failureClass: {failure}\nnonce: {nonce}",
             task_section(_spec(dispatch), dispatch.owned_files),
             f"## Tries so far\n{bullets(history)}",

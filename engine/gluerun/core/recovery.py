@@ -158,7 +158,12 @@ def _amend(world: World, task: Task, paths: tuple[str, ...], left: int) -> Decis
     held = [path for other in world.tasks if other.task_id != task.task_id and _is_active(world, other)
             for path in other.owned]  # fmt: skip
     whys = [
-        scope.may_amend(path, forbidden=task.spec.forbidden_files, already=task.amended_files, held=held)
+        scope.may_amend(
+            path,
+            forbidden=(*task.spec.forbidden_files, *scope.guarded(world.config.modules)),
+            already=task.amended_files,
+            held=held,
+        )
         for path in paths
     ]
     why = next((why for why in whys if why), "")

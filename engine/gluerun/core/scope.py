@@ -32,6 +32,12 @@ def violations(
     )
 
 
+def guarded(modules: Iterable[str]) -> tuple[str, ...]:
+    """Return the files that no task may change while *modules* are listed: their own, and those that list them."""
+    modules = tuple(modules)
+    return (*CONTROL, *(name for name in modules if name.endswith(".py"))) if modules else ()
+
+
 def clashes(owned: Iterable[str], others: Iterable[str]) -> bool:
     """Tell whether two scopes share a file or folder."""
     others = tuple(others)

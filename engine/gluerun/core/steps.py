@@ -14,6 +14,7 @@ from gluerun.records.child import How
 from gluerun.records.dispatch import Role, Seat, Usage
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateCheck
+from gluerun.records.objection import Objection
 from gluerun.records.record import record
 
 
@@ -140,6 +141,7 @@ class Inspected:
     secrets: tuple[str, ...] = ()
     trouble: str = ""
     tamper: Tamper | None = None
+    objections: tuple[Objection, ...] = ()
 
 
 @record

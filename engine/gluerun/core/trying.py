@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from gluerun.core.asking import Part
     from gluerun.core.steps import Answered, Step
+    from gluerun.records.objection import Objection
     from gluerun.records.verdict import Verdict
 
 
@@ -182,7 +183,7 @@ def _host_checks(me: Notebook, seen: Inspected, claim: PacketClaim | None) -> Wr
     outside = scope.violations(
         seen.changed,
         me.dispatch.owned_files,
-        me.spec.forbidden_files,
+        (*me.spec.forbidden_files, *scope.guarded(me.config.modules)),
         protect_orchestration=me.config.protect_orchestration,
     )
     if outside:
@@ -192,6 +193,8 @@ def _host_checks(me: Notebook, seen: Inspected, claim: PacketClaim | None) -> Wr
         paths = tuple(dict.fromkeys(hit.rsplit(":", 1)[0] for hit in seen.secrets))
         reason = f"something like a secret at {', '.join(seen.secrets[:5])}"
         return Wrong(failure=Failure.SECRET_DETECTED, reason=reason, paths=paths)
+    if seen.objections:
+        return _objected(seen.objections)
     if me.config.test_tamper is TamperRule.BLOCK and seen.tamper and seen.tamper.grade is tamper.Grade.HIGH:
         return Wrong(
             failure=Failure.PROOF_SKIP_DETECTED,
@@ -200,6 +203,18 @@ def _host_checks(me: Notebook, seen: Inspected, claim: PacketClaim | None) -> Wr
             paths=seen.tamper.paths,
         )
     return None
+
+
+def _objected(objections: tuple[Objection, ...]) -> Wrong:
+    """Refuse what a module objects to. A module that failed says nothing about the work, and yet nothing passes it."""
+    reasons = [f"the module {one.module} {'' if one.broken else 'objects: '}{one.reason}" for one in objections]
+    broken = any(one.broken for one in objections)
+    return Wrong(
+        failure=Failure.WORKER_INFRA if broken else Failure.PROOF_SKIP_DETECTED,
+        reason=reasons[0],
+        detail="\n".join(reasons),
+        paths=tuple(dict.fromkeys(path for one in objections for path in one.paths)),
+    )
 
 
 def _note_tests(me: Notebook, attempt: int, seen: Inspected) -> Part:

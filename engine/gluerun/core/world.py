@@ -9,6 +9,7 @@ from gluerun.records.dispatch import Ending, Life
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
+from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
@@ -64,8 +65,11 @@ class Broken:
 
 @record
 class World:
-    """One look at one repository. `done` holds the settled tasks that living ones depend on, `facts` what is known of
-    the proved candidates that a person may have to approve, `unapproved` the nodes that wait for one, and why.
+    """One look at one repository. `done` holds the settled tasks that living ones depend on.
+
+    `node_words` says of a node why its gate file blocks it; `red_proofs` are the nodes whose red proof is at hand;
+    `facts` is what is known of proved candidates that a person may have to approve; `unapproved` says of a node what
+    it lacks of a person's approval.
     """
 
     now: datetime
@@ -88,8 +92,13 @@ class World:
     node_blocked: frozenset[str] = frozenset()
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: frozenset[str] = frozenset()
+    plan_notes: dict[str, PlanNote] = {}  # noqa: RUF012
+    node_words: dict[str, str] = {}  # noqa: RUF012
+    red_proofs: frozenset[str] = frozenset()
     green_tree: bool = False
     red_tree: bool = False
+    # Finished nodes that a module holds back as the target stands now, and why.
+    held: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     stop: bool = False
     circuit: Circuit | None = None
     backoff: PlannerBackoff | None = None

@@ -9,7 +9,7 @@ import re
 
 from gluerun.core.masking import masked_text
 from gluerun.edge.approvals import ApprovalLine, line_of
-from gluerun.edge.views import NOBODY
+from gluerun.edge.reading import NOBODY
 from gluerun.errors import GluerunError
 from gluerun.loop.approving import ATTEMPTS, LEDGER, record_of
 from gluerun.loop.evidence import AUDIT, CANDIDATE, PACKET, RECEIPT

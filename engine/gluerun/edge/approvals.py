@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gluerun.core.approvals import is_expired, rule_of, why_stale
-from gluerun.edge.views import NOBODY
+from gluerun.edge.reading import NOBODY
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop.observe import observe
 from gluerun.records import names

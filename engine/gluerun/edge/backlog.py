@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
 NEW = "new"
+SOURCE = "## Source"
 INVALID = "invalid"
 _HEADING = re.compile(r"^#\s+(?:TASK-[0-9]+\s*:\s*)?(.+?)\s*$")
 _TRIES = 100
@@ -49,6 +50,7 @@ class Draft:
     gate: str = ""
     node: str = ""
     text: str = ""
+    source: str = ""
 
 
 def rows(store: Store, work: Files, config: Config, *, settled: bool) -> list[TaskRow]:
@@ -60,7 +62,7 @@ def rows(store: Store, work: Files, config: Config, *, settled: bool) -> list[Ta
         for one in broken
     ]
     known = {row.task_id for row in found}
-    for task_id, path in _files(work):
+    for task_id, path in files(work):
         if task_id not in known and not store.is_settled(task_id):
             found.append(_file_row(work, config, task_id, path))
     if settled:
@@ -70,12 +72,12 @@ def rows(store: Store, work: Files, config: Config, *, settled: bool) -> list[Ta
 
 def file_of(work: Files, task_id: str) -> str:
     """Return the path of a task's file; empty if there is none."""
-    return next((path for name, path in _files(work) if name == task_id), "")
+    return next((path for name, path in files(work) if name == task_id), "")
 
 
 def add(store: Store, work: Files, config: Config, draft: Draft) -> tuple[str, str]:
     """Write the file of a new task under the next free id; return id and path."""
-    number = _next_number(store, work)
+    number = next_number(store, work)
     for candidate in range(number, number + _TRIES):
         task_id = f"TASK-{candidate:04d}"
         path = f"{TASKS}/{task_id}.md"
@@ -110,6 +112,23 @@ def compose(task_id: str, draft: Draft) -> str:
     ]
     parts = [f"# {task_id}: {title}", "\n".join(headers), _with_objective(body, draft)]
     parts += [f"## {name}\n\n{text}" for name, text in sections if text]
+    parts += [f"{SOURCE}\n\n{draft.source}"] if draft.source else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sheet(draft: Draft) -> str:
+    """Return what a person finds in the editor: what is known already, and the places for the rest."""
+    owned = "\n".join(f"- `{path}`" for path in draft.owned) or "- `path`"
+    accept = "\n".join(f"- {' '.join(line.split())}" for line in draft.accept) or "- what can be checked"
+    known = (("Area", draft.area), ("Depends on", ", ".join(draft.depends_on)), ("DAG node", draft.node),
+             ("Gate command", draft.gate))  # fmt: skip
+    parts = [
+        f"# {draft.title or 'what is to be done, in a few words'}",
+        "\n".join(f"{name}: {value}" for name, value in known if value),
+        f"## Objective\n\n{draft.objective or 'What will be true when it is done.'}",
+        f"## Scope\n\nOwned files:\n{owned}",
+        f"## Acceptance Criteria\n\n{accept}",
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -139,19 +158,20 @@ def _check(text: str, config: Config, path: str) -> None:
         raise UsageError(f"the task would not be accepted: {words}{place}", hint) from None
 
 
-def _next_number(store: Store, work: Files) -> int:
+def next_number(store: Store, work: Files) -> int:
     """Return a number above every one that is, or was, in use."""
     try:
         memory = store.memory().next_task
     except GluerunError:
         memory = 1  # only a cache: the files below tell the same, more slowly
-    used = [task_id for task_id, _ in (*_files(work), *_files(work, f"{TASKS}/superseded"))]
+    used = [task_id for task_id, _ in (*files(work), *files(work, f"{TASKS}/superseded"))]
     used += [name.removesuffix(".json") for name in store.files.names("tasks/live")]
     used += store.settled_ids()
     return max([memory, *(int(name.removeprefix("TASK-")) + 1 for name in used if names.is_task(name))])
 
 
-def _files(work: Files, folder: str = TASKS) -> Iterator[tuple[str, str]]:
+def files(work: Files, folder: str = TASKS) -> Iterator[tuple[str, str]]:
+    """Return the task files of a folder: id and path."""
     for name in work.names(folder):
         if found := TASK_FILE.match(name):
             yield found[1], f"{folder}/{name}"

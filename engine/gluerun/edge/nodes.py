@@ -12,6 +12,7 @@ from gluerun.records.record import record
 
 if TYPE_CHECKING:
     from gluerun.loop.nodes import Read
+    from gluerun.records.config import Config
     from gluerun.records.graph import Node
 
 
@@ -52,7 +53,7 @@ def faults_of(read: Read) -> list[str]:
         return [error.message]
 
 
-def open_graph(read: Read) -> GraphView:
+def open_graph(read: Read, config: Config) -> GraphView:
     """Return the planning graph and the state of its nodes; ConfigError if it does not hold together."""
     try:
         graph = _load(read)
@@ -61,7 +62,7 @@ def open_graph(read: Read) -> GraphView:
     faults = graphs.faults(graph)
     if faults:
         raise ConfigError(f"{GRAPH}: {faults[0]}", "type `gluerun validate-dag` to see all faults", file=GRAPH)
-    return GraphView(graph=graph, states={node.id: node_view(read, node.id) for node in graph.nodes})
+    return GraphView(graph=graph, states={node.id: node_view(read, node, config) for node in graph.nodes})
 
 
 def _load(read: Read) -> Graph:

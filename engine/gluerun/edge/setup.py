@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gluerun import assets, settings
+from gluerun import assets, settings, settings_schema
 from gluerun.adapters.files import DiskFiles
+from gluerun.core.detecting import NO_AREAS, NO_GATE, TOLD, Detected, detect
 from gluerun.edge.starter import GUIDE, TEMPLATE, starter_graph
 from gluerun.errors import MISSING, ConfigError, GluerunError, StateError, ToolMissingError, UsageError
 from gluerun.records.codec import decode, encode
@@ -19,18 +20,19 @@ from gluerun.settings_table import BY_KEY, SHAPES
 from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
 
 CONFIG = "gluerun.config.json"
-NO_GATE = "false"
-_MAKE_TEST = re.compile(r"^test\s*:(?!=)", re.MULTILINE)
+# Beside the guide, and committed with it: an installed engine lies elsewhere on every machine.
+SCHEMA = f"{ORCHESTRATION}/{settings_schema.NAME}"
+BEGIN, END = "# gluerun: begin (written by `gluerun init`)", "# gluerun: end"
 
 
 @record
 class InitReport:
-    """What `init` did: the files it wrote and those it found."""
+    """What `init` did or, in a dry run, would do: the files it wrote, those it found, and what it saw."""
 
     root: str
     written: tuple[str, ...]
@@ -38,36 +40,52 @@ class InitReport:
     gate_command: str
     target_branch: str
     runner: str = ""
+    language: str = ""
+    reason: str = ""
+    areas: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 a default that is never changed
+    dry_run: bool = False
 
 
-def init(probe: Probe, runner: str = "") -> InitReport:
+def init(probe: Probe, runner: str = "", *, dry_run: bool = False) -> InitReport:
     """Write the starter files that are missing in the repository around *probe*'s folder.
 
-    A new configuration lets the declared program *runner* play every role.
+    A new configuration lets the declared program *runner* play every role. A *dry_run* only says what it would do.
     """
     if runner and not is_declared(runner):
         raise UsageError(f"no program {runner!r} is declared", nearest(runner, declared_names()))
     root = top_level(probe)
     folder = Path(root)
-    branch, gate = "", ""
+    branch, found = "", Detected(gate_command="")
     files: dict[str, bytes] = {}
     if runner and (folder / CONFIG).exists():
         raise UsageError(f"{CONFIG} is there already", f'add "runner": "{runner}" to it')
     if not (folder / CONFIG).exists():
-        branch, gate = _current_branch(probe), detect_gate(folder)
-        files[CONFIG] = encode(_starter(branch, gate, runner))
+        branch, found = _target_branch(probe), detected(folder)
+        files[CONFIG] = encode(_starter(branch, found, runner))
     files |= {
+        SCHEMA: encode(settings_schema.document()),
         f"{ORCHESTRATION}/README.md": GUIDE.encode(),
         f"{ORCHESTRATION}/dag.v0.json": encode(starter_graph()),
         f"{ORCHESTRATION}/tasks/TEMPLATE.md": TEMPLATE.encode(),
     }
-    written = [name for name, data in files.items() if _create(folder / name, data)]
-    if _ignore(folder / ".gitignore"):
+    if dry_run:
+        written = [name for name in files if not (folder / name).exists()]
+    else:
+        written = [name for name, data in files.items() if _create(folder / name, data)]
+    if _ignore(folder / ".gitignore", dry_run=dry_run):
         written.append(".gitignore")
     every = (CONFIG, *files, ".gitignore")
-    kept = tuple(dict.fromkeys(name for name in every if name not in written))
     return InitReport(
-        root=root, written=tuple(written), kept=kept, gate_command=gate, target_branch=branch, runner=runner
+        root=root,
+        written=tuple(written),
+        kept=tuple(dict.fromkeys(name for name in every if name not in written)),
+        gate_command=found.gate_command,
+        target_branch=branch,
+        runner=runner,
+        language=found.language,
+        reason=found.reason,
+        areas=found.areas,
+        dry_run=dry_run,
     )
 
 
@@ -84,37 +102,32 @@ def top_level(probe: Probe) -> str:
     raise UsageError("this is not inside a git repository", "type `git init -b main` first")
 
 
+def detected(folder: Path) -> Detected:
+    """Return what the files of the project in *folder* tell of it."""
+    names = tuple(_names(folder))
+    return detect(names, {name: _text(folder / name) for name in TOLD if name in names})
+
+
 def detect_gate(folder: Path) -> str:
     """Return the command that runs the project's tests; `false`, which is always red, if none is found."""
-    if _is_pytest(folder):
-        return "pytest -q"
-    if _npm_test(folder / "package.json"):
-        return "npm test --silent"
-    if (folder / "go.mod").is_file():
-        return "go test ./..."
-    if (folder / "Cargo.toml").is_file():
-        return "cargo test -q"
-    for name in ("GNUmakefile", "makefile", "Makefile"):
-        if _MAKE_TEST.search(_text(folder / name)):
-            return "make test"
-    return NO_GATE
+    return detected(folder).gate_command
 
 
-def _is_pytest(folder: Path) -> bool:
-    if (folder / "pytest.ini").is_file() or (folder / "conftest.py").is_file():
-        return True
-    named = any("pytest" in _text(folder / name) for name in ("pyproject.toml", "setup.cfg", "tox.ini"))
-    is_python = (folder / "pyproject.toml").is_file() or (folder / "setup.py").is_file()
-    return named or (is_python and any((folder / "tests").glob("test_*.py")))
-
-
-def _npm_test(path: Path) -> bool:
+def _names(folder: Path, depth: int = 3) -> Iterator[str]:
+    """Yield the paths of the files of the upper folders; hidden folders and those of others are left out."""
     try:
-        script = json.loads(_text(path) or "{}").get("scripts", {}).get("test", "")
-    except (ValueError, AttributeError):
-        return False
-    # What `npm init` writes is no test.
-    return bool(script) and "no test specified" not in str(script)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_file():
+            yield entry.name
+        elif depth and entry.is_dir(follow_symlinks=False) and not _is_foreign(entry.name):
+            yield from (f"{entry.name}/{name}" for name in _names(Path(entry.path), depth - 1))
+
+
+def _is_foreign(name: str) -> bool:
+    return name.startswith(".") or name in NO_AREAS
 
 
 def _text(path: Path) -> str:
@@ -122,6 +135,15 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _target_branch(probe: Probe) -> str:
+    """Return the branch that work is to be merged into: the one that the origin calls its own, else the current one."""
+    code, said = probe(("git", "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"))
+    name = said.partition("/")[2] if code == 0 else ""
+    if name and probe(("git", "rev-parse", "--verify", "--quiet", f"refs/heads/{name}"))[0] == 0:
+        return name
+    return _current_branch(probe)
 
 
 def _current_branch(probe: Probe) -> str:
@@ -132,20 +154,21 @@ def _current_branch(probe: Probe) -> str:
     return said
 
 
-def _starter(branch: str, gate: str, runner: str) -> dict[str, object]:
+def _starter(branch: str, found: Detected, runner: str) -> dict[str, object]:
     comment = [f"Every key is explained in {ORCHESTRATION}/README.md; `gluerun doctor` says what is still missing."]
-    if gate == NO_GATE:
+    if found.gate_command == NO_GATE:
         comment.append("No test command was found: the gate `false` lets nothing pass until you replace it.")
     return {
+        "$schema": SCHEMA,
         "_comment": comment,
         "schemaVersion": assets.schema_version(),
         "targetBranch": branch,
-        "gateCommand": gate,
+        "gateCommand": found.gate_command,
         **({"runner": runner} if runner else {}),
         "runners": {},
         "roles": {},
         "requireAudit": True,
-        "areas": {},
+        "areas": {name: list(paths) for name, paths in found.areas.items()},
     }
 
 
@@ -159,15 +182,24 @@ def _create(path: Path, data: bytes) -> bool:
         ) from None
 
 
-def _ignore(path: Path) -> bool:
-    """Add what is missing of the runtime folders; tell whether anything was."""
+def _ignore(path: Path, *, dry_run: bool = False) -> bool:
+    """Put what is missing of the runtime folders into a marked block; tell whether anything was."""
     before = _text(path)
     lines = {line.strip().strip("/") for line in before.splitlines()}
     missing = [f"{name}/" for name in RUNTIME if name not in lines]
     if not missing:
         return False
+    if dry_run:
+        return True
+    files = DiskFiles(str(path.parent))
+    head, begin, rest = before.partition(BEGIN + "\n")
+    inner, end, tail = rest.partition(END)
+    if begin and end:
+        added = "\n".join((*missing, ""))
+        files.write(path.name, f"{head}{begin}{inner}{added}{end}{tail}".encode())
+        return True
     gap = "" if not before or before.endswith("\n") else "\n"
-    DiskFiles(str(path.parent)).append(path.name, (gap + "\n".join(missing) + "\n").encode())
+    files.append(path.name, (gap + "\n".join((BEGIN, *missing, END)) + "\n").encode())
     return True
 
 

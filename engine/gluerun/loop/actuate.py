@@ -22,6 +22,7 @@ from gluerun.core.actions import (
     ProveNode,
     Readmit,
     Refuse,
+    RejectBatch,
     SetAside,
     Settle,
     Shelve,
@@ -69,7 +70,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return landing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)
-        case StartPlanner() | ImportBatch() | EndPlanner() | ProveNode() | NodeProved() | Promote():
+        case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
         case AskApproval() | LapseApproval():
             from gluerun.loop import approving  # where nobody is asked, none of it is needed

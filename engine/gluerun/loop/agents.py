@@ -44,6 +44,7 @@ _DOCUMENT: dict[Role, str] = {
     Role.AUDITOR: "audit-verdict.v0",
     Role.DECIDER: "decider-verdict.v0",
     Role.PLANNER: "task-batch.v0",
+    Role.CRITIC: "plan-critique.v0",
 }
 
 

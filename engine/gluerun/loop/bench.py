@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core import sandbox, secrets, tamper
-from gluerun.core.environment import of_program
+from gluerun.core.environment import of_program, shell_word
 from gluerun.core.gates import gate_sha256
 from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
@@ -40,7 +40,7 @@ from gluerun.core.steps import (
     Tell,
     Told,
 )
-from gluerun.errors import GitError, SchemaError
+from gluerun.errors import GitError, SchemaError, StateError
 from gluerun.loop.agents import Agent, tail_of
 from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
 from gluerun.loop.store import run_path
@@ -56,11 +56,17 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
+    from gluerun.records.objection import Objection
     from gluerun.records.sandbox import Confinement
 
 # A gate that cannot be started says nothing about the work.
 _NOT_STARTED = (126, 127)
 INCONCLUSIVE = 20
+EVIDENCE_FOLDER = ".gluerun-evidence"
+EVIDENCE = ("red", "green", "regression")
+LONGEST_EVIDENCE = 1_000_000
+# Scripts of gates that come from the predecessor read this file; the variables are set for them anyway.
+ENV_FILE = ".gluerun-state/worktree-env.sh"
 
 
 class Bench:
@@ -182,6 +188,10 @@ class Bench:
             if not git.is_ignored(doors.root, file.source) or not git.is_ignored(path, file.target):
                 return f"provisioned file {file.source} → {file.target} is not ignored by git at both ends"
             doors.at(path).write(file.target, data, durable=False)
+        allowed = [name for name in self.house.config.env_allowlist if name in doors.environ]
+        if allowed and git.is_ignored(path, ENV_FILE):
+            text = "".join(f"export {name}={shell_word(doors.environ[name])}\n" for name in allowed)
+            doors.at(path).write(ENV_FILE, text.encode("utf-8", "surrogateescape"), durable=False)
         return ""
 
     def _setup(self, step: RunSetup) -> Done:
@@ -267,6 +277,7 @@ class Bench:
 
     def _inspect(self, base: str) -> Inspected:
         git, place = self.house.doors.git, self._path(Place.WORK)
+        self._keep_evidence(place)
         try:
             now = git.snapshot(place, "look")
             if now is None:
@@ -274,14 +285,43 @@ class Bench:
             changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
             patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
-            tests = self._tests(base, now, tuple(change.path for change in changes))
+            paths = tuple(change.path for change in changes)
+            tests = self._tests(base, now, paths)
+            objections = self._objections(base, now, paths)
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
         hits = tuple(f"{hit.path}:{hit.line}" for hit in secrets.in_patch(patch))
         return Inspected(
-            changed=tuple(change.path for change in changes), diff_sha256=digest, secrets=hits, tamper=tests
+            changed=tuple(change.path for change in changes),
+            diff_sha256=digest,
+            secrets=hits,
+            tamper=tests,
+            objections=objections,
         )
+
+    def _keep_evidence(self, place: str) -> None:
+        """Copy the logs that the agent left as its evidence to the run, without secrets; links are not followed."""
+        files = self.house.doors.at(place)
+        for name in EVIDENCE:
+            path = f"{EVIDENCE_FOLDER}/{name}.log"
+            try:
+                text = None if files.is_link(path) else files.read(path)
+            except StateError:
+                continue  # it left something else under that name
+            if text:
+                kept = secrets.redacted(text[-LONGEST_EVIDENCE:].decode("utf-8", "replace")).encode()
+                self.house.store.files.write(run_path(self.dispatch.run_id, f"worker-evidence/{name}.log"), kept)
+
+    def _objections(self, base: str, now: str, changed: tuple[str, ...]) -> tuple[Objection, ...]:
+        """Ask the modules, if any are listed and anything was changed."""
+        if not self.house.config.modules or not changed:
+            return ()
+        from gluerun.loop.modules import candidate_objections
+
+        spec = self.dispatch.spec
+        task = (self.dispatch.task_id or "", spec.area if spec else "", self.dispatch.owned_files)
+        return candidate_objections(self.house, base, now, changed, task)
 
     def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
         """Measure what became of the tests among *changed*; None if there are none."""

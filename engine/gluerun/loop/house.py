@@ -16,7 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gluerun.loop.modules import Listeners
     from gluerun.ports import Doors, Files
+    from gluerun.records.event import Event
 
 CONTROL_REF = "refs/gluerun/control"
 JOURNAL_REF = "refs/gluerun/journal"
@@ -48,7 +50,17 @@ class House:
         self.config = config
         self.store = Store(doors.state)
         self.journal = Journal(doors.state, limit=config.journal_file_bytes, anchored=self._anchored)
+        if config.modules:
+            self.journal.listener = self._hear
+        self._listeners: Listeners | None = None
         self._config_digest = ""
+
+    def _hear(self, events: list[Event]) -> None:
+        """Let the modules that listen hear of events."""
+        from gluerun.loop.modules import Listeners  # nothing of modules is imported where none is listed
+
+        self._listeners = self._listeners or Listeners(self)
+        self._listeners.hear(events)
 
     def now(self) -> datetime:
         """Return the present moment."""

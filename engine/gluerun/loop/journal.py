@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gluerun.ports import Files
+    from gluerun.records.event import Event
 
 PATH = "events.ndjson"
 SEALED = "events"
@@ -46,6 +47,8 @@ class Journal:
     """
 
     def __init__(self, files: Files, *, limit: int = 4_194_304, anchored: Callable[[], Head] = Head) -> None:
+        # Who hears of what was written; None where nobody listens.
+        self.listener: Callable[[list[Event]], None] | None = None
         self._files = files
         self._limit = limit
         self._anchored = anchored
@@ -64,14 +67,17 @@ class Journal:
         if not self._pending:
             return
         head = self._ready()
-        lines = []
+        events = []
         for now, kind, message, data in self._pending:
             event = seal(head, now, kind, message, data)
             head = Head(seq=event.seq, hash=event.hash)
-            lines.append(line_of(event))
-        self._files.append(PATH, b"".join(lines))
+            events.append(event)
+        self._files.append(PATH, b"".join(line_of(event) for event in events))
         self._pending.clear()
         self.has_grown = True
+        if self.listener is not None:
+            self.listener(events)
+            self.flush()  # that a listener failed is told at once, and only once
 
     def head(self) -> Head:
         """Return where the chain stands, what waits flushed."""

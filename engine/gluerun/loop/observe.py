@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 from gluerun.core import graph as graphs
+from gluerun.core.batches import mentions
+from gluerun.core.gates import held_mark
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
-from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph
+from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph, red_proof
 from gluerun.loop.store import IMPORT
 from gluerun.records import names, schema, taskfile
 from gluerun.records.dispatch import Life, Outcome
+from gluerun.records.gate import proof_wanted
 from gluerun.records.origin import CycleMemory
 from gluerun.records.paths import ORCHESTRATION
 from gluerun.records.proposal import TaskBatch
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gluerun.loop.house import House
+    from gluerun.loop.nodes import NodeView
     from gluerun.ports import FileMark
     from gluerun.records.approval import Approval
     from gluerun.records.graph import Graph
@@ -62,8 +66,9 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     by_id = {task.task_id: task for task in tasks}
     inputs, folder_mark = _inputs(house, by_id, memory)
     graph, graph_error = _graph(house)
-    passed, blocked = _gates(house, graph)
+    gates = _gates(house, graph)
     branches = [task.spec.worker_branch for task in tasks if task.status is Status.ACCEPTED or task.run_id]
+    sightings = _sightings(house, tasks, leases, node_leases)
     heads = git.heads([house.config.target_branch, *branches])
     target = heads.pop(house.config.target_branch, None)
     world = World(
@@ -73,22 +78,26 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         boot_id=house.doors.clock.boot_id(),
         target_head=target,
         tasks=tuple(sorted(tasks, key=lambda task: (len(task.task_id), task.task_id))),
-        done=_done(house, by_id, inputs, orders),
+        done=_done(house, by_id, inputs, orders, sightings),
         leases=tuple(leases),
         node_leases=tuple(node_leases),
-        sightings=_sightings(house, tasks, leases, node_leases),
+        sightings=sightings,
         branch_heads=heads,
         landed=_landed(house, tasks, target),
         inputs=inputs,
         broken=(*broken, *more, *yet_more, *bad_orders, *bad_approvals),
         graph=graph,
         graph_error=graph_error,
-        passed=passed,
-        node_blocked=blocked,
+        passed=frozenset(one.node for one in gates if one.state is NodeState.PASSED),
+        node_blocked=frozenset(one.node for one in gates if one.state is NodeState.BLOCKED),
+        node_words={one.node: one.reason for one in gates if one.state is NodeState.BLOCKED},
+        red_proofs=_red_proofs(house, graph),
+        plan_notes=store.plan_notes() if graph else {},
         node_tasks=memory.node_tasks,
         exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
+        held=_held(house, memory, target),
         stop=store.is_stopped(),
         circuit=store.circuit(),
         backoff=store.backoff(),
@@ -120,6 +129,13 @@ def _spent_today(house: House) -> Spent:
 def mark_text(mark: FileMark) -> str:
     """Return a file's mark as one word."""
     return f"{mark.mtime_ns}:{mark.size}:{mark.inode}"
+
+
+def _held(house: House, memory: CycleMemory, target: str | None) -> dict[str, str]:
+    """Return the nodes that modules hold back; a new target, and another list of modules, are looked at anew."""
+    mark = held_mark(house.config, target or "")
+    told = {node: words.partition("\n") for node, words in memory.held.items()}
+    return {node: why for node, (seen, _, why) in told.items() if seen == mark}
 
 
 def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:
@@ -192,12 +208,20 @@ def _id_of(path: str) -> str:
     return found[1] if found else ""
 
 
-def _done(house: House, living: dict[str, Task], inputs: tuple[Input, ...], orders: list[Order]) -> dict[str, Status]:
-    """Return the settled tasks that living or new ones depend on or would replace, and those that orders name."""
+def _done(
+    house: House,
+    living: dict[str, Task],
+    inputs: tuple[Input, ...],
+    orders: list[Order],
+    sightings: dict[str, Sighting],
+) -> dict[str, Status]:
+    """Return the settled tasks that living, new or proposed ones depend on or would replace, and those of orders."""
     wanted = {need for task in living.values() for need in task.spec.depends_on}
     for one in inputs:
         if one.file:
             wanted.update((one.task_id, *one.file.spec.depends_on))
+    for seen in sightings.values():
+        wanted |= mentions(seen.batch) if seen.batch else set()
     wanted.update(str(word) for order in orders for word in (order.subject, order.arguments.get("by")) if word)
     done = {}
     for task_id in sorted(wanted - living.keys()):
@@ -294,11 +318,15 @@ def _graph(house: House) -> tuple[Graph | None, str]:
     return (None, f"{GRAPH}: {faults[0]}") if faults else (graph, "")
 
 
-def _gates(house: House, graph: Graph | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the complete nodes and the blocked ones."""
-    views = [node_view(house.doors.work.read, node.id) for node in (graph.nodes if graph else ())]
-    passed = frozenset(view.node for view in views if view.state is NodeState.PASSED)
-    return passed, frozenset(view.node for view in views if view.state is NodeState.BLOCKED)
+def _gates(house: House, graph: Graph | None) -> list[NodeView]:
+    """Return what the gate file of each node says."""
+    return [node_view(house.doors.work.read, node, house.config) for node in (graph.nodes if graph else ())]
+
+
+def _red_proofs(house: House, graph: Graph | None) -> frozenset[str]:
+    """Return the nodes of proof layers whose red proof lies ready."""
+    wanted = [node.id for node in graph.nodes if proof_wanted(node.layer, node.id, house.config)] if graph else []
+    return frozenset(name for name in wanted if red_proof(house.doors.work.read, name) is not None)
 
 
 def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:

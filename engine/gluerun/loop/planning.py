@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from gluerun.core import batches, prompts_planner
-from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, StartPlanner
-from gluerun.core.gates import gate_sha256
-from gluerun.loop.nodes import GATES, gate_path
+from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, RejectBatch, StartPlanner
+from gluerun.core.gates import gate_sha256, held_mark
+from gluerun.core.masking import masked_text
+from gluerun.core.planners import rejected
+from gluerun.errors import SchemaError
+from gluerun.loop.nodes import EVIDENCE, GATES, gate_path, log_path, red_proof
 from gluerun.loop.observe import TASKS
 from gluerun.loop.settling import end_node_lease
 from gluerun.loop.starting import run_seconds
 from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.dispatch import Dispatch, Role
-from gluerun.records.gate import GateEvidence, GateResult, NodeStatus
+from gluerun.records.gate import (
+    COMMAND_LOG,
+    DETERMINISTIC,
+    RED_PROOF,
+    GateCheck,
+    GateEvidence,
+    GateResult,
+    GateVerdict,
+    NodeStatus,
+    proof_wanted,
+)
 from gluerun.records.lease import NodeLease, NodeLeaseStatus
 from gluerun.records.origin import PlannerBackoff
+from gluerun.records.paths import ORCHESTRATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +42,11 @@ if TYPE_CHECKING:
     from gluerun.loop.report import Notes
     from gluerun.records.graph import Node
 
-    NodeAction = StartPlanner | ImportBatch | EndPlanner | ProveNode | NodeProved | Promote
+    NodeAction = StartPlanner | ImportBatch | EndPlanner | RejectBatch | ProveNode | NodeProved | Promote
+
+PROMPTS = f"{ORCHESTRATION}/prompts"
+LONGEST_TEXT = 65_536
+LONGEST_LOG = 262_144
 
 
 def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool:
@@ -43,9 +62,10 @@ def handle(house: House, world: World, action: NodeAction, notes: Notes) -> bool
             return _import(house, world, action, notes)
         case EndPlanner():
             return _end(house, world, action, notes)
+        case RejectBatch():
+            return _reject(house, world, action, notes)
         case Promote():
-            notes.promoted.append(action.node)
-            return _promote(house, world, action)
+            return _promote(house, world, action, notes)
 
 
 def _node(world: World, name: str) -> Node | None:
@@ -71,12 +91,29 @@ def _start(house: House, world: World, action: StartPlanner) -> bool:
             expires_at=expires,
             config_sha256=house.keep_config(),
             node=node.id,
-            prompt=prompts_planner.planner(node, world),
+            prompt=planner_prompt(house, node, world),
+            critic_prompt=text_of(house.doors.work.read(f"{PROMPTS}/plan-critic.md")),
         )
     )
     house.doors.processes.start(run_id)
     house.tell("l1.dispatch_started", f"{node.id}: {action.reason}", node=node.id, run=run_id)
     return True
+
+
+def planner_prompt(house: House, node: Node, world: World) -> str:
+    """Return what the planner of a node is told, in the repository's own words where it has some."""
+    read = house.doors.work.read
+    texts = prompts_planner.Texts(
+        role=text_of(read(f"{PROMPTS}/l1-planner.md")),
+        contract=text_of(read(f"{ORCHESTRATION}/planner-contract.md")),
+        area=text_of(read(f"{ORCHESTRATION}/areas/{node.area}/state.md")),
+    )
+    return prompts_planner.planner(node, world, texts)
+
+
+def text_of(data: bytes | None) -> str:
+    """Return a file of the repository as text for a prompt: bounded, and without what looks like a secret."""
+    return masked_text((data or b"")[:LONGEST_TEXT].decode("utf-8", "replace")).strip()
 
 
 def _lease(house: House, node: Node, base: str, run_id: str, expires: datetime, status: NodeLeaseStatus) -> NodeLease:
@@ -144,6 +181,7 @@ def _import(house: House, world: World, action: ImportBatch, notes: Notes) -> bo
         path = f"{TASKS}/{task_id}.md"
         if not house.doors.work.create(path, text.encode()) and house.doors.work.read(path) != text.encode():
             notes.trouble.append(f"{path} is there already; the proposal of {action.run_id} was not written over it")
+    house.store.end_plan_note(action.node)
     notes.next_task = 1 + max(int(task_id.removeprefix("TASK-")) for task_id in action.final_ids.values())
     end_node_lease(house, world, action.node, NodeLeaseStatus.RELEASED)
     told = ", ".join(action.final_ids.values())
@@ -175,34 +213,113 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
     return True
 
 
-def _promote(house: House, world: World, action: Promote) -> bool:
-    """Record a node's completion; its evidence is the set of integrated tasks and the gate on the target."""
-    memory = house.store.memory()
-    tasks = tuple(world.node_tasks.get(action.node, ()))
+def _reject(house: House, world: World, action: RejectBatch, notes: Notes) -> bool:
+    """Note why a batch is not taken in, for the planner's next prompt and for the board, and give the node back."""
+    earlier = house.store.plan_notes().get(action.node)
+    reason = masked_text(action.reason)
+    note = rejected(earlier, action.node, action.run_id, reason, house.now(), house.config, park=action.park)
+    house.store.put_plan_note(note)
+    end_node_lease(house, world, action.node, NodeLeaseStatus.FAILED)
+    kind = "planner.parked" if action.park else "origin.l1_import_rejected"
+    house.tell(kind, f"{action.node}: {reason}", node=action.node, run=action.run_id, times=note.times)
+    notes.trouble.append(f"{action.node}: {reason}")
+    return True
+
+
+def _is_held_by_modules(house: House, world: World, node: Node, head: str, notes: Notes) -> bool:
+    """Tell whether a module holds a finished node back; which one and why is told when it changes, not each cycle."""
+    if not house.config.modules:
+        return False
+    from gluerun.kit import FinishedNode
+    from gluerun.loop import modules
+
+    def read(path: str) -> bytes | None:
+        return house.doors.git.file_at(head, path)
+
+    finished = FinishedNode(
+        id=node.id,
+        area=node.area,
+        layer=node.layer,
+        kind=node.kind,
+        commit=head,
+        tasks=tuple(world.node_tasks.get(node.id, ())),
+        read=read,
+    )
+    found = modules.objections(modules.load(house.config.modules, read), modules.PROMOTE, node=finished)
+    words = "\n".join(f"{held.module}: {held.reason}" for held in found)
+    if words and words != house.store.memory().held.get(node.id, "").partition("\n")[2]:
+        house.tell("node.held", f"{node.id} is not completed: {words}", node=node.id)
+    if words:
+        notes.held_nodes[node.id] = f"{held_mark(house.config, head)}\n{words}"
+    return bool(words)
+
+
+def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
+    """Record a node's completion: its integrated tasks, and the logs of the gate on the target's very tree."""
+    node = _node(world, action.node)
+    if node is None:
+        return False
     head = world.target_head or ""
-    evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=tasks, head_sha=head)]
+    if _is_held_by_modules(house, world, node, head, notes):
+        return False
+    evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=world.node_tasks.get(node.id, ()), head_sha=head)]
     if house.config.gate_command:
-        evidence.append(
-            GateEvidence(
-                kind="command-log",
-                ref=f"runs/{memory.green_run}" if memory.green_run else "receipt",
-                command=house.config.gate_command,
-                exit_code=0,
-                sha256=gate_sha256(house.config.gate_command, house.config),
-                head_sha=head,
-            )
-        )
+        green = _green_log(house, node, head)
+        if green is None:
+            # Nobody can show that it was green: the next cycle lets the gate run.
+            notes.is_green_unproved = True
+            return True
+        evidence.append(green)
+    if proof_wanted(node.layer, node.id, house.config):
+        check = red_proof(house.doors.work.read, node.id)
+        if check is None:
+            return False
+        evidence.append(_command_log(f"{node.id}{RED_PROOF}", check, check.log_ref, check.log_sha256, check.commit))
     result = GateResult(
-        node=action.node,
+        node=node.id,
         status=NodeStatus.PASSED,
         authoritative=True,
-        evidence_class="task-set",
+        evidence_class=DETERMINISTIC if house.config.gate_command else "task-set",
         evidence=tuple(evidence),
         decided_by="gluerun",
         recorded_at=house.now(),
+        upstream_gates=node.depends_on,
         rationale=action.reason,
     )
     house.doors.work.sweep(GATES)
-    house.doors.work.write(gate_path(action.node), schema.dump(result))
-    house.tell("node.promoted", f"{action.node}: {action.reason}", node=action.node)
+    house.doors.work.write(gate_path(node.id), schema.dump(result))
+    notes.promoted.append(node.id)
+    house.tell("node.promoted", f"{node.id}: {action.reason}", node=node.id)
     return True
+
+
+def _green_log(house: House, node: Node, head: str) -> GateEvidence | None:
+    """Copy the log of the green gate on *head* beside the gate files; None if there is no such log any more."""
+    run_id, command = house.store.memory().green_run, house.config.gate_command
+    tree, gate = house.doors.git.code_tree(head), gate_sha256(command, house.config)
+    for name in ("candidate-gate-check.json", "gate-check.json"):
+        check = _receipt(house, run_id, name)
+        log = house.store.files.read(check.log_ref) if check is not None else None
+        if check is None or log is None or (check.code_tree, check.gate_sha256) != (tree, gate):
+            continue
+        if check.result is GateVerdict.GREEN:
+            kept = masked_text(log[-LONGEST_LOG:].decode("utf-8", "replace")).encode()
+            path = log_path(node.id)
+            house.doors.work.sweep(EVIDENCE)
+            house.doors.work.write(path, kept)
+            return _command_log(f"{node.id}-gate", check, path, hashlib.sha256(kept).hexdigest(), head)
+    return None
+
+
+def _receipt(house: House, run_id: str, name: str) -> GateCheck | None:
+    try:
+        return schema.admit(GateCheck, house.store.document(run_id, name)) if run_id else None
+    except SchemaError:
+        return None
+
+
+def _command_log(ref: str, check: GateCheck, path: str, sha256: str, head: str) -> GateEvidence:
+    return GateEvidence(
+        kind=COMMAND_LOG, ref=ref, command=check.cmd, exit_code=check.exit_code, log_ref=path, sha256=sha256,
+        head_sha=head,
+    )  # fmt: skip

@@ -41,6 +41,8 @@ def _obstacle(world: World, node: str) -> str:
         return "not all of its tasks are integrated, or it has none"
     if why := world.unapproved.get(node):
         return f"a person has to approve it: {why}"
+    if node in world.held:
+        return f"a module holds it back: {world.held[node]}"
     if world.red_tree:
         return f"the gate is red on {world.config.target_branch}"
     return ""

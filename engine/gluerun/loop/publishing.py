@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core import lifecycle
+from gluerun.core.project_state import PAGE, counts, on_page
 from gluerun.errors import GluerunError
 from gluerun.loop.house import CONTROL_REF
 from gluerun.loop.store import LIVE, memory_of
@@ -20,6 +21,8 @@ from gluerun.records.task import Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gluerun.loop.house import House
 
 # What changes without meaning anything to anybody else.
@@ -27,8 +30,11 @@ _PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
 TRAILER = "Gluerun-Task"
 
 
-def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> CycleMemory:
-    """Publish what has changed of the *living* tasks and the settled ones; return the memory that knows it."""
+def publish(house: House, memory: CycleMemory, living: tuple[Task, ...], passed: Iterable[str] = ()) -> CycleMemory:
+    """Publish what has changed of the *living* tasks and the settled ones; return the memory that knows it.
+
+    The page about the project is published with them, around what people wrote on it; their own copy is not touched.
+    """
     if house.config.control_state is not ControlState.REF:
         return memory
     known = dict(memory.published)
@@ -44,13 +50,24 @@ def publish(house: House, memory: CycleMemory, living: tuple[Task, ...]) -> Cycl
         if settled is not None:
             files[record_path(task_id)] = _masked(settled)
             files |= _evidence(house, settled)
+    by_status: dict[str, int] = {}
+    for task in living:
+        by_status[task.status.value] = by_status.get(task.status.value, 0) + 1
+    text = counts(by_status, passed)
+    if (state := hashlib.sha256(text.encode()).hexdigest()) != memory.project_state and (files or memory.project_state):
+        files[PAGE] = on_page(_page(house), text).encode()
     if not files:
         return memory
     named = sorted(path.split("/")[-1].removesuffix(".json") for path in files if is_record(path))
-    message = f"state of {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"
+    message = f"state of {', '.join(named[:5]) or 'the project'}{' …' if len(named) > 5 else ''}"
     house.doors.git.publish(CONTROL_REF, files, message)
     house.store.shelved.clear()
-    return replace(memory, published=known)
+    return replace(memory, published=known, project_state=state)
+
+
+def _page(house: House) -> str:
+    head = house.doors.git.commit_of(f"refs/heads/{house.config.target_branch}")
+    return (house.doors.git.file_at(head, PAGE) or b"").decode("utf-8", "replace") if head else ""
 
 
 def rebuild(house: House) -> int:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from gluerun.core.actions import Admit
 from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
+from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError
 from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
+from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
@@ -42,6 +45,7 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "recover": (plan_recovery,),
     "drain": (plan_intake, plan_recovery, plan_asking, plan_integrating),
     "integrate": (plan_recovery, plan_asking, plan_integration),
+    "plan": (plan_intake, plan_recovery),
     "promote": (plan_intake, plan_recovery, plan_promotion),
     "actuate": (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch),
 }
@@ -65,11 +69,18 @@ def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleRepor
 
 
 def cycle(
-    house: House, mode: str, *, only: str | None = None, afford: Afford | None = None
+    house: House,
+    mode: str,
+    *,
+    only: str | None = None,
+    afford: Afford | None = None,
+    node: str | None = None,
+    starts: bool = True,
 ) -> tuple[CycleReport, World]:
     """Run one cycle of *mode* under the origin lock; with *only*, for one task. BusyError if it is held.
 
-    *afford* is asked which starts the budget of a resident loop has room for.
+    *afford* is asked which starts the budget of a resident loop has room for. With *node* it is for the plan of one
+    node, whose planner it *starts*.
     """
     origin_run = new_origin_run(house)
     with house.doors.locks.origin(holder(house, origin_run)):
@@ -81,17 +92,19 @@ def cycle(
         house.store.sweep()
         house.journal.mend(house.now())
         rebuild(house)
+        finish_imports(house)
         notes = Notes()
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
         look = _run_phase(house, look, plan_orders, notes)
         # Who takes nothing in must not tell the next cycle that the folder has been seen.
-        notes.has_seen_inputs = plan_intake in MODES[mode] and only is None
-        for phase in MODES[mode]:
+        notes.has_seen_inputs = plan_intake in MODES[mode] and only is None and node is None
+        phases = MODES[mode] if node is None else _for_node(MODES[mode], node, starts=starts)
+        for phase in phases:
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)
@@ -230,6 +243,27 @@ def _only(phase: Phase, task_id: str | None) -> Phase:
     return filtered
 
 
+def _for_node(phases: tuple[Phase, ...], node: str, *, starts: bool) -> tuple[Phase, ...]:
+    """Return *phases* as they are for the planning of one node and, if it *starts*, the one that asks its planner."""
+
+    def filtered(phase: Phase) -> Phase:
+        def one(world: World) -> list[Action]:
+            return [action for action in phase(world) if _is_of(action, node)]
+
+        return one
+
+    def start(world: World) -> list[Action]:
+        return plan_asked(world, node)
+
+    return (*map(filtered, phases), *((start,) if starts else ()))
+
+
+def _is_of(action: Action, node: str) -> bool:
+    if isinstance(action, Admit):
+        return action.file.spec.dag_node == node
+    return getattr(action, "node", None) == node
+
+
 def _within(phase: Phase, afford: Afford | None) -> Phase:
     """Return *phase* without the starts that a resident loop cannot afford."""
     if afford is None or phase is not plan_launch:
@@ -258,7 +292,8 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         next_approval=max(memory.next_approval, world.next_approval, notes.next_approval),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
-        green_head=notes.green_head or memory.green_head,
+        held=memory.held | notes.held_nodes,
+        green_head=notes.green_head or ("" if notes.is_green_unproved else memory.green_head),
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,
         push_due=memory.push_due or bool(notes.integrated),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gluerun.core.actions import subject
 from gluerun.core.launch import dispatch_gate
 from gluerun.core.masking import masked_text
+from gluerun.core.project_state import counts
 from gluerun.errors import SchemaError
 from gluerun.records import codec
 from gluerun.records.origin import OriginState
@@ -82,8 +83,10 @@ class Notes:
         self.refusals: dict[str, str] = {}
         self.node_tasks: dict[str, list[str]] = {}
         self.exhausted: dict[str, str] = {}
+        self.held_nodes: dict[str, str] = {}
         self.green_head = ""
         self.green_run = ""
+        self.is_green_unproved = False
         self.red_head = ""
         self.next_task = 0
         self.next_approval = 0
@@ -109,10 +112,11 @@ class Notes:
         else:
             self.reaped_failed += 1
 
-    def landed(self, task: Task, commit: str) -> None:
-        """Note a task whose work is in the target branch."""
+    def landed(self, task: Task, commit: str, gate: str) -> None:
+        """Note a task whose work is in the target branch; it shows a green *gate* only where that is its own."""
         self.integrated.append(task.task_id)
-        self.green_head = commit
+        if task.spec.gate_command == gate:
+            self.green_head, self.green_run = commit, task.run_id or ""
         if task.spec.dag_node:
             self.node_tasks.setdefault(task.spec.dag_node, []).append(task.task_id)
 
@@ -189,7 +193,8 @@ def write_snapshot(house: House, world: World) -> bool:
     if before is not None and _timeless(before) == codec.decode(timeless):
         return False
     house.doors.state.write("STATUS.md", masked_text(_words(world)).encode(), durable=False)
-    house.doors.state.write("project-state.md", _counts(state).encode(), durable=False)
+    page = counts(state.task_counts, state.completed_nodes)
+    house.doors.state.write("project-state.md", page.encode(), durable=False)
     house.doors.state.write("origin-state.json", codec.encode(state), durable=False)
     return True
 
@@ -223,13 +228,6 @@ def _origin_state(world: World) -> OriginState:
         task_counts=counts,
         completed_nodes=tuple(sorted(world.passed)),
     )
-
-
-def _counts(state: OriginState) -> str:
-    lines = ["# State of the project", "", "Written by the loop; it changes only when what it says does.", ""]
-    lines += [f"- {status}: {count}" for status, count in sorted(state.task_counts.items())]
-    lines += [f"- complete nodes: {', '.join(state.completed_nodes) or 'none'}", ""]
-    return "\n".join(lines)
 
 
 def _words(world: World) -> str:

@@ -35,7 +35,7 @@ _PHASES: dict[type, str] = {
     steps.RunAgent: "implementing",
     steps.RunGate: "gating",
 }
-_ROLE_PHASES = {Role.AUDITOR: "auditing", Role.DECIDER: "deciding", Role.PLANNER: "planning"}
+_ROLE_PHASES = {Role.AUDITOR: "auditing", Role.DECIDER: "deciding", Role.PLANNER: "planning", Role.CRITIC: "planning"}
 
 
 def perform(house: House, run_id: str, bench: Hands = Bench) -> Ending:

@@ -7,6 +7,11 @@ from datetime import timedelta
 from gluerun.core import lifecycle
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.lease import Lease, LeaseStatus
+from gluerun.records.paths import ORCHESTRATION
+
+# The files in which a repository of the predecessor speaks to its roles.
+PROMPTS = {Role.WORKER: "l2-test-first-developer", Role.AUDITOR: "auditor", Role.DECIDER: "decider"}
+LONGEST_PROMPT = 65_536
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +101,18 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         previous_run=before.settled_run or before.run_id,
         last_failure=task.last_failure,
         gate_command=task.spec.gate_command,
+        own_prompts=own_prompts(house, task.base_sha or ""),
         audit_sha=task.audit_sha,
         spent=task.spent,
         told=task.ordered.reason if task.ordered else "",
     )
+
+
+def own_prompts(house: House, base: str) -> dict[str, str]:
+    """Return what the repository says to the roles of a worker's run, as it was merged: no work tree is asked."""
+    found = {}
+    for role, name in PROMPTS.items():
+        data = house.doors.git.file_at(base, f"{ORCHESTRATION}/prompts/{name}.md") if base else None
+        if data:
+            found[role.value] = data[:LONGEST_PROMPT].decode("utf-8", "replace")
+    return found

@@ -13,8 +13,10 @@ from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
+from gluerun.records.planning import PlanNote
 from gluerun.records.record import replace
 from gluerun.records.task import Status, Task
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ ARCHIVE = "tasks/archive"
 FLOORS = "tasks/floors"
 LEASES = "leases"
 NODE_LEASES = "l1-leases"
+PLAN_NOTES = "plan-notes"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 BACKOFF = "planner-backoff.json"
@@ -177,11 +180,25 @@ class Store:
         self.sweep_run(lease.run_id)
         self.files.remove(f"{NODE_LEASES}/{lease.node}.json")
 
+    def plan_notes(self) -> dict[str, PlanNote]:
+        """Return why the last batches of nodes were not taken in; a note that cannot be read says nothing."""
+        found = [self._or_none(PlanNote, f"{PLAN_NOTES}/{name}") for name in self.files.names(PLAN_NOTES)]
+        return {one.node: one for one in found if one is not None}
+
+    def put_plan_note(self, note: PlanNote) -> None:
+        """Write why a node's last batch was not taken in."""
+        self.files.write(f"{PLAN_NOTES}/{note.node}.json", schema.dump(note))
+
+    def end_plan_note(self, node: str) -> None:
+        """Forget what was held against a node's batches: one was taken in."""
+        self.files.remove(f"{PLAN_NOTES}/{node}.json")
+
     # runs
 
     def put_dispatch(self, dispatch: Dispatch) -> None:
         """Write what a run is asked, before the run exists; who books a run after a power loss asks for it."""
-        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch))
+        ours = replace(dispatch, engine_version=VERSION)
+        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(ours))
 
     def dispatch(self, run_id: str) -> Dispatch | None:
         """Return what a run is asked."""
@@ -408,7 +425,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, NODE_LEASES, BACKOFFS, ORDERS, APPROVALS):
+        planning = (NODE_LEASES, PLAN_NOTES, "imports")
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS, APPROVALS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

@@ -61,6 +61,13 @@ class AreaPolicy:
     expires_hours: float | None = None
 
 
+class PlanCritiqueMode(StrEnum):
+    """Whether a critic judges a planner's batch before it is taken in."""
+
+    OFF = "off"
+    ON = "on"
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -92,18 +99,24 @@ class Config:
     env: dict[str, str] = {}  # noqa: RUF012
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"
+    identity_l1_name: str = ""
+    identity_l1_email: str = ""
     protect_orchestration: bool = True
     look_for_secrets: bool = True
     test_tamper: TamperRule = TamperRule.WARN
     new_tests_on_base: bool = False
     test_paths: tuple[str, ...] = ()
     sha256: str = ""
+    modules: tuple[str, ...] = ()
     sandbox: Sandbox = Sandbox()
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
     limits_day: Limits = Limits()
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
+    proof_layers: tuple[str, ...] = ()
+    proof_grandfather: tuple[str, ...] = ()
+    single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
     approve_plan: ApprovalRule = ApprovalRule.NONE
     approval: ApprovalRule = ApprovalRule.NONE
@@ -142,10 +155,16 @@ class Config:
     max_l1_concurrent: int = 3
     l1_tasks_per_node: int = 1
     planner_backoff_seconds: int = 900
+    plan_critique: PlanCritiqueMode = PlanCritiqueMode.OFF
     sleep: float = 20.0
     drain_poll_secs: float = 2.0
     drain_timeout_secs: int = 0
     journal_file_bytes: int = 4_194_304
+
+    @property
+    def worker_identity(self) -> tuple[str, str]:
+        """Return name and address under which the work of a task's run is committed."""
+        return self.identity_l1_name or self.identity_name, self.identity_l1_email or self.identity_email
 
     @property
     def notifies(self) -> bool:

@@ -20,14 +20,17 @@ class Role(StrEnum):
     PLANNER = "planner"
     AUDITOR = "auditor"
     DECIDER = "decider"
+    CRITIC = "critic"
 
 
 @record
 class Dispatch:
     """What L0 asks of one detached run: `runs/<run>/dispatch.json`, written before the run exists.
 
+    `own_prompts` is what the repository itself says to a role, as it stood at the base.
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
     person said when he asked for this run.
+    `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
     """
 
     SCHEMA = "dispatch.v0"
@@ -54,9 +57,12 @@ class Dispatch:
     branch_head: str | None = None
     gate_command: str = ""
     prompt: str = ""
+    critic_prompt: str = ""
+    own_prompts: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     audit_sha: str | None = None
     spent: Spent = Spent()
     told: str = ""
+    engine_version: str = ""
 
 
 @record

@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from gluerun.records.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.records.config import Config
+
 
 class GateVerdict(StrEnum):
     """What a gate's run says. Exit code 20 of a gate is inconclusive: infrastructure, not the work."""
@@ -52,6 +56,16 @@ class NodeStatus(StrEnum):
     FAILED = "failed"
     BLOCKED = "blocked"
     PROPOSED = "proposed"
+
+
+DETERMINISTIC = "deterministic-proof"
+COMMAND_LOG = "command-log"
+RED_PROOF = "-skip-guard-red"
+
+
+def proof_wanted(layer: str, node: str, config: Config) -> bool:
+    """Tell whether a node of *layer* is complete only with proof that its guard can be red."""
+    return layer in config.proof_layers and node not in config.proof_grandfather
 
 
 @record

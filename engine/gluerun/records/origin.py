@@ -19,6 +19,7 @@ class OriginHolder:
     pid: int
     started_at: datetime
     expires_at: datetime
+    engine_version: str = ""
 
 
 @record
@@ -111,7 +112,9 @@ class CycleMemory:
     next_approval: int = 1
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: dict[str, str] = {}  # noqa: RUF012
+    held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why
     published: dict[str, str] = {}  # noqa: RUF012
+    project_state: str = ""
     green_head: str = ""
     green_run: str = ""
     red_head: str = ""

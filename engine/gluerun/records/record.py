@@ -35,6 +35,7 @@ def record(cls: type[T]) -> type[T]:
         ("__repr__", _repr),
         ("__setattr__", _frozen),
         ("__delattr__", _frozen),
+        ("__deepcopy__", _itself),
     ):
         setattr(cls, name, member)
     return cls
@@ -73,6 +74,11 @@ def _hash(self: Any) -> int:
 def _repr(self: Any) -> str:
     shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
     return f"{type(self).__name__}({shown})"
+
+
+def _itself(self: Any, memo: object) -> Any:
+    del memo
+    return self
 
 
 def _frozen(self: Any, name: str, *_: object) -> None:

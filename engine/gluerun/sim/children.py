@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from gluerun.sim.copying import copied
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from gluerun.records.child import Child, ChildDone
 
@@ -26,6 +29,9 @@ class SimChildren:
         self.replaces = replaces
         self.waited: list[tuple[str, Child]] = []
         self._done: dict[tuple[str, str], ChildDone] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "script")
 
     def wait(self, run_id: str, child: Child) -> ChildDone:
         """Answer for *child* at once and remember the answer."""

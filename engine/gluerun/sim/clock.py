@@ -5,6 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+from gluerun.sim.copying import copied
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class SimClock:
     """A time of day that is set, a machine that reboots on demand, and tokens that repeat with the seed."""
@@ -17,6 +23,9 @@ class SimClock:
         self._awake = 100.0
         self._seed = seed
         self._drawn = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo)
 
     def now(self) -> datetime:
         """Return the present moment in UTC, without microseconds."""

@@ -6,10 +6,14 @@ At a point it raises what it is told to: a `SimCrash`, or the error that the rea
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
+
+from gluerun.sim.copying import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
 
 class SimCrash(BaseException):
@@ -32,12 +36,18 @@ class Fuse:
         self._once: dict[str, Callable[[], object]] = {}
         self._is_out = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "_once")
+
     def of(self, door: str) -> Callable[[str], None]:
         """Return the callback for one door."""
-        return lambda name: self._burn(f"{door} {name}")
+        return partial(self._burn, door)
 
     def once(self, name: str, act: Callable[[], object]) -> None:
-        """Let *act* happen when the point *name* is reached for the first time from now on."""
+        """Let *act* happen when the point *name* is reached for the first time from now on.
+
+        Of a house that is to be copied *act* is a `partial` or a method: a copy has its own.
+        """
         self._once[name] = act
 
     @contextmanager
@@ -49,9 +59,10 @@ class Fuse:
         finally:
             self._is_out = was
 
-    def _burn(self, name: str) -> None:
+    def _burn(self, door: str, name: str) -> None:
         if self._is_out:
             return
+        name = f"{door} {name}"
         if name in self._once:
             with self.out():
                 self._once.pop(name)()

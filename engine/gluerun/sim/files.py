@@ -14,11 +14,13 @@ from __future__ import annotations
 from gluerun.errors import GluerunError, StateError
 from gluerun.ports import BALLAST, FileMark
 from gluerun.records.record import record
+from gluerun.sim.copying import copied
 from gluerun.sim.crash import PowerCut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     Fault = Callable[[str], None]
 
@@ -66,6 +68,9 @@ class SimFiles:
         self._folders: dict[str, FileMark] = {"": FileMark(mtime_ns=0, size=0, inode=1)}
         self._marks: dict[str, FileMark] = {}
         self._steps = 1
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "fault")
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
@@ -124,6 +129,11 @@ class SimFiles:
             return False
         self._do(Operation(verb="drop", path=folder))
         return True
+
+    def is_link(self, path: str) -> bool:
+        """Tell whether *path*, or a folder it lies in, is a symbolic link: there are none in memory."""
+        self._show("is_link", path)
+        return False
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in *folder*, without hidden temporaries; empty if there is none."""

@@ -11,6 +11,7 @@ import posixpath
 from gluerun.errors import GitError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge
 from gluerun.records.record import record
+from gluerun.sim.copying import copied
 from gluerun.sim.git_model import (
     FILE,
     Commit,
@@ -28,6 +29,7 @@ from gluerun.sim.git_model import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
 HEADS = "refs/heads/"
 OURS = "refs/gluerun/"
@@ -49,6 +51,9 @@ class SimTree:
         self.is_broken = False
         self.locks: set[str] = set()
         self.in_progress: str = ""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo)
 
 
 @record
@@ -85,8 +90,12 @@ class SimGit:
         self.remote_refuses = ""
         self.maintained = 0
         self.intent: SimIntent | None = None
+        self._moved: dict[str, str | None] = {}
         if branch is not None:
             self.worktrees[root] = SimTree({}, branch, None, is_ours=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "fault", "worktrees")
 
     # What a story does to the world.
 
@@ -118,6 +127,7 @@ class SimGit:
         head = self._head(work)
         new = self._store(self._take(work), (head,) if head else (), message)
         self._move_head(work, new)
+        self._moved.clear()  # a story says by itself what of its own it loses
         work.visited.append(new)
         return new
 
@@ -224,7 +234,8 @@ class SimGit:
             raise GitError("something stands there already", file=place)
         files = dict(self._tree(commit))
         if branch is not None:
-            self.refs[HEADS + branch] = commit
+            self._put_ref(HEADS + branch, commit)
+            self._sync_ref(HEADS + branch)
         self.worktrees[place] = SimTree(files, branch, None if branch else commit, is_ours=True)
         self.worktrees[place].begin = commit
         self.fault("add_worktree:after")
@@ -268,6 +279,9 @@ class SimGit:
         if work.is_ours:
             work.branch = work.purpose
         self._move_head(work, new)
+        if work.branch is not None:
+            self.fault("commit_all:moved")
+            self._sync_ref(HEADS + work.branch)
         work.in_progress = ""
         self.fault("commit_all:after")
         return new
@@ -289,7 +303,9 @@ class SimGit:
             raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
         self.fault("keep:before")
         self._commit(commit)
-        self.refs[ref] = commit
+        self._put_ref(ref, commit)
+        self.fault("keep:moved")
+        self._sync_ref(ref)
         self.fault("keep:after")
 
     def kept(self, prefix: str) -> dict[str, str]:
@@ -367,7 +383,9 @@ class SimGit:
             if data is not None:
                 tree[path] = (FILE, data)
         new = self._store(tree, (old,) if old else (), message)
-        self.refs[ref] = new
+        self._put_ref(ref, new)
+        self.fault("publish:moved")
+        self._sync_ref(ref)
         self.fault("publish:after")
         return new
 
@@ -468,7 +486,7 @@ class SimGit:
         if work.branch is None:
             work.commit = new
         else:
-            self.refs[HEADS + work.branch] = new
+            self._put_ref(HEADS + work.branch, new)
 
     def _store_tree(self, tree: Tree) -> str:
         name = tree_id(tree)
@@ -494,6 +512,29 @@ class SimGit:
                     seen.add(parent)
                     waiting.append(parent)
 
+    def unsure(self) -> dict[str, str | None]:
+        """Return the refs whose names nobody synced, each with what a power loss may find there."""
+        return dict(self._moved)
+
+    def lose_power(self, found: Mapping[str, str | None]) -> None:
+        """Lose the power: of the refs whose names nobody synced those that are *found* stand where they stood."""
+        for ref, old in found.items():
+            self.refs.pop(ref, None)
+            if old is not None:
+                self.refs[ref] = old
+        self._moved.clear()
+
+    def _put_ref(self, ref: str, commit: str) -> None:
+        """Move a ref as git does: its file is synced, its name is not."""
+        self._moved.setdefault(ref, self.refs.get(ref))
+        self.refs[ref] = commit
+
+    def _sync_ref(self, ref: str) -> None:
+        """Sync the folder of a ref, and so the names of all that are in it."""
+        folder = posixpath.dirname(ref)
+        for one in [one for one in self._moved if posixpath.dirname(one) == folder]:
+            del self._moved[one]
+
     def _swap(self, branch: str, new: str, old: str) -> bool:
         self._commit(new)
         now = self.head(branch)
@@ -501,7 +542,9 @@ class SimGit:
             return False
         if f"{HEADS}{branch}.lock" in self.branch_locks:
             raise GitError(f"the branch {branch} is locked")
-        self.refs[HEADS + branch] = new
+        self._put_ref(HEADS + branch, new)
+        self.fault("swap:moved")
+        self._sync_ref(HEADS + branch)
         return True
 
     def _blocking(self, place: str, before: Tree, after: Tree) -> set[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from gluerun.errors import BusyError
+from gluerun.sim.copying import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from gluerun.records.origin import OriginHolder
 
@@ -20,6 +22,9 @@ class SimLocks:
         self.holder: OriginHolder | None = None
         self.git_is_held = False
         self.loop: OriginHolder | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo)
 
     @contextmanager
     def origin(self, holder: OriginHolder) -> Iterator[None]:

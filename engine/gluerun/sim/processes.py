@@ -5,9 +5,12 @@ from __future__ import annotations
 from gluerun.errors import BusyError
 from gluerun.records import codec
 from gluerun.records.dispatch import Identity, Life
+from gluerun.sim.copying import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gluerun.ports import Files
     from gluerun.sim.clock import SimClock
 
@@ -23,6 +26,9 @@ class SimProcesses:
         self._who: dict[str, Identity] = {}
         self.started: list[str] = []
         self.immortal: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copied(self, memo, "_clock", "_state")
 
     def start(self, run_id: str) -> int:
         """Register a run as alive and return its pid; nothing runs until the story lets it."""

@@ -108,6 +108,19 @@ def validate(data, place=''):
                         data__exhausted_value = data__exhausted.get(data__exhausted_key)
                         if not isinstance(data__exhausted_value, str):
                             raise Invalid(place + '.exhausted.{data__exhausted_key}'.format(**locals()), 'must be a string', data__exhausted_value)
+        if 'held' in data_keys:
+            data_keys.remove('held')
+            data__held = data['held']
+            if not isinstance(data__held, dict):
+                raise Invalid(place + '.held', 'must be an object', data__held)
+            data__held_is_dict = isinstance(data__held, dict)
+            if data__held_is_dict:
+                data__held_keys = set(data__held.keys())
+                for data__held_key in data__held_keys:
+                    if data__held_key not in []:
+                        data__held_value = data__held.get(data__held_key)
+                        if not isinstance(data__held_value, str):
+                            raise Invalid(place + '.held.{data__held_key}'.format(**locals()), 'must be a string', data__held_value)
         if 'published' in data_keys:
             data_keys.remove('published')
             data__published = data['published']
@@ -121,6 +134,11 @@ def validate(data, place=''):
                         data__published_value = data__published.get(data__published_key)
                         if not isinstance(data__published_value, str):
                             raise Invalid(place + '.published.{data__published_key}'.format(**locals()), 'must be a string', data__published_value)
+        if 'projectState' in data_keys:
+            data_keys.remove('projectState')
+            data__projectState = data['projectState']
+            if not isinstance(data__projectState, str):
+                raise Invalid(place + '.projectState', 'must be a string', data__projectState)
         if 'greenHead' in data_keys:
             data_keys.remove('greenHead')
             data__greenHead = data['greenHead']

@@ -34,8 +34,8 @@ def validate(data, place=''):
             data__role = data['role']
             if not isinstance(data__role, str):
                 raise Invalid(place + '.role', 'must be a string', data__role)
-            if not (isinstance(data__role, str) and data__role == 'worker' or (isinstance(data__role, str) and data__role == 'prover') or (isinstance(data__role, str) and data__role == 'planner') or (isinstance(data__role, str) and data__role == 'auditor') or (isinstance(data__role, str) and data__role == 'decider')):
-                raise Invalid(place + '.role', 'must be one of worker, prover, planner, auditor, decider', data__role)
+            if not (isinstance(data__role, str) and data__role == 'worker' or (isinstance(data__role, str) and data__role == 'prover') or (isinstance(data__role, str) and data__role == 'planner') or (isinstance(data__role, str) and data__role == 'auditor') or (isinstance(data__role, str) and data__role == 'decider') or (isinstance(data__role, str) and data__role == 'critic')):
+                raise Invalid(place + '.role', 'must be one of worker, prover, planner, auditor, decider, critic', data__role)
         if 'batchId' in data_keys:
             data_keys.remove('batchId')
             data__batchId = data['batchId']
@@ -195,6 +195,24 @@ def validate(data, place=''):
             data__prompt = data['prompt']
             if not isinstance(data__prompt, str):
                 raise Invalid(place + '.prompt', 'must be a string', data__prompt)
+        if 'criticPrompt' in data_keys:
+            data_keys.remove('criticPrompt')
+            data__criticPrompt = data['criticPrompt']
+            if not isinstance(data__criticPrompt, str):
+                raise Invalid(place + '.criticPrompt', 'must be a string', data__criticPrompt)
+        if 'ownPrompts' in data_keys:
+            data_keys.remove('ownPrompts')
+            data__ownPrompts = data['ownPrompts']
+            if not isinstance(data__ownPrompts, dict):
+                raise Invalid(place + '.ownPrompts', 'must be an object', data__ownPrompts)
+            data__ownPrompts_is_dict = isinstance(data__ownPrompts, dict)
+            if data__ownPrompts_is_dict:
+                data__ownPrompts_keys = set(data__ownPrompts.keys())
+                for data__ownPrompts_key in data__ownPrompts_keys:
+                    if data__ownPrompts_key not in []:
+                        data__ownPrompts_value = data__ownPrompts.get(data__ownPrompts_key)
+                        if not isinstance(data__ownPrompts_value, str):
+                            raise Invalid(place + '.ownPrompts.{data__ownPrompts_key}'.format(**locals()), 'must be a string', data__ownPrompts_value)
         if 'auditSha' in data_keys:
             data_keys.remove('auditSha')
             data__auditSha = data['auditSha']
@@ -212,6 +230,11 @@ def validate(data, place=''):
             data__told = data['told']
             if not isinstance(data__told, str):
                 raise Invalid(place + '.told', 'must be a string', data__told)
+        if 'engineVersion' in data_keys:
+            data_keys.remove('engineVersion')
+            data__engineVersion = data['engineVersion']
+            if not isinstance(data__engineVersion, str):
+                raise Invalid(place + '.engineVersion', 'must be a string', data__engineVersion)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -86,8 +86,8 @@ def _expense(data, place=''):
             data__role = data['role']
             if not isinstance(data__role, str):
                 raise Invalid(place + '.role', 'must be a string', data__role)
-            if not (isinstance(data__role, str) and data__role == 'worker' or (isinstance(data__role, str) and data__role == 'prover') or (isinstance(data__role, str) and data__role == 'planner') or (isinstance(data__role, str) and data__role == 'auditor') or (isinstance(data__role, str) and data__role == 'decider')):
-                raise Invalid(place + '.role', 'must be one of worker, prover, planner, auditor, decider', data__role)
+            if not (isinstance(data__role, str) and data__role == 'worker' or (isinstance(data__role, str) and data__role == 'prover') or (isinstance(data__role, str) and data__role == 'planner') or (isinstance(data__role, str) and data__role == 'auditor') or (isinstance(data__role, str) and data__role == 'decider') or (isinstance(data__role, str) and data__role == 'critic')):
+                raise Invalid(place + '.role', 'must be one of worker, prover, planner, auditor, decider, critic', data__role)
         if 'runner' in data_keys:
             data_keys.remove('runner')
             data__runner = data['runner']

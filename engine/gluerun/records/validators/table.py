@@ -33,6 +33,7 @@ NAMES = (
     "human-approval.v0",
     "human-gate.v0",
     "identity.v0",
+    "import-intent.v0",
     "journal-anchor.v0",
     "l1-lease.v0",
     "lease.v0",
@@ -41,6 +42,8 @@ NAMES = (
     "order.v0",
     "origin-state.v0",
     "packet-claim.v0",
+    "plan-critique.v0",
+    "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
     "resident.v0",
@@ -106,6 +109,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.human_gate_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
+        case "import-intent.v0":
+            from gluerun.records.validators.import_intent_v0 import validate
         case "journal-anchor.v0":
             from gluerun.records.validators.journal_anchor_v0 import validate
         case "l1-lease.v0":
@@ -122,6 +127,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.origin_state_v0 import validate
         case "packet-claim.v0":
             from gluerun.records.validators.packet_claim_v0 import validate
+        case "plan-critique.v0":
+            from gluerun.records.validators.plan_critique_v0 import validate
+        case "plan-note.v0":
+            from gluerun.records.validators.plan_note_v0 import validate
         case "planner-backoff.v0":
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":

@@ -1,0 +1,144 @@
+"""The modules that a repository lists: loaded on first use, asked one by one, so that who fails can be named.
+
+A module is a dotted name of the installed Python, or a `.py` file of the repository. Such a file is read from a commit
+of the target branch and never from a work tree: what guards an agent is what people have merged.
+"""
+
+from __future__ import annotations
+
+from gluerun.records.objection import Objection
+from gluerun.records.record import record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from gluerun.loop.house import House
+    from gluerun.records.event import Event
+
+CHECK, PROMOTE, TOLD = "gluerun_check", "gluerun_promote", "gluerun_told"
+
+
+@record
+class Loaded:
+    """One module by its name: its hooks, or why there are none."""
+
+    name: str
+    manager: Any = None
+    hooks: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+def load(names: Iterable[str], read: Callable[[str], bytes | None]) -> tuple[Loaded, ...]:
+    """Load modules by name; *read* returns a file of the commit that the files among them are taken from."""
+    return tuple(_load(name, read) for name in names)
+
+
+def objections(loaded: Iterable[Loaded], hook: str, **given: object) -> tuple[Objection, ...]:
+    """Return what the modules have against what they are given; one that fails objects."""
+    found: list[Objection] = []
+    for one in loaded:
+        if one.trouble:
+            found.append(Objection(module=one.name, reason=f"cannot be loaded: {one.trouble}", broken=True))
+            continue
+        try:
+            for answer in getattr(one.manager.hook, hook)(**given):
+                found += [replace(_judged(item), module=one.name) for item in answer or ()]
+        except Exception as error:  # noqa: BLE001 whatever a module does, it does not end the run
+            found.append(Objection(module=one.name, reason=f"failed: {_words(error)}", broken=True))
+    return tuple(found)
+
+
+def candidate_objections(
+    house: House, base: str, snapshot: str, changed: tuple[str, ...], task: tuple[str, str, tuple[str, ...]]
+) -> tuple[Objection, ...]:
+    """Return what the modules, as they were at *base*, have against a try's changes."""
+    from gluerun.kit import Candidate
+
+    git = house.doors.git
+    task_id, area, owned = task
+    candidate = Candidate(
+        task_id=task_id,
+        area=area,
+        owned=owned,
+        changed=changed,
+        before=lambda path: git.file_at(base, path),
+        after=lambda path: git.file_at(snapshot, path),
+    )
+    loaded = load(house.config.modules, lambda path: git.file_at(base, path))
+    return objections(loaded, CHECK, candidate=candidate)
+
+
+class Listeners:
+    """The modules of one house that hear of events; one that fails is told of once, and left alone."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loaded: tuple[Loaded, ...] | None = None
+        self._failed: set[str] = set()
+
+    def hear(self, events: list[Event]) -> None:
+        """Pass events on."""
+        if self._loaded is None:
+            git, config = self._house.doors.git, self._house.config
+            head = git.commit_of(f"refs/heads/{config.target_branch}")
+            self._loaded = load(config.modules, lambda path: git.file_at(head, path) if head else None)
+        for one in self._loaded:
+            if one.name in self._failed:
+                continue
+            trouble = one.trouble and f"cannot be loaded: {one.trouble}"
+            try:
+                for event in events if not trouble else ():
+                    one.manager.hook.gluerun_told(event=event)
+            except Exception as error:  # noqa: BLE001 who only listens cannot hold anything up
+                trouble = f"failed: {_words(error)}"
+            if trouble:
+                self._failed.add(one.name)
+                self._house.tell("module.failed", f"the module {one.name} {trouble}", module=one.name)
+
+
+def _load(name: str, read: Callable[[str], bytes | None]) -> Loaded:
+    import pluggy
+
+    from gluerun.kit import PROJECT, Hooks
+
+    try:
+        module = _of_file(name, read) if name.endswith(".py") else _of_python(name)
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(Hooks)
+        manager.register(module, name)
+        manager.check_pending()
+        hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+        if not hooks:
+            return Loaded(name=name, trouble="it implements no hook")
+        return Loaded(name=name, manager=manager, hooks=hooks)
+    except Exception as error:  # noqa: BLE001 a module may fail in any way while it is imported
+        return Loaded(name=name, trouble=_words(error))
+
+
+def _of_python(name: str) -> object:
+    import importlib
+
+    return importlib.import_module(name)
+
+
+def _of_file(path: str, read: Callable[[str], bytes | None]) -> object:
+    import types
+
+    source = read(path)
+    if source is None:
+        raise FileNotFoundError(f"{path} is not in that commit")
+    module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 people listed and merged it
+    return module
+
+
+def _judged(item: object) -> Objection:
+    if not isinstance(item, Objection):
+        raise TypeError(f"it answered with {type(item).__name__} instead of Objection")
+    return item
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
