@@ -69,14 +69,14 @@ class Answers:
 def _listed(files, folders):
     """Return what is in each folder."""
     listed = {}
-    for one in (*files, *folders):
-        while one:
-            folder, _, name = one.rpartition("/")
-            inside = listed.setdefault(folder, set())
+    for path in (*files, *folders):
+        rest = path
+        while rest:
+            rest, _, name = rest.rpartition("/")
+            inside = listed.setdefault(rest, set())
             if name in inside:
                 break
             inside.add(name)
-            one = folder
     return listed
 
 

@@ -371,7 +371,7 @@ def beside(house):
     house.colleague("c.txt", "hers")
 
 
-@pytest.mark.parametrize("stride", [3])
+@pytest.mark.parametrize("stride", [7])
 def test_a_crash_while_the_past_is_given_up_loses_nothing_that_lives(stride, capsys):
     scenario = Crashing(
         loose_commits,
