@@ -2,6 +2,9 @@
 """Put gluerun on this machine, show it, or test it. Needs Python 3.11 or newer, and git for the tests.
 
     python3 install.py                  install this version under ~/.gluerun and make it the current one
+    python3 install.py --list           show the versions that are installed
+    python3 install.py --uninstall [VER]  take one away, or all of them; none that is in use
+    python3 install.py release FOLDER   make wheel, source archive and SHA256SUMS
     python3 install.py demo [ARG...]    run `gluerun demo ARG...` from this checkout in a private environment
     python3 install.py test [ARG...]    lint, build and test; ARGs go to pytest (see `test --help`)
 
@@ -20,6 +23,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -43,6 +47,8 @@ SOURCES = (
     "README.md",
     "LICENSE",
 )
+
+VERSION_FILE = "engine/gluerun/release.py"
 
 RINGS = ("house", "records", "core", "contracts", "scenarios", "e2e", "agents")
 PARALLEL_RINGS = ("contracts", "scenarios", "e2e", "agents")  # the others are over before workers have started
@@ -101,12 +107,16 @@ class Project(NamedTuple):
 
 
 def read_project(checkout: Path = CHECKOUT) -> Project:
-    """Read version and requirements from pyproject.toml, their only source."""
+    """Read version and requirements, each from its only source."""
     import tomllib
 
     document = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
     project = document["project"]
-    return Project(project["version"], tuple(project["dependencies"]), tuple(document["dependency-groups"]["dev"]))
+    told = (checkout / VERSION_FILE).read_text(encoding="utf-8")
+    version = re.search(r'^VERSION = "(.+)"$', told, re.MULTILINE)
+    if version is None:
+        raise StopError(f"{VERSION_FILE} names no version")
+    return Project(version[1], tuple(project["dependencies"]), tuple(document["dependency-groups"]["dev"]))
 
 
 def source_hash(checkout: Path = CHECKOUT) -> str:
@@ -439,96 +449,352 @@ def install_programs(home: Path, programs: Programs, cache: Path) -> None:
     say(f"installed {', '.join(programs.executables)} with npm in {time.monotonic() - started:.0f} s")
 
 
-# --- install ------------------------------------------------------------------------------------------
+# --- versions -----------------------------------------------------------------------------------------
 
 LAUNCHER = """\
 #!/bin/sh
 # Starts the engine that is asked for: GLUERUN_ENGINE_HOME, else this repository's pin, else the current one.
+# The pin is the file .gluerun-version, else engineVersion in gluerun.config.json, of the nearest folder with either.
 set -eu
 root={root}
+line='
+'
 
 refuse() {{
     printf 'gluerun: %s\\n' "$1" >&2
     exit 2
 }}
 
-pinned_by() {{
-    folder=$(pwd -P)
-    while [ ! -f "$folder/.gluerun-version" ]; do
-        [ -n "$folder" ] || return 0
-        folder=${{folder%/*}}
-    done
-    printf '%s' "$folder/.gluerun-version"
-}}
+cd -P . # so that PWD is the real path
+case $PWD in
+*"$line"*) refuse 'the name of this folder holds a line break, so no repository can be told here' ;;
+esac
+folder=${{PWD%/}}
+until [ -f "$folder/.gluerun-version" ] || [ -f "$folder/gluerun.config.json" ]; do
+    if [ -z "$folder" ]; then
+        folder=none
+        break
+    fi
+    folder=${{folder%/*}}
+done
 
-pin_file=$(pinned_by)
+pin= pin_file=
+unset GLUERUN_ROOT
+if [ "$folder" != none ]; then
+    export GLUERUN_ROOT="${{folder:-/}}"
+    wanted=
+    if [ -f "$folder/gluerun.config.json" ]; then
+        # Read here and not by a program: to start one takes longer than all the rest.
+        while IFS= read -r words || [ -n "$words" ]; do
+            case $words in *'"engineVersion"'*)
+                wanted=${{words#*'"engineVersion"'}}
+                wanted=${{wanted#*:}}
+                wanted=${{wanted#"${{wanted%%[![:space:]]*}}"}}
+                case $wanted in
+                '"'*)
+                    wanted=${{wanted#'"'}}
+                    wanted=${{wanted%%'"'*}}
+                    ;;
+                *) wanted= ;;
+                esac
+                break
+                ;;
+            esac
+        done <"$folder/gluerun.config.json"
+    fi
+    if [ -f "$folder/.gluerun-version" ]; then
+        pin_file=$folder/.gluerun-version
+        read -r pin _ <"$pin_file" || :
+        case $pin in
+        '' | .* | */*) refuse "$pin_file names no version" ;;
+        esac
+        if [ -n "$wanted" ] && [ "$wanted" != "$pin" ]; then
+            printf 'gluerun: %s\\n' "$pin_file names $pin and engineVersion in gluerun.config.json $wanted;\\
+ $pin is taken; \\`gluerun update\\` makes them agree" >&2
+        fi
+    elif [ -n "$wanted" ]; then
+        pin=$wanted pin_file=$folder/gluerun.config.json
+        case $pin in
+        .* | */*) refuse "engineVersion in $pin_file names no version" ;;
+        esac
+    fi
+fi
+
+current=$root/current
 if [ -n "${{GLUERUN_ENGINE_HOME:-}}" ]; then
     engine=$GLUERUN_ENGINE_HOME
     [ -x "$engine/bin/python" ] || refuse "GLUERUN_ENGINE_HOME names $engine, where no engine is installed"
-elif [ -n "$pin_file" ]; then
-    read -r pin _ <"$pin_file" || :
-    case $pin in
-    '' | .* | */*) refuse "$pin_file names no version" ;;
-    esac
+elif [ -n "$pin" ] && [ -f "$root/versions/$pin/{marker}" ]; then
     engine=$root/versions/$pin
-    [ -f "$engine/{marker}" ] ||
-        refuse "$pin_file pins version $pin, which is not installed: run install.py from a checkout of $pin"
 else
-    engine=$root/current
+    engine=$current
+    case $pin:${{1:-}} in
+    :* | *:update | *:migrate | *:doctor) ;; # what mends a pin must not need it
+    *)
+        refuse "$pin_file pins version $pin, which is not installed: run install.py from a checkout of $pin,\\
+ or \\`gluerun update\\` to pin the current one"
+        ;;
+    esac
     [ -f "$engine/{marker}" ] || refuse "no engine is installed: run install.py from a checkout of gluerun"
 fi
 
 # The real path, so that a flip of `current` never changes the code under a running command.
 engine=$(cd "$engine" && pwd -P)
+export GLUERUN_HOME="$root"
 exec "$engine/bin/python" -P -m gluerun "$@"
 """
 
+# Every version is a link to a build: links change at once, and a build stays where it is, whole, while it is used.
+VERSIONS, BUILDS = "versions", "builds"
+SELF_STARTER = '#!/bin/sh\nexec "$(dirname -- "$0")/python" -P -m gluerun "$@"\n'
 
-def version_folder(versions: Path, version: str, fingerprint: str) -> Path:
-    """Return where this build belongs; never the folder of another build, which may be running."""
-    plain = versions / version
-    if fingerprint_of(plain) in ("", fingerprint):
-        return plain
-    return versions / f"{version}+{fingerprint[:8]}"
+
+def engine_root(environ: Mapping[str, str]) -> Path:
+    """Return the folder that holds the versions: GLUERUN_HOME, else `.gluerun` in the home."""
+    named = environ.get("GLUERUN_HOME", "")
+    if named and not Path(named).is_absolute():
+        raise StopError(f"GLUERUN_HOME must be an absolute path, not {named!r}", REFUSED)
+    home = environ.get("HOME")
+    if not named and not home:
+        raise StopError("the engine is installed in your home folder, and HOME names none")
+    return Path(named) if named else Path(str(home)) / ".gluerun"
+
+
+def usable_root(environ: Mapping[str, str]) -> Path:
+    """Return the folder that holds the versions, made if needed."""
+    root = engine_root(environ)
+    if not is_usable(root):
+        raise StopError("the engine is installed in your home folder, and that cannot be written to")
+    return root
 
 
 def install_engine() -> int:
     """Install this checkout under ~/.gluerun, make it current and write the launcher."""
-    home = os.environ.get("HOME")
-    if not home or not is_usable(Path(home) / ".gluerun"):
-        raise StopError("the engine is installed in your home folder, and that cannot be written to")
-    root = Path(home) / ".gluerun"
+    root = usable_root(os.environ)
     project = read_project()
     content = Content(project.dependencies, CHECKOUT, source_hash())
+
+    def build(folder: Path) -> None:
+        build_environment(folder, content, cache_folder(os.environ))
+
     with locked(root / "install.lock"):
-        folder = version_folder(root / "versions", project.version, content.fingerprint())
-        if fingerprint_of(folder) == content.fingerprint():
-            say(f"{folder} is complete, nothing was installed")
-        else:
-            folder.parent.mkdir(exist_ok=True)
-            build_environment(folder, content, cache_folder(os.environ))
+        folder = install_version(root, project.version, content.fingerprint(), build)
         make_current(root, folder)
-        launcher = write_launcher(root)
+    launcher = root / "bin" / "gluerun"
     print(f"gluerun {folder.name} is the current version; start it with {launcher}")
     if str(launcher.parent) not in os.environ.get("PATH", "").split(os.pathsep):
         print(f'To type just `gluerun`: export PATH="{launcher.parent}:$PATH"')
     return 0
 
 
+def install_version(root: Path, version: str, fingerprint: str, build: Callable[[Path], None]) -> Path:
+    """Return the folder of a version, having it built unless it is there; the caller holds the lock.
+
+    The version is complete or absent, whenever this is cut short: a build is nobody's until its link is made.
+    """
+    if not version or version.startswith(".") or set(version) & set("/ \n"):
+        raise StopError(f"{version!r} cannot be a version", REFUSED)
+    folder = root / VERSIONS / version
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    known = fingerprint_of(folder)
+    if known == fingerprint:
+        say(f"{folder} is complete, nothing was installed")
+        remove_unused(root)
+        write_launcher(root)
+        return folder
+    if known and (pids := users_of(folder)):
+        raise StopError(
+            f"another build of {version} is installed and in use by {processes(pids)}: it is not touched;"
+            " give this one a version of its own, or wait until nothing runs",
+            REFUSED,
+        )
+    home = root / BUILDS / f"{version}-{fingerprint[:16]}"
+    if fingerprint_of(home) != fingerprint:
+        home.parent.mkdir(exist_ok=True)
+        shutil.rmtree(home, ignore_errors=True)
+        build(home)
+        check_build(home, version)
+        os.sync()  # what the link is about to name must outlive a loss of power
+    if folder.is_dir() and not folder.is_symlink():
+        set_aside(root, folder)  # of another installer: links came later
+    link(folder, home)
+    remove_unused(root)
+    write_launcher(root)
+    return folder
+
+
+def check_build(home: Path, version: str) -> None:
+    """Refuse a build that does not start, or is another version than it should be; make it start by itself."""
+    write_atomic(home / "bin" / "gluerun", SELF_STARTER, mode=0o755)
+    argv = [str(home / "bin" / "gluerun"), "version", "--json"]
+    code, output = run_watched(argv, child_environment(), INSTALL_SECONDS)
+    try:
+        said = json.loads(output)["gluerun"] if not code else ""
+    except (ValueError, KeyError, TypeError):
+        said = ""
+    if said != version:
+        (home / MARKER).unlink()
+        last = (output.strip().splitlines() or ["nothing"])[-1]
+        raise StopError(f"the new build of {version} does not work and was not installed; it said: {last}")
+
+
+def link(path: Path, target: Path) -> None:
+    """Make *path* a link to *target*; at no moment is there no link, if there was one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(os.path.relpath(target, path.parent))
+    draft.replace(path)
+
+
 def make_current(root: Path, folder: Path) -> None:
     """Point `current` at a version; at no moment is there no current version."""
-    draft = root / f".current.{os.getpid()}"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(folder.relative_to(root))
-    draft.replace(root / "current")
+    link(root / "current", folder)
 
 
 def write_launcher(root: Path) -> Path:
     """Write the script that picks a version and hands over to it."""
     launcher = root / "bin" / "gluerun"
-    launcher.parent.mkdir(exist_ok=True)
-    write_atomic(launcher, LAUNCHER.format(root=shlex.quote(str(root)), marker=MARKER), mode=0o755)
+    text = LAUNCHER.format(root=shlex.quote(str(root)), marker=MARKER)
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    if not launcher.is_file() or launcher.read_text(encoding="utf-8") != text:
+        write_atomic(launcher, text, mode=0o755)
     return launcher
+
+
+def installed(root: Path) -> list[Path]:
+    """Return the folders of the versions that are whole."""
+    return sorted(one for one in (root / VERSIONS).glob("[!.]*") if fingerprint_of(one))
+
+
+def users_of(folder: Path) -> list[int]:
+    """Return the processes that were started from a version: commands, loops, runs and those who wait for agents.
+
+    All of them are started by the interpreter's path within the build, which stays in their command line.
+    """
+    start = f"{folder.resolve()}/"
+    return sorted(pid for pid, program in running_programs() if program.startswith(start) and pid != os.getpid())
+
+
+def running_programs() -> Iterator[tuple[int, str]]:
+    """Yield every process that can be seen, and the program that it was started as."""
+    if Path("/proc/self/cmdline").exists():
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    yield int(entry.name), os.fsdecode((entry / "cmdline").read_bytes().split(b"\0")[0])
+        return
+    done = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        pid, _, program = line.strip().partition(" ")
+        if pid.isdigit():
+            yield int(pid), program.strip()
+
+
+def processes(pids: Sequence[int]) -> str:
+    """Return processes as a sentence names them."""
+    return f"{'process' if len(pids) == 1 else 'processes'} {', '.join(map(str, pids[:5]))}"
+
+
+def set_aside(root: Path, folder: Path) -> None:
+    """Put a version that is no link where builds are, for removal."""
+    (root / BUILDS).mkdir(exist_ok=True)
+    folder.replace(root / BUILDS / f"{folder.name}-{os.getpid()}")
+
+
+def remove_unused(root: Path) -> None:
+    """Remove the builds that no version names and nobody runs: replaced, uninstalled, or cut short."""
+    named = {one.resolve() for one in [*(root / VERSIONS).glob("*"), root / "current"]}
+    for build in (root / BUILDS).glob("*"):
+        if build.resolve() not in named and not users_of(build):
+            (build / MARKER).unlink(missing_ok=True)  # first, so that what is cut short looks like it
+            shutil.rmtree(build, ignore_errors=True)
+    for left in [*root.glob(".current.*"), *(root / VERSIONS).glob(".*.*"), *(root / "bin").glob(".gluerun.*")]:
+        left.unlink(missing_ok=True)
+
+
+def list_versions() -> int:
+    """Print the versions that are installed, the current one marked, and who uses each."""
+    root = engine_root(os.environ)
+    current = (root / "current").resolve()
+    for folder in installed(root):
+        pids = users_of(folder)
+        about = ["current"] if folder.resolve() == current else []
+        about += [f"in use by {processes(pids)}"] if pids else []
+        print(f"{folder.name}{'  ' if about else ''}{', '.join(about)}")
+    return 0
+
+
+def uninstall(version: str) -> int:
+    """Take a version away, or all of them; none that is in use is touched."""
+    root = usable_root(os.environ)
+    with locked(root / "install.lock"):
+        found = installed(root)
+        chosen = [one for one in found if version in ("", one.name)]
+        if not chosen:
+            names = ", ".join(one.name for one in found) or "none"
+            raise StopError(f"version {version or 'any'} is not installed; installed: {names}", REFUSED)
+        for one in chosen:
+            if pids := users_of(one):
+                raise StopError(f"{one.name} is in use by {processes(pids)}: nothing was removed", REFUSED)
+        if version and len(found) > 1 and chosen[0].resolve() == (root / "current").resolve():
+            words = f"{version} is the current version: install another one first, which becomes the current one"
+            raise StopError(words, REFUSED)
+        # The way in first: whatever is left when this is cut short is not found by anybody.
+        if len(chosen) == len(found):
+            (root / "bin" / "gluerun").unlink(missing_ok=True)
+            (root / "current").unlink(missing_ok=True)
+        for one in chosen:
+            if one.is_symlink():
+                one.unlink()
+            else:
+                set_aside(root, one)
+            print(f"gluerun {one.name} is uninstalled")
+        remove_unused(root)
+    return 0
+
+
+def release(words: Sequence[str]) -> int:
+    """Make the wheel, the source archive and their checksums in a folder; the same from the same commit."""
+    if len(words) != 1:
+        raise StopError("name the folder for the release: python3 install.py release FOLDER", REFUSED)
+    cache = cache_folder(os.environ)
+    project = read_project()
+    python = ensure_environment(cache, "dev", Content(project.dependencies + project.dev))
+    build_release(python, Path(words[0]), tool_environment(cache))
+    return 0
+
+
+def build_release(python: Path, folder: Path, env: Mapping[str, str]) -> None:
+    """Build the artefacts of a release into *folder*, which must be new or empty."""
+    folder = folder.absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StopError(f"{folder} is there and not empty: a release is made into a new folder", REFUSED)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        made = Path(scratch, "release")
+        argv = [str(python), "-P", "-m", "hatchling", "build", "--target=wheel", "--target=sdist"]
+        env = {**env, "SOURCE_DATE_EPOCH": moment_of_source()}
+        done = subprocess.run(
+            [*argv, f"--directory={made}"], cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise StopError(f"the release could not be built; hatchling said:\n{(done.stdout + done.stderr).strip()}")
+        files = sorted(path for path in made.iterdir() if path.is_file() and not path.name.startswith("."))
+        sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+        write_atomic(made / "SHA256SUMS", "".join(sums))
+        if folder.exists():
+            folder.rmdir()
+        made.replace(folder)
+    print("".join(sums), end="")
+
+
+def moment_of_source() -> str:
+    """Return the time that the artefacts carry: SOURCE_DATE_EPOCH, else that of the commit, else 1980."""
+    if os.environ.get("SOURCE_DATE_EPOCH", "").isdigit():
+        return os.environ["SOURCE_DATE_EPOCH"]
+    argv = ["git", "-C", str(CHECKOUT), "log", "-1", "--format=%ct"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False) if shutil.which("git") else None
+    return done.stdout.strip() if done and done.returncode == 0 and done.stdout.strip() else "315532800"
 
 
 # --- demo ---------------------------------------------------------------------------------------------
@@ -790,10 +1056,18 @@ def run(arguments: Sequence[str]) -> int:
         return run_demo(rest)
     if verb == "test":
         return run_tests(rest)
+    if verb == "release":
+        return release(rest)
+    if verb == "--list" and not rest:
+        return list_versions()
+    if verb == "--uninstall" and len(rest) <= 1:
+        return uninstall("".join(rest))
     if verb in ("-h", "--help"):
         print(__doc__)
         return 0
-    raise StopError(f"`{verb}` is none of demo, test and --help", REFUSED)
+    raise StopError(
+        f"`{shlex.join(arguments)}` is none of demo, test, release, --list, --uninstall and --help", REFUSED
+    )
 
 
 def main() -> int:

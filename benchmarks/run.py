@@ -1,6 +1,6 @@
 """Run the benchmarks and print what was promised beside what was found.
 
-    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate ...] [--rounds N] [--json]
+    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|launcher ...] [--rounds N] [--json]
 
 Every figure is a median of rounds in which the variants ran in turn; a ratio is taken within one run.
 """
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bench_cycle
 import bench_dispatch
 import bench_integrate
+import bench_launcher
 import bench_wait
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ BENCHES = {
     "dispatch": bench_dispatch.dispatch,
     "wait": bench_wait.wait,
     "integrate": bench_integrate.integrate,
+    "launcher": bench_launcher.launcher,
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gluerun.release import SCHEMA, VERSION
+
 
 def root() -> Path:
     """Return the folder that holds `schemas/`, `migrations/` and `SCHEMA_VERSION`."""
@@ -43,17 +45,9 @@ def _plain(schema: Any) -> Any:
 
 def schema_version() -> str:
     """Return the version of the data contract, for example ``v1``."""
-    return (root() / "SCHEMA_VERSION").read_text(encoding="utf-8").strip()
+    return SCHEMA
 
 
 def engine_version() -> str:
-    """Return the version of this engine, as installed or as the checkout's project file says."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("gluerun")
-    except metadata.PackageNotFoundError:
-        import tomllib
-
-        project = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))
-        return str(project["project"]["version"])
+    """Return the version of this engine."""
+    return VERSION

@@ -57,6 +57,10 @@ class ConfigError(GluerunError):
     kind = "config"
 
 
+class OtherSchemaError(ConfigError):
+    """The repository is written for another data contract than this engine's."""
+
+
 class SchemaError(GluerunError):
     """A document does not have the shape its schema demands."""
 

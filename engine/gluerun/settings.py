@@ -10,10 +10,11 @@ import json
 import os
 
 from gluerun.core.masking import found_in
-from gluerun.errors import ConfigError, UsageError
+from gluerun.errors import ConfigError, OtherSchemaError, UsageError
 from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
+from gluerun.records.paths import PREDECESSORS
 from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
@@ -77,6 +78,8 @@ def load(
         raise ConfigError(f"no {FILE} in {root}", "type `gluerun init` to write one", file=FILE)
     if found_in(data):
         raise _secret_in_file(data)  # before any complaint could quote it
+    if b'"runners"' not in data:  # its configuration has no such key, and ours has it from `init` on
+        _refuse_predecessor(root)
     found = read(data, FILE)
     layers = _Layers(default_push)
     layers.take(found.values, "file", FILE)
@@ -275,6 +278,13 @@ def _check_container(config: Config, text: str) -> None:
         where = f"{FILE}:{line_of(text, ('sandbox', 'container'))}: `sandbox.container`"
         hint = f'for example {example}"{{argv}}"]'
         raise ConfigError(f"{where} {said.removeprefix('sandbox.container ')}", hint, file=FILE)
+
+
+def _refuse_predecessor(root: Path | str) -> None:
+    for path in PREDECESSORS:
+        if os.path.exists(f"{root}/{path}"):  # noqa: PTH110 idle path
+            words = f"this repository is laid out for glueRun-go: there is {path}"
+            raise OtherSchemaError(words, "type `gluerun migrate`", file=FILE)
 
 
 def _secret_in_file(data: bytes) -> ConfigError:

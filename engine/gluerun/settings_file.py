@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from gluerun import settings_runners
+from gluerun.errors import OtherSchemaError
 from gluerun.records.config import Collection, ProvisionFile
 from gluerun.records.record import record
+from gluerun.release import SCHEMA
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
 from gluerun.settings_walk import VARIABLE, Walk, nearest, parsed
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from gluerun.settings_walk import Place
 
+_MIGRATE = "type `gluerun migrate`"
 PLAYED = ("worker", "auditor", "planner", "decider")
 ROLES = (*PLAYED, "critic")
 KEYS = frozenset([*BY_KEY, *(shape.key for shape in SHAPES)])
@@ -91,6 +94,7 @@ class _Reader(Walk):
         self.has_default = False
 
     def read(self, document: Any) -> FileValues:
+        self.judge_schema(document)
         top = self.members((), document, KEYS)
         self.has_default = "runner" in top
         if "env" in top:
@@ -108,6 +112,15 @@ class _Reader(Walk):
             text=self.text,
             models=self.models,
         )
+
+    def judge_schema(self, document: Any) -> None:
+        """Refuse another data contract before anything of it is called unknown."""
+        said = document.get("schemaVersion") if isinstance(document, dict) else None
+        if isinstance(said, str) and said.strip() and said != SCHEMA:
+            is_newer = said[1:].isdigit() and said[0] == "v" and int(said[1:]) > int(SCHEMA[1:])
+            hint = f"install an engine that has {said}, then type `gluerun update`" if is_newer else _MIGRATE
+            error = self.fail(("schemaVersion",), f"is {said!r}, this engine has {SCHEMA!r}")
+            raise OtherSchemaError(error.message, hint, file=self.file)
 
     def take_knob(self, knob: Knob, place: Place, value: Any) -> None:
         try:

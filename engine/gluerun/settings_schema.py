@@ -13,6 +13,7 @@ from gluerun.records.names import AREA
 from gluerun.records.placeholder import OPTIONS
 from gluerun.records.runner import Dialect, PromptBy, RunnerKind, Sessions
 from gluerun.records.sandbox import Network, SandboxMode
+from gluerun.release import SCHEMA
 from gluerun.settings_file import ROLES
 from gluerun.settings_runners import CONFINED_ROLES, STOPS, declared_names
 from gluerun.settings_table import BY_ENV, HIGH, KNOBS, PREFIX, SHAPES, Knob
@@ -81,7 +82,7 @@ def _value_of(knob: Knob) -> Schema:
 def _shapes() -> dict[str, Schema]:
     return {
         "$schema": _WORD,
-        "schemaVersion": _WORD,
+        "schemaVersion": {"const": SCHEMA},
         "engineVersion": _WORD,
         "_comment": _either(_TEXT, _list(_WORD)),
         "runners": _map(_runner(), _NAME),

@@ -46,6 +46,12 @@ class TestLocks:
             assert locks.origin_holder() == HOLDER
         assert locks.origin_holder() is None
 
+    def test_the_resident_loop_is_known_while_there_is_one(self, locks):
+        assert locks.resident_holder() is None
+        with locks.resident(HOLDER):
+            assert (locks.resident_holder(), locks.origin_holder()) == (HOLDER, None)
+        assert locks.resident_holder() is None
+
     def test_a_second_cycle_is_told_who_holds_it(self, locks):
         with (
             locks.origin(HOLDER),
@@ -53,6 +59,12 @@ class TestLocks:
             locks.origin(HOLDER),
         ):
             pass
+
+    def test_the_resident_loop_is_known_while_it_is_there(self, locks):
+        assert locks.resident_holder() is None
+        with locks.resident(HOLDER):
+            assert locks.resident_holder() == HOLDER
+        assert locks.resident_holder() is None
 
     def test_an_error_lets_go(self, locks):
         with pytest.raises(KeyError), locks.origin(HOLDER):

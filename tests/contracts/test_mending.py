@@ -90,6 +90,16 @@ def pin_both(repo: Path) -> None:
     configure(repo, engineVersion="9.9.9")
 
 
+def come_from_elsewhere(repo: Path) -> None:
+    configure(repo, runners=None, runner=None)
+    (repo / "docs/orchestration/planner-contract.md").write_text("Propose small tasks.\n")
+
+
+def set_twice(repo: Path) -> None:
+    configure(repo, maxRetries=3)
+    (repo / "gluerun.config.sh").write_text("GLUERUN_MAX_RETRIES=7\n")
+
+
 def been_here(repo: Path) -> Path:
     """What a first cycle leaves, without what it holds back."""
     configure(repo, minDiskGb=0)
@@ -128,11 +138,13 @@ ILLS = {
     "journal, its first line gone": ("journal", take_first_away),
     "schema, not named": ("schema", lambda repo: configure(repo, schemaVersion=None)),
     "schema, another": ("schema", lambda repo: configure(repo, schemaVersion="v999")),
+    "schema, of the predecessor": ("schema", come_from_elsewhere),
     "pin, in its file": ("pin", pin),
     "pin, in the configuration": ("pin", lambda repo: configure(repo, engineVersion="9.9.9")),
     "pin, twice": ("pin", pin_both),
     "config, gone": ("config", lambda repo: (repo / "gluerun.config.json").unlink()),
     "config, a strange key": ("config", lambda repo: configure(repo, gateComand="x")),
+    "config, twice": ("config-conflict", set_twice),
     "target, none": ("target-branch", lambda repo: configure(repo, targetBranch="")),
     "target, no such branch": ("target-branch", lambda repo: configure(repo, targetBranch="next")),
     "target, no commit": ("target-branch", spare_no_branch),
@@ -192,7 +204,8 @@ def test_every_check_that_names_a_command_is_played_here(repo):
     out_of_reach = {"state", "repository"}  # root may write anywhere; the next test makes the repository
 
     for check in ("journal", "schema", "pin", "config", "target-branch", "gate", "provision", "disk", "ignore", "gc",
-                  "index-lock", "stop", "shallow", "role.worker", "role.auditor"):  # fmt: skip
+                  "index-lock", "stop", "shallow", "role.worker", "role.auditor",
+                  "config-conflict"):  # fmt: skip
         assert f'"{check}"' in source
         assert check in named | out_of_reach
 

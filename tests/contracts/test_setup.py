@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -374,6 +375,25 @@ def test_the_doctor_says_what_each_module_does(healthy):
         "module.guard.py": "loaded: gluerun_told",
         "module.gluerun_ext.storage_proof": "loaded: gluerun_check",
     }
+
+
+def test_the_doctor_names_both_places_of_a_setting_and_the_one_that_wins(healthy):
+    # FR-020, A41: two settings disagreed, and nobody was told which of them counted.
+    configure(healthy, maxRetries=3, env={"GLUERUN_MAX_RETRIES": "5", "GLUERUN_SLEEP": "9"}, maxHours=12)
+    (healthy / "gluerun.config.sh").write_text("GLUERUN_MAX_HOURS=8\n")
+    environ = {**ENVIRON, "GLUERUN_MAX_HOURS": "1", "GLUERUN_SLEEP": "9"}
+
+    found = doctor.diagnose(str(healthy), probe_at(str(healthy)), environ)
+
+    said = [re.sub(r":[0-9]+", "", one.message) for one in found if one.id == "config-conflict"]
+    assert said == [
+        "maxHours is 1.0 by environment, GLUERUN_MAX_HOURS, which wins over 12.0 by file, gluerun.config.json "
+        "and over 8.0 by file, gluerun.config.sh",
+        "maxRetries is 3 by file, gluerun.config.json, which wins over 5 by file, gluerun.config.json",
+    ]
+    # What the doctor says is what a cycle does: a variable for one command is never lost.
+    assert settings.load(healthy, environ).config.max_hours == 1.0
+    assert {one.severity for one in found if one.id == "config-conflict"} == {Severity.WARN}
 
 
 def test_what_the_doctor_says_of_a_setting_that_prunes_mends_it(healthy):

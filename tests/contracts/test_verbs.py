@@ -52,6 +52,8 @@ WOULD = {
     "import": ("todo.md", "--owned", "src/todo", "--accept", "done"),
     "timer install": (),
     "timer remove": (),
+    "update": ("1.0",),
+    "migrate": (),
 }
 
 
@@ -103,6 +105,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def repo(folder, monkeypatch):
+    engine = folder.with_name("engines") / "versions" / "1.0"
+    (engine / "bin").mkdir(parents=True, exist_ok=True)
+    (engine / "bin" / "python").write_text('#!/bin/sh\necho \'{"schema": "v1"}\'\n')
+    (engine / "bin" / "python").chmod(0o755)
+    (engine / ".complete").touch()
+    monkeypatch.setenv("GLUERUN_HOME", str(engine.parent.parent))
     monkeypatch.chdir(folder)
     return folder
 

@@ -20,6 +20,7 @@ from tests.core.worlds import (
 )
 
 from gluerun.core.board import NodeLine, TaskLine, board
+from gluerun.core.knowing import Known
 from gluerun.core.world import Broken
 from gluerun.records.failure import Answer, Decision, Failure, FailureNote
 from gluerun.records.origin import Circuit, PlannerBackoff
@@ -62,11 +63,11 @@ def line(status, phase="", reason="", **changes):
     ],
 )  # fmt: skip
 def test_the_line_of_a_task(of, changes, found):
-    assert board(world(of, **changes), {}, {}).tasks == (found,)
+    assert board(world(of, **changes), Known()).tasks == (found,)
 
 
 def test_a_running_task_shows_what_its_run_does():
-    shown = board(world(RUNNING, leases=(lease(RUNNING),)), {run_id(1): ("gate", 3)}, {})
+    shown = board(world(RUNNING, leases=(lease(RUNNING),)), Known(phases={run_id(1): ("gate", 3)}))
 
     assert shown.tasks == (line("running", "gate", run=run_id(1), attempt=3),)
 
@@ -87,24 +88,24 @@ def test_a_running_task_shows_what_its_run_does():
     ],
 )  # fmt: skip
 def test_what_needs_a_person(tasks, changes, needs):
-    assert list(board(world(*tasks, **changes), {}, {}).needs_you) == needs
+    assert list(board(world(*tasks, **changes), Known()).needs_you) == needs
 
 
 def test_refused_files_need_a_person():
-    assert board(world(), {}, {"t.md": "t.md:2: unknown header"}).needs_you == ("t.md:2: unknown header",)
+    assert board(world(), Known(refusals={"t.md": "t.md:2: unknown header"})).needs_you == ("t.md:2: unknown header",)
 
 
 def test_the_nodes():
     nodes = graph(node("a"), node("b"), node("c"), node("d"), node("e", "d"))
     now = world(graph=nodes, passed=frozenset("a"), node_blocked=frozenset("b"), node_leases=(node_lease("c"),))
 
-    assert board(now, {}, {}).nodes == tuple(
+    assert board(now, Known()).nodes == tuple(
         NodeLine(id=name, state=state, reason=reason, run=run, phase=phase)
         for name, state, reason, run, phase in [
             ("a", "passed", "", None, ""),
             ("b", "blocked", "its gate file blocks it", None, ""),
             ("c", "planning", "", run_id(77), "starting"),
-            ("d", "open", "", None, ""),
+            ("d", "open", "it may be planned", None, ""),
             ("e", "waiting", "it waits for d", None, ""),
         ]
     )
@@ -115,9 +116,9 @@ def test_the_numbers():
              accepted(5)]  # fmt: skip
     rest = PlannerBackoff(failure_class="p", run_id="R", node="api", log_ref="l", started_at=NOW, until=after(60))
     now = world(*tasks, leases=(lease(RUNNING),), circuit=Circuit(consec_fails=2, updated_at=NOW), backoff=rest)
-    shown = board(now, {}, {})
+    shown = board(now, Known())
 
     assert (shown.running, shown.ready, shown.waiting, shown.parked, shown.accepted) == (1, 1, 1, 1, 1)
     assert (shown.target_branch, shown.head, shown.stop, shown.breaker) == ("main", TARGET, False, 2)
     assert (shown.backoff, shown.dispatch_gate) == ("api until 12:01:00Z", "")
-    assert board(replace(now, now=after(60)), {}, {}).backoff is None
+    assert board(replace(now, now=after(60)), Known()).backoff is None

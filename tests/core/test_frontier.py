@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.core.worlds import accepted, lease, proof, running, task, world
 from tests.records.documents import examples
 
-from gluerun.core.frontier import Waits, frontier
+from gluerun.core.frontier import frontier
 from gluerun.core.scope import clashes
 from gluerun.records.task import ProofState, Status
 
@@ -16,7 +16,7 @@ SAME = {"owned_files": ("src/same",)}
 
 
 def waits(number, reason, *blocked_by):
-    return Waits(task_id=f"TASK-{number:04d}", reason=reason, blocked_by=blocked_by)
+    return (f"TASK-{number:04d}", reason, blocked_by)
 
 
 def owning(number, *paths, **changes):
@@ -92,7 +92,8 @@ READY_2 = task(2, of=SAME)
 def test_the_frontier(seen, seats, started, waiting):
     start, rest = frontier(seen, seats)
 
-    assert ([int(one.task_id[5:]) for one in start], rest) == (started, waiting)
+    told = [(one.task_id, one.reason, one.blocked_by) for one in rest]
+    assert ([int(one.task_id[5:]) for one in start], told) == (started, waiting)
 
 
 PATHS = st.lists(st.sampled_from(["a", "a/b", "a/b/c", "b", "ab", "Makefile"]), min_size=1, max_size=3, unique=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,8 +60,8 @@ def fake_engine(folder: Path, fingerprint: str = "") -> Path:
 def root(tmp_path):
     """An installation with two versions, of which 2.0 is current, and a launcher."""
     root = tmp_path / "home" / ".gluerun"
-    fake_engine(root / "versions" / "1.0")
-    install.make_current(root, fake_engine(root / "versions" / "2.0"))
+    fake_engine(root / "versions" / "1.0", fingerprint="1")
+    install.make_current(root, fake_engine(root / "versions" / "2.0", fingerprint="2"))
     install.write_launcher(root)
     return root
 
@@ -113,6 +116,77 @@ def test_a_pin_that_cannot_be_obeyed_is_refused_in_one_sentence(root, tmp_path, 
     assert len(complaint.splitlines()) == 1
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
+def test_the_launcher_takes_the_version_that_the_configuration_names(root, tmp_path, shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    repo = tmp_path / "a repo; with $odd 'names'"
+    (repo / "deep").mkdir(parents=True)
+    (repo / "gluerun.config.json").write_text('{\n  "engineVersion" : "1.0",\n  "targetBranch": "main"\n}\n')
+    (tmp_path / "link").symlink_to(repo / "deep")
+    argv = [shell, str(root / "bin" / "gluerun"), "status", "a b"]
+
+    for folder in (repo, repo / "deep", tmp_path / "link"):
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "1.0: -P -m gluerun status a b\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "started"),
+    [
+        ('{"targetBranch":"main","engineVersion":"1.0","x":"y"}', "1.0"),
+        ('{"engineVersion" :\t"1.0"}\n', "1.0"),
+        ('{"engineVersion": null, "x": "1.0"}', "2.0"),
+        ('{"engineVersion":\n"1.0"}', "2.0"),
+        ("", "2.0"),
+        ("not JSON at all", "2.0"),
+    ],
+)
+def test_the_launcher_reads_the_configuration_however_it_is_written(root, tmp_path, text, started):
+    (tmp_path / "gluerun.config.json").write_text(text)
+
+    assert launch(root, tmp_path) == (0, f"{started}: -P -m gluerun status a b", "")
+
+
+def test_the_pin_wins_over_the_configuration_and_the_disagreement_is_said_once(root, tmp_path):
+    (tmp_path / "gluerun.config.json").write_text('{"targetBranch": "main", "engineVersion": "2.0"}')
+    (tmp_path / ".gluerun-version").write_text("1.0\n")
+
+    code, output, complaint = launch(root, tmp_path)
+
+    assert (code, output) == (0, "1.0: -P -m gluerun status a b")
+    assert len(complaint.splitlines()) == 1
+    assert "names 1.0 and engineVersion in gluerun.config.json 2.0; 1.0 is taken" in complaint
+
+
+def test_the_launcher_says_which_repository_it_is_in_whatever_it_inherits(root, tmp_path):
+    # FR-030: a command that a gate starts must not act on the repository that its environment names.
+    python = install.python_of(root / "versions" / "2.0")
+    python.write_text('#!/bin/sh\necho "${GLUERUN_ROOT-none}" "$GLUERUN_HOME"\n')
+    repo = tmp_path / "repo"
+    (repo / "deep").mkdir(parents=True)
+    (repo / "gluerun.config.json").write_text("{}")
+
+    assert launch(root, repo / "deep", GLUERUN_ROOT="elsewhere")[1] == f"{repo} {root}"
+    assert launch(root, tmp_path / "other", GLUERUN_ROOT="elsewhere")[1] == f"none {root}"
+
+
+@pytest.mark.parametrize("verb", ["update", "migrate", "doctor"])
+def test_what_mends_a_pin_starts_without_the_version_that_is_pinned(root, tmp_path, verb):
+    (tmp_path / ".gluerun-version").write_text("0.3.1\n")
+
+    assert launch(root, tmp_path, words=(verb,)) == (0, f"2.0: -P -m gluerun {verb}", "")
+    code, _, complaint = launch(root, tmp_path)
+    assert (code, "`gluerun update`" in complaint, "install.py" in complaint) == (2, True, True)
+
+
+def test_a_folder_whose_name_holds_a_line_break_is_refused(root, tmp_path):
+    code, output, complaint = launch(root, tmp_path / "two\nlines\n")
+
+    assert (code, output, complaint.count("\n")) == (2, "", 0)
+    assert "line break" in complaint
+
+
 def test_an_engine_that_is_not_whole_is_not_started(root, tmp_path):
     (root / "current" / install.MARKER).unlink()
 
@@ -121,14 +195,151 @@ def test_an_engine_that_is_not_whole_is_not_started(root, tmp_path):
 
 # --- versions -------------------------------------------------------------------------------------------
 
+# Installs 2.0 over 1.0, once for each step at which it is stopped; each time in a process and a folder of its own.
+STOPPED_AT_EVERY_STEP = """
+import os, pathlib, shutil, sys
+sys.path.insert(0, sys.argv[1])
+import install
 
-def test_another_build_of_a_version_gets_a_folder_of_its_own(root):
-    versions = root / "versions"
-    fake_engine(versions / "3.0", fingerprint="a" * 64)
+STEPS = {"os.rename", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.chmod"}
 
-    assert install.version_folder(versions, "3.0", "a" * 64) == versions / "3.0"
-    assert install.version_folder(versions, "3.0", "b" * 64) == versions / "3.0+bbbbbbbb"
-    assert install.version_folder(versions, "4.0", "b" * 64) == versions / "4.0"
+def build(text):
+    def make(home):
+        python = install.python_of(home)
+        python.parent.mkdir(parents=True)
+        (home / "told").write_text(text)
+        python.write_text(f'#!/bin/sh\\necho \\'{{"gluerun": "{text[:3]}"}}\\'\\n')
+        python.chmod(0o755)
+        install.write_atomic(home / install.MARKER, '{"fingerprint": "%s"}' % text)
+    return make
+
+def put(root, version, text):
+    with install.locked(root / "install.lock"):
+        install.make_current(root, install.install_version(root, version, text, build(text)))
+
+def stopped(root, version, text, step):
+    pid = os.fork()
+    if not pid:
+        left = step
+        def hook(event, _):
+            nonlocal left
+            if event in STEPS:
+                left -= 1
+                if left < 0:
+                    os._exit(9)
+        sys.addaudithook(hook)
+        put(root, version, text)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def told(folder):
+    return (folder / "told").read_text() if folder.exists() else None
+
+first = pathlib.Path(sys.argv[2])
+put(first, "1.0", "1.0 one")
+for step in range(200):
+    root = first.with_name(f"step{step}")
+    shutil.copytree(first, root, symlinks=True)
+    code = stopped(root, sys.argv[3], sys.argv[4], step)
+    seen = [told(root / "versions" / "1.0"), told(root / "versions" / "2.0"), told(root / "current")]
+    put(root, sys.argv[3], sys.argv[4])
+    left = sorted(str(path.relative_to(root)) for path in [*root.glob("*"), *root.glob("*/*")])
+    print(code, seen, told(root / "current"), left, sep="|")
+    if not code:
+        break
+"""
+
+
+@pytest.mark.parametrize(("version", "text"), [("2.0", "2.0 two"), ("1.0", "1.0 other")])
+def test_an_install_that_is_cut_off_anywhere_leaves_the_old_or_the_new_whole(tmp_path, version, text):
+    # A21: theirs stopped half-way and left a version that was neither.
+    argv = [sys.executable, "-B", "-c", STOPPED_AT_EVERY_STEP, str(CHECKOUT), str(tmp_path / "first"), version, text]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ, "PATH": "/bin:/usr/bin"})
+    rows = [line.split("|") for line in done.stdout.splitlines()]
+
+    assert [code for code, *_ in rows] == ["9"] * (len(rows) - 1) + ["0"]
+    assert len(rows) > 5
+    for _, seen, after, left in rows:
+        one, two, current = ast.literal_eval(seen)
+        assert one in ({"1.0 one"} | ({text} if version == "1.0" else set()))
+        assert two in (None, text)
+        assert current in ("1.0 one", text)
+        assert after == text
+        assert left == rows[-1][3], "what was cut off is tidied up by the next install"
+
+
+def test_a_version_that_is_in_use_is_never_touched(root, tmp_path, monkeypatch, capsys):
+    def build(folder: Path) -> None:
+        raise AssertionError(f"{folder} was built")
+
+    monkeypatch.setenv("GLUERUN_HOME", str(root))
+    fake_engine(root / "versions" / "3.0", fingerprint="a" * 64)
+    python = install.python_of(root / "versions" / "3.0")
+    python.unlink()
+    python.symlink_to(sys.executable)
+    code = "print('up', flush=True); input()"
+    user = subprocess.Popen([python, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    user.stdout.readline()
+    try:
+        assert install.install_version(root, "3.0", "a" * 64, build) == root / "versions" / "3.0"
+        for refused in (
+            lambda: install.install_version(root, "3.0", "b" * 64, build),
+            lambda: install.uninstall("3.0"),
+        ):
+            with pytest.raises(install.StopError, match=f"in use by process {user.pid}") as caught:
+                refused()
+            assert caught.value.code == 2
+        assert install.list_versions() == 0
+        assert f"3.0  in use by process {user.pid}" in capsys.readouterr().out
+    finally:
+        user.communicate("over\n")
+
+    assert install.uninstall("3.0") == 0
+    assert [folder.name for folder in install.installed(root)] == ["1.0", "2.0"]
+
+
+def test_a_build_that_does_not_start_is_not_installed(root):
+    def build(folder: Path) -> None:
+        fake_engine(folder, fingerprint="f")
+
+    with pytest.raises(install.StopError, match=r"the new build of 4\.0 does not work"):
+        install.install_version(root, "4.0", "f", build)
+
+    assert not (root / "versions" / "4.0").exists()
+
+
+def test_what_is_uninstalled_is_gone_and_the_current_version_stays(root, monkeypatch, capsys):
+    monkeypatch.setenv("GLUERUN_HOME", str(root))
+    (root / "builds").mkdir()
+    install.list_versions()
+    with pytest.raises(install.StopError, match=r"2\.0 is the current version"):
+        install.uninstall("2.0")
+    with pytest.raises(install.StopError, match=r"version 9 is not installed; installed: 1\.0, 2\.0"):
+        install.uninstall("9")
+    install.uninstall("1.0")
+    install.uninstall("")
+
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["1.0", "2.0  current", "gluerun 1.0 is uninstalled", "gluerun 2.0 is uninstalled"]
+    assert [path.name for path in root.rglob("*") if not path.is_dir()] == ["install.lock"]
+
+
+def test_a_release_is_the_same_each_time_it_is_made(tmp_path, capsys):
+    env = {**install.child_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    for name in ("one", "two"):
+        install.build_release(Path(sys.executable), tmp_path / name, env)
+
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    version = install.read_project().version
+    names = [f"gluerun-{version}-py3-none-any.whl", f"gluerun-{version}.tar.gz"]
+    assert sorted(one) == ["SHA256SUMS", *names]
+    sums = [f"{hashlib.sha256(one[name]).hexdigest()}  {name}" for name in names]
+    assert one["SHA256SUMS"].decode().splitlines() == sums
+    assert capsys.readouterr().out.splitlines() == sums * 2
+    with pytest.raises(install.StopError, match="a release is made into a new folder"):
+        install.build_release(Path(sys.executable), tmp_path / "one", env)
 
 
 def test_an_environment_is_whole_only_while_its_interpreter_is_there(tmp_path):

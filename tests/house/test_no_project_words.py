@@ -19,7 +19,7 @@ WORDS = {
     "the consumer's layout as a default": r"[\"']internal/[\"']",
     "a database of the consumer": r"(?i)\bpostgres|\bsqlc\b|\bgoose\b",
     "the consumer's starter node": r"M0\.scaffold",
-    "the predecessor's name": r"(?i)gluerun-go|\bsingular\b(?!ity)",
+    "the predecessor's later name": r"\bsingular\b(?!ity)",
 }
 
 

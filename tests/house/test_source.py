@@ -227,3 +227,9 @@ def test_the_engine_has_no_notes_to_self():
     note = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
 
     assert [str(path) for path in ENGINE.rglob("*.py") if note.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_data_contract_is_named_the_same_in_both_places():
+    from gluerun.release import SCHEMA
+
+    assert (CHECKOUT / "SCHEMA_VERSION").read_text(encoding="utf-8").strip() == SCHEMA

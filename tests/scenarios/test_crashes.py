@@ -73,6 +73,8 @@ ELSEWHERE = {
     "rescue restore": "git alone, in tests/contracts/test_git_rescue.py",
     "gc": "crashed at each of its own operations in tests/scenarios/test_rescue_stories.py",
     "verify": "with --mend what every cycle does first, and every cycle is crashed",
+    "update": "two files, each replaced whole by the storage door; the one that wins is first",
+    "migrate": "crashed at each of its own operations in tests/scenarios/test_migrating.py",
     "timer install": "files of the user's system, each replaced whole; typed again it writes the same",
     "timer remove": "the same files, taken away; typed again it takes away what is left",
     "runners": "a memory of its own in the user's home, replaced whole",
@@ -80,7 +82,7 @@ ELSEWHERE = {
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    *("rescue show", "config show"),
+    *("rescue show", "config show", "health", "gates", "graph", "report", "watch", "explain", "logs"),
 }
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from gluerun.edge.views import board
 from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
 from gluerun.loop.observe import TASKS
 from gluerun.loop.store import run_path
 from gluerun.ports import BALLAST
+from gluerun.records import schema
 from gluerun.records.dispatch import Outcome, Role
+from gluerun.records.origin import OriginHolder
 from gluerun.records.record import replace
 from gluerun.sim.children import SimChildren
 from gluerun.sim.crash import SimCrash
@@ -24,6 +28,47 @@ SECRET = "AKIA" + "ABCDEFGHIJKLMNOP"
 def fixes(path: str, *texts: str) -> list[Move]:
     """Return moves that write one text after the other to the same file."""
     return [Move(writes={path: text}) for text in texts]
+
+
+# --- versions --------------------------------------------------------------------------------------------
+
+
+def test_after_an_upgrade_the_board_says_who_still_runs_the_old_version():
+    house = SimHouse().given(ONE, owned=["a.txt"]).given(TWO, owned=["b.txt"]).hold(ONE, TWO).cycles(1)
+    opened = house.open()
+    run = house.record(ONE).run_id
+    old = replace(opened.store.dispatch(run), engine_version="0.0.9")
+    house.state_files.write(f"runs/{run}/dispatch.json", schema.dump(old))
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    loop = OriginHolder(
+        owner="auto", run_id="ORIGIN-1", pid=7, started_at=started, expires_at=started, engine_version=""
+    )
+
+    with house.locks.resident(loop):
+        lines = board(opened).other_engines
+
+    assert [(one.who, one.version, one.run, one.task) for one in lines] == [
+        ("loop", "unknown", "ORIGIN-1", ""),
+        ("worker", "0.0.9", run, ONE),
+    ]
+    assert house.release(ONE, TWO).until_quiet().states() == {ONE: "integrated", TWO: "integrated"}
+    assert board(opened).other_engines == ()
+
+
+def test_no_record_that_leaves_the_machine_names_a_folder_of_it():
+    # C17: packets were committed with the absolute path of somebody's work tree in them, and leases hold one.
+    house = SimHouse().given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "done")).hold(ONE).cycles(1)
+    lease = house.state_files.files[f"leases/{ONE}.json"].decode()
+    house.release(ONE).until_quiet()
+    opened = house.open()
+    published = opened.doors.git.published("refs/gluerun/control")
+    packets = [data for path, data in house.state_files.files.items() if path.endswith("/packet.json")]
+
+    assert packets
+    assert published
+    texts = [lease, json.dumps(house.target_files()), *(data.decode() for data in packets)]
+    texts += [data.decode() for data in published.values()]
+    assert [text for text in texts if opened.doors.root in text] == []
 
 
 # --- the straight way ------------------------------------------------------------------------------------

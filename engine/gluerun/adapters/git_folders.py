@@ -125,7 +125,7 @@ def sync_objects(root: str, synced: dict[bytes, int]) -> None:
     """Let the names of what git has stored lately survive power loss: git syncs objects, never their folders.
 
     Nothing older is looked at, for the system writes it by itself within seconds; nor what stands in *synced* as it
-    is, with the time of its last change (docs/decisions/0018).
+    is, with the time of its last change (docs/decisions/0019).
     """
     home = folder_of(root)
     if home is None:

@@ -33,6 +33,17 @@ def wrapper_command(run_id: str) -> list[str]:
     return [sys.executable, "-P", "-m", "gluerun", "run", run_id]
 
 
+def born(pid: int) -> float | None:
+    """Return when a process was started, in seconds since 1970; None if there is none that lives."""
+    import psutil
+
+    try:
+        found = psutil.Process(pid)
+        return None if found.status() == psutil.STATUS_ZOMBIE else float(found.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
 class OsProcesses:
     """The processes of one repository's runs."""
 

@@ -235,6 +235,9 @@ def _board(board: Board) -> None:
         for node in board.nodes:
             if node.reason and node.state == "open":
                 say(f"  {node.id}: {node.reason}")
+    for other in board.other_engines:
+        words = "the resident loop" if other.who == "loop" else f"the {other.who} of {other.task}"
+        say(f"{words} still runs gluerun {other.version} ({other.run})")
     if board.stop:
         say("STOP is set: nothing new is planned or started")
     if board.backoff:

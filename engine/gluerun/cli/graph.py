@@ -1,4 +1,4 @@
-"""The planning graph: its readers, and promote-gate, which completes a node."""
+"""The planning graph: its readers, its pictures, and promote-gate, which completes a node."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 from gluerun.adapters.files import DiskFiles
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
-from gluerun.cli.show import say, show
+from gluerun.cli.show import put_file, say, show
 from gluerun.edge import nodes
 from gluerun.errors import OK, SAYS_NO, UsageError
 from gluerun.loop.nodes import NodeState
 
 if TYPE_CHECKING:
+    from gluerun.edge.graphs import GraphPage
     from gluerun.edge.nodes import GraphView
     from gluerun.records.graph import Node
 
@@ -106,3 +107,40 @@ def _fields(node: Node) -> dict[str, str]:
 def _say_fields(node: Node) -> None:
     for name, value in _fields(node).items():
         say(f"{name}={value}")
+
+
+def graph(
+    context: typer.Context,
+    svg: str = typer.Option("", "--svg", metavar="FILE", help="Draw it into an SVG file; - for stdout."),
+    mermaid: bool = typer.Option(False, "--mermaid", help="Print it as a mermaid flowchart."),
+    as_json: bool = JSON,
+) -> None:
+    """Show the planning graph with the state of every node and its tasks."""
+    from gluerun.cli.reading import open_place
+    from gluerun.core.drawing import graph_mermaid, graph_svg
+    from gluerun.edge import graphs
+
+    if bool(svg) + mermaid + as_json > 1:
+        raise UsageError("one form at a time", "--svg FILE, --mermaid or --json")
+    found = graphs.graph(open_place(context))
+    if svg:
+        put_file(svg, graph_svg(graphs.boxes(found.nodes)) + "\n")
+    elif mermaid:
+        say(graph_mermaid(graphs.boxes(found.nodes)).rstrip("\n"))
+    else:
+        show(found, as_json=as_json, words=lambda: _say_tree(found))
+
+
+def _say_tree(found: GraphPage) -> None:
+    from gluerun.edge.graphs import note_of, tree
+
+    lines = list(tree(found.nodes))
+    if not lines:
+        say("the planning graph has no nodes")
+    wide = max((len(head) + len(one.id) for head, one, _ in lines), default=0)
+    for head, one, also in lines:
+        more = f"; also needs {', '.join(also)}" if also else ""
+        why = f"  {one.words}" if one.state == "blocked" else ""
+        say(f"{head}{one.id:<{wide - len(head)}}  {one.state:<9} {note_of(one)}{more}{why}")
+    if found.is_complete and lines:
+        say("everything that is required is complete")

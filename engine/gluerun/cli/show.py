@@ -34,6 +34,22 @@ def warn(text: str) -> None:
     sys.stderr.write(f"gluerun: {plain(text)}\n")
 
 
+def put_file(name: str, text: str) -> None:
+    """Write a result into the file that was named, whole or not at all; `-` is stdout."""
+    if name == "-":
+        sys.stdout.write(text)
+        return
+    from pathlib import Path
+
+    from gluerun.adapters.files import DiskFiles
+    from gluerun.errors import UsageError
+
+    path = Path(name).absolute()
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"{name}: no file can be written there", "name a file in a folder that exists", file=name)
+    DiskFiles(str(path.parent)).write(path.name, text.encode("utf-8", "replace"), durable=False)
+
+
 def plain(text: str) -> str:
     """Return *text* without anything that a terminal would obey."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)

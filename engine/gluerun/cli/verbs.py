@@ -43,6 +43,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("drive",        "cycle",  "Drive one task to its end in the foreground."),
     _verb("auto",         "cycle",  "Run cycles until everything is done."),
     _verb("status",       "cycle",  "Say what runs, what waits and what needs you."),
+    _verb("explain",      "reading", "Say where a task is, why, and what would change it."),
+    _verb("logs",         "logs",    "Print what the programs of a task say, or follow it."),
+    _verb("health",       "reading", "Say what needs attention; exit code 1 if anything does."),
+    _verb("gates",        "reading", "Show the gate results of nodes and the latest gate runs."),
     _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
     _verb("recover",      "cycle",  "Look for lost runs and work trees."),
     _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
@@ -51,6 +55,9 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
+    _verb("watch",        "watching", "Show the board in the terminal, as it changes."),
+    _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
     _verb("timer install", "timer", "Let the system run cycles here by itself."),
     _verb("timer show",   "timer",  "Show the timer of this repository."),
     _verb("timer remove", "timer",  "Take the timer of this repository away."),
@@ -76,13 +83,14 @@ VERBS: tuple[Verb, ...] = (
     _verb("verify",       "verify", "Tell whether the journal and every merge's evidence are whole."),
     _verb("backtest",     "backtest", "Replay the history of a repository through the engine."),
     _verb("demo",         "trial",   "Play a small backlog in a repository of its own."),
+    _verb("update",       "versions", "Let this repository want an installed version of the engine."),
+    _verb("migrate",      "versions", "Bring this repository to the engine's data contract."),
     _verb("version",      "version", "Show the version of the engine and of its data."),
 )
 # fmt: on
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "update", "migrate", "health", "gates", "gate", "human-gate",
-    "ask", "report", "accept-packet", "setup", "test",
-    "metrics", "graph", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
+    "console", "gate", "human-gate", "ask", "accept-packet", "setup", "test",
+    "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

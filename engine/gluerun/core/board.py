@@ -6,17 +6,15 @@ from datetime import datetime
 
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
-from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate, low_disk, seats
-from gluerun.core.planners import state_of
-from gluerun.records.lease import NodeLeaseStatus
+from gluerun.core.matters import matters, reason_of
+from gluerun.core.nodes import node_lines
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from gluerun.core.knowing import Known
     from gluerun.core.world import World
     from gluerun.records.task import Task
 
@@ -66,6 +64,16 @@ class DiskLine:
 
 
 @record
+class EngineLine:
+    """Who still works with another engine than the one that looks: the resident loop, or a run."""
+
+    who: str
+    version: str
+    run: str
+    task: str = ""
+
+
+@record
 class Board:
     """What `gluerun status` answers."""
 
@@ -87,24 +95,25 @@ class Board:
     backoffs: tuple[BackoffLine, ...] = ()
     dispatch_gate: str = ""
     low_disk: DiskLine | None = None
+    other_engines: tuple[EngineLine, ...] = ()
 
 
-def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping[str, str]) -> Board:
-    """Return the board of one look; *phases* tells for each run what it does and in which try."""
+def board(world: World, known: Known) -> Board:
+    """Return the board of one look."""
     _, waits = frontier(world, seats(world))
     why = {one.task_id: one for one in waits}
     lines = []
     for task in world.tasks:
         lease = world.lease(task.task_id)
         if lease is not None:
-            phase, attempt = phases.get(lease.run_id, ("starting", task.tries + 1))
+            phase, attempt = known.phases.get(lease.run_id, ("starting", task.tries + 1))
             since = "its wrapper is gone" if lease.orphaned_since else ""
             lines.append(_line(task, "running", phase=phase, reason=since, run=lease.run_id, attempt=attempt))
         elif task.status is Status.READY and task.task_id in why:
             wait = why[task.task_id]
             lines.append(_line(task, "waiting", reason=wait.reason, blocked_by=wait.blocked_by))
         else:
-            lines.append(_line(task, _word(task), phase=_phase(task), reason=_reason(world, task)))
+            lines.append(_line(task, _word(task), phase=_phase(task), reason=reason_of(world, task)))
     counts = {word: sum(line.status == word for line in lines) for word in ("running", "ready", "waiting", "parked")}
     return Board(
         target_branch=world.config.target_branch,
@@ -114,9 +123,9 @@ def board(world: World, phases: Mapping[str, tuple[str, int]], refusals: Mapping
         waiting=counts["waiting"],
         parked=counts["parked"],
         accepted=sum(line.status == "accepted" for line in lines),
-        needs_you=tuple(_needs_you(world, lines, refusals)),
+        needs_you=tuple(one.words for one in matters(world, known) if one.needs_you),
         tasks=tuple(lines),
-        nodes=tuple(_nodes(world, phases)),
+        nodes=_nodes(world, known),
         stop=world.stop,
         breaker=world.circuit.consec_fails if world.circuit else 0,
         backoff=_backoff(world),
@@ -159,71 +168,14 @@ def _phase(task: Task) -> str:
             ProofState.WAITING: "waiting"}[task.proof.state if task.proof else None]  # fmt: skip
 
 
-def _reason(world: World, task: Task) -> str:
-    if task.proof is not None and task.proof.state is ProofState.WAITING:
-        return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
-    if task.status is Status.ACCEPTED and not world.config.auto_integrate:
-        return "integration is switched off; type `gluerun integrate`"
-    if task.status is Status.BLOCKED and task.ordered is not None:
-        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
-    if task.last_failure is None:
-        return ""
-    words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
-    says_more = task.decision is not None and task.decision.rationale not in words
-    return (
-        f"{words} ({task.decision.rationale})"
-        if says_more and task.status is Status.BLOCKED and task.decision
-        else words
-    )
-
-
-def _needs_you(world: World, lines: list[TaskLine], refusals: Mapping[str, str]) -> list[str]:
-    found = [f"{line.id} is parked: {line.reason}" for line in lines if line.status == "parked"]
-    found += [f"{line.id}: {line.reason}" for line in lines if line.phase == "waiting"]
-    found += list(refusals.values())
-    found += [f"{one.path}: {one.reason}" for one in world.broken]
-    if world.graph_error:
-        found.append(world.graph_error)
-    found += [f"node {name} is blocked: {world.node_words.get(name, '')}" for name in sorted(world.node_blocked)]
-    found += [
-        f"node {note.node} is not planned: {note.reason}; `gluerun plan {note.node}` tries again"
-        for note in world.plan_notes.values()
-        if note.is_parked and note.node not in world.passed
-    ]
-    for one in world.backoffs.values():
-        if one.needs_you and holds(world, one):
-            found.append(f"{one.provider}: {one.reason}; it is asked again at {one.until:%H:%M:%SZ}")
-    if world.red_tree:
-        found.append(f"the gate is red on {world.config.target_branch} itself")
-    if (gate := dispatch_gate(world)) and not world.stop:
-        found.append(gate)
-    if (disk := low_disk(world)) and disk not in found:
-        found.append(disk)
-    return found
-
-
-def _nodes(world: World, phases: Mapping[str, tuple[str, int]]) -> list[NodeLine]:
-    if world.graph is None:
-        return []
-    open_now = {node.id for node in eligible(world.graph, world.passed, world.node_blocked)}
-    runs = {lease.node: lease for lease in world.node_leases}
+def _nodes(world: World, known: Known) -> tuple[NodeLine, ...]:
     found = []
-    for node in world.graph.nodes:
-        state = "waiting"
-        lease = runs.get(node.id)
-        if node.id in world.passed:
-            state = "passed"
-        elif node.id in world.node_blocked:
-            state = "blocked"
-        elif lease is not None:
-            state = "planning" if lease.status is NodeLeaseStatus.PLANNING else "proving"
-        elif node.id in open_now:
-            state = "open"
-        run = lease.run_id if lease is not None else None
-        phase = phases.get(run, ("starting", 0))[0] if run is not None else ""
-        reason = "" if lease is not None else state_of(world, node)
-        found.append(NodeLine(id=node.id, state=state, reason=reason, run=run, phase=phase))
-    return found
+    for one in node_lines(world):
+        run = next((lease.run_id for lease in world.node_leases if lease.node == one.id), None)
+        phase = known.phases.get(run, ("starting", 0))[0] if run is not None else ""
+        reason = "" if run is not None or one.state == "passed" else one.words
+        found.append(NodeLine(id=one.id, state=one.state, reason=reason, run=run, phase=phase))
+    return tuple(found)
 
 
 def _backoffs(world: World) -> list[BackoffLine]:

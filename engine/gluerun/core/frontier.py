@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from gluerun.core import scope
-from gluerun.core.backoff import held_back, worker_roles
+from gluerun.core.backoff import day_is_spent, held_back, worker_roles
+from gluerun.core.obstacle import Why
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.core.world import World
     from gluerun.records.task import Task
 
@@ -19,6 +22,7 @@ class Waits:
 
     task_id: str
     reason: str
+    why: Why
     blocked_by: tuple[str, ...] = ()
 
 
@@ -26,14 +30,15 @@ def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
     """Return the tasks to start now, at most *seats*, by priority and id, and why every other ready one waits."""
     start: list[Task] = []
     waits: list[Waits] = []
-    held = _held(world)
-    nobody = held_back(world, worker_roles(world.config))
+    held = held_scopes(world)
+    nobody = nobody_asked(world)
     for task in sorted(world.tasks, key=lambda task: (-task.rank, len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
-        why = Waits(task_id=task.task_id, reason=nobody) if nobody else _obstacle(world, task, held)
+        first = next(obstacles(world, task, held), None)
+        why = Waits(task_id=task.task_id, reason=nobody[1], why=nobody[0]) if nobody else first
         if why is None and len(start) >= seats:
-            why = Waits(task_id=task.task_id, reason="no free seat")
+            why = Waits(task_id=task.task_id, reason="no free seat", why=Why.NO_SEAT)
         if why is None:
             start.append(task)
             held[task.task_id] = task.owned
@@ -42,7 +47,15 @@ def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
     return start, waits
 
 
-def _held(world: World) -> dict[str, tuple[str, ...]]:
+def nobody_asked(world: World) -> tuple[Why, str] | None:
+    """Say why no worker may be asked at all; None if one may."""
+    words = held_back(world, worker_roles(world.config))
+    if not words:
+        return None
+    return Why.DAY_SPENT if words == day_is_spent(world) else Why.PROVIDER_HELD, words
+
+
+def held_scopes(world: World) -> dict[str, tuple[str, ...]]:
     """Return the scopes that are taken: leased ones, and accepted ones on their way into the target."""
     held = {lease.task_id: lease.owned_files for lease in world.leases}
     for task in world.tasks:
@@ -56,20 +69,26 @@ def _is_stuck(task: Task) -> bool:
     return task.proof is not None and task.proof.state is ProofState.WAITING
 
 
-def _obstacle(world: World, task: Task, held: dict[str, tuple[str, ...]]) -> Waits | None:
-    if task.spec.dispatch_mode != "canonical":
-        return Waits(task_id=task.task_id, reason=f"dispatch mode is {task.spec.dispatch_mode!r}, not 'canonical'")
-    if task.spec.target_branch != world.config.target_branch:
-        return Waits(task_id=task.task_id, reason=f"its target is {task.spec.target_branch!r}, not this loop's")
+def obstacles(world: World, task: Task, held: dict[str, tuple[str, ...]]) -> Iterator[Waits]:
+    """Yield everything about a task itself that keeps it from being started, beside the scopes that are *held*."""
+    of, mode, target = task.task_id, task.spec.dispatch_mode, task.spec.target_branch
+    if mode != "canonical":
+        yield Waits(task_id=of, reason=f"dispatch mode is {mode!r}, not 'canonical'", why=Why.ODD_MODE)
+    if target != world.config.target_branch:
+        yield Waits(task_id=of, reason=f"its target is {target!r}, not this loop's", why=Why.OTHER_TARGET)
     for need in task.spec.depends_on:
         if (status := world.status_of(need)) is not Status.INTEGRATED:
-            return _unmet(task, need, status)
+            words = "which nobody knows" if status is None else f"which is {status}"
+            why = Why.NEED_ITSELF if need == of else _NEEDS.get(status, Why.NEED_OPEN)
+            yield Waits(task_id=of, reason=f"depends on {need}, {words}", why=why, blocked_by=(need,))
     for holder, paths in held.items():
-        if holder != task.task_id and scope.clashes(task.owned, paths):
-            return Waits(task_id=task.task_id, reason=f"its scope is held by {holder}", blocked_by=(holder,))
-    return None
+        if holder != of and scope.clashes(task.owned, paths):
+            yield Waits(task_id=of, reason=f"its scope is held by {holder}", why=Why.SCOPE_HELD, blocked_by=(holder,))
 
 
-def _unmet(task: Task, need: str, status: Status | None) -> Waits:
-    words = "which nobody knows" if status is None else f"which is {status}"
-    return Waits(task_id=task.task_id, reason=f"depends on {need}, {words}", blocked_by=(need,))
+_NEEDS: dict[Status | None, Why] = {
+    None: Why.NEED_UNKNOWN,
+    Status.BLOCKED: Why.NEED_PARKED,
+    Status.CANCELLED: Why.NEED_GIVEN_UP,
+    Status.SUPERSEDED: Why.NEED_GIVEN_UP,
+}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from gluerun.core.actions import Promote, ProveNode, Start
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import finished_nodes
+from gluerun.core.obstacle import Why
 from gluerun.core.planners import plan_planning
 from gluerun.records.gate import proof_wanted
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.core.actions import Action
     from gluerun.core.world import World
     from gluerun.records.graph import Node
@@ -19,14 +22,20 @@ if TYPE_CHECKING:
 
 def dispatch_gate(world: World) -> str:
     """Say why nothing may be started at all; empty if something may."""
+    return next((words for _, words in closed(world)), "")
+
+
+def closed(world: World) -> Iterator[tuple[Why, str]]:
+    """Yield everything that keeps the loop from starting anybody, and what is said of it."""
     if world.stop:
-        return "STOP is set"
+        yield Why.STOP, "STOP is set"
     if world.target_head is None:
-        return f"the target branch {world.config.target_branch!r} does not exist"
+        yield Why.NO_TARGET, f"the target branch {world.config.target_branch!r} does not exist"
     fails = world.circuit.consec_fails if world.circuit else 0
     if fails >= world.config.max_consec_fails:
-        return f"the breaker is open after {fails} failures in a row"
-    return low_disk(world)
+        yield Why.BREAKER, f"the breaker is open after {fails} failures in a row"
+    if words := low_disk(world):
+        yield Why.LOW_DISK, words
 
 
 def low_disk(world: World) -> str:

@@ -15,9 +15,10 @@ from gluerun import assets, settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
 from gluerun.core.detecting import NO_GATE
+from gluerun.edge import configuring
 from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.edge.setup import SCHEMA, detect_gate, unknown_keys
-from gluerun.errors import GluerunError
+from gluerun.errors import GluerunError, OtherSchemaError
 from gluerun.loop.journal import PATH, Journal
 from gluerun.ports import BALLAST
 from gluerun.records import schema, taskfile
@@ -87,6 +88,8 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
     found = [_python(), _git(patient), *_repository(patient)]
     try:
         loaded = settings.load(root, environ)
+    except OtherSchemaError as error:
+        found.append(_other_schema(error))
     except GluerunError as error:
         found.append(_fail("config", error.message, error.hint, _config_command(root)))
     else:
@@ -94,6 +97,7 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
         found.append(_ok("config", f"{settings.FILE} can be used"))
         found += [_warn("config-slip", word, "correct the name or take it away") for word in loaded.warnings]
         found += [
+            *_conflicts(patient),
             *_schema(loaded),
             *_described(root),
             _pin(patient, loaded),
@@ -158,15 +162,27 @@ def _repository(patient: Patient) -> Iterator[Check]:
         yield _warn("shallow", "the repository is a shallow clone", "fetch the rest of it", "git fetch --unshallow")
 
 
+def _conflicts(patient: Patient) -> Iterator[Check]:
+    """Name every place of a setting that is set twice, and which of them counts. (FR-020, A41)"""
+    for one in configuring.shown(patient.root, patient.environ, {}):
+        if one.instead_of:
+            others = " and over ".join(f"{other.said} by {other.words}" for other in one.instead_of)
+            words = f"{one.key} is {one.words} by {one.origin.words}, which wins over {others}"
+            command = f"gluerun config unset {one.key}" if one.instead_of[0].source == "file" else ""
+            yield _warn("config-conflict", words, "set it in one place only", command)
+
+
+def _other_schema(error: OtherSchemaError) -> Check:
+    """Say that the repository is written for another engine, and what brings both together."""
+    command = "gluerun migrate" if "migrate" in error.hint else _set("schemaVersion", assets.schema_version())
+    return _fail("schema", error.message, error.hint, command)
+
+
 def _schema(loaded: Settings) -> Iterator[Check]:
-    ours, theirs = assets.schema_version(), loaded.schema_version
-    if not theirs:
+    ours = assets.schema_version()
+    if not loaded.schema_version:
         command = _set("schemaVersion", ours)
         yield _warn("schema", f"{settings.FILE} names no schemaVersion", f'add "schemaVersion": "{ours}"', command)
-    elif theirs != ours:
-        remedy = f'install the engine for {theirs}, or bring the files to "{ours}"'
-        words = f"{settings.FILE} is written for schema {theirs}, this engine has {ours}"
-        yield _fail("schema", words, remedy, _set("schemaVersion", ours))
     else:
         yield _ok("schema", f"schema {ours}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gluerun.core import batches
 from gluerun.core.secrets import in_text
 from gluerun.edge import backlog
-from gluerun.edge.views import NOBODY
+from gluerun.edge.reading import NOBODY
 from gluerun.edge.wishes import one_line
 from gluerun.errors import ConfigError, UsageError
 from gluerun.loop.importing import take_in

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
+
+from gluerun.core.board import EngineLine
 from gluerun.core.board import board as board_of
-from gluerun.core.expect import expect
-from gluerun.core.intake import plan_intake
+from gluerun.core.explain import explain as explain_task
+from gluerun.core.matters import Matter, matters
 from gluerun.core.tamper import note_path
+from gluerun.edge.reading import read
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.booking import COSTS
-from gluerun.loop.observe import observe
-from gluerun.loop.resident import resident
 from gluerun.loop.store import run_path
 from gluerun.records import names, schema
+from gluerun.records.dispatch import Life
 from gluerun.records.record import record, replace
 from gluerun.records.spending import Spending
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from gluerun.core.board import Board
+    from gluerun.core.explain import Explanation
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.records.task import Task
 
 
-# A look of somebody who only looks.
-NOBODY = "ORIGIN-00000000T000000Z-0"
+UNKNOWN = "unknown"
 
 
 @record
@@ -81,30 +90,90 @@ def spendings(house: House) -> list[Spending]:
     return [schema.load(Spending, files.read(path) or b"", file=path) for path in paths]
 
 
+def spendings_since(house: House, since: datetime) -> list[Spending]:
+    """Return what the runs cost of which something was spent since then; a booking that cannot be read is left out."""
+    files = house.store.files
+    # A run is booked under the day on which it began, and may have begun days ago.
+    first = f"{since - timedelta(days=3):%Y-%m-%d}"
+    found = []
+    for path in (f"{COSTS}/{day}/{name}" for day in files.names(COSTS) if day >= first
+                 for name in files.names(f"{COSTS}/{day}")):  # fmt: skip
+        with suppress(SchemaError):
+            one = schema.load(Spending, files.read(path) or b"", file=path)
+            recent = tuple(expense for expense in one.expenses if expense.started_at >= since)
+            if recent:
+                found.append(replace(one, expenses=recent))
+    return found
+
+
+@record
+class HealthPage:
+    """What `gluerun health` answers: well, if there is no matter."""
+
+    SCHEMA = "health.v0"
+
+    is_well: bool
+    loop: str
+    matters: tuple[Matter, ...]
+
+
 def board(house: House, trouble: str = "") -> Board:
     """Return what runs, what waits, what needs you and why; *trouble* is why the newest settings are not used."""
-    look = observe(house, NOBODY)
-    world = look.world
-    for action in plan_intake(world):
-        world = expect(world, action)
-    # Each run tells for itself: no two planners share a phase.
-    runs = [lease.run_id for lease in world.leases] + [lease.run_id for lease in world.node_leases]
-    phases = {run_id: _phase(house, run_id) for run_id in runs}
-    fresh = {one.path: one.error for one in world.inputs if one.error}
-    found = board_of(world, phases, look.memory.refusals | fresh)
-    loop = resident(house.store.files) if house.doors.locks.resident_holder() else None
-    trouble = trouble or (loop.trouble if loop else "")
-    kept = f"the configuration is not used, the last good one is: {trouble}"
-    return replace(found, needs_you=(kept, *found.needs_you)) if trouble else found
+    seen = read(house, trouble)
+    return replace(board_of(seen.world, seen.known), other_engines=tuple(_other_engines(house, seen.world)))
+
+
+def health(house: House, trouble: str = "") -> HealthPage:
+    """Return everything that needs attention; *trouble* is why the newest settings are not used."""
+    seen = read(house, trouble)
+    found = matters(seen.world, seen.known)
+    return HealthPage(is_well=not found, loop=seen.known.loop, matters=found)
+
+
+def explain(house: House, task_id: str) -> Explanation:
+    """Return where a task is, why, and what would change it; UsageError if nobody knows it."""
+    _require_task_id(task_id)
+    seen = read(house)
+    settled = None if seen.world.task(task_id) else house.store.settled_task(task_id)
+    found = explain_task(seen.world, task_id, seen.known, settled)
+    if found is None:
+        raise _unknown(task_id)
+    return found
+
+
+def _require_task_id(task_id: str) -> None:
+    if not names.is_task(task_id):
+        raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
+
+
+def _unknown(task_id: str) -> UsageError:
+    return UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
+
+
+def known_task(house: House, task_id: str) -> Task:
+    """Return a task, be it settled or not taken in yet; UsageError if nobody knows it."""
+    _require_task_id(task_id)
+    task = house.store.any_task(task_id) or _new_task(house, task_id)
+    if task is None:
+        raise _unknown(task_id)
+    return task
+
+
+def _other_engines(house: House, world: World) -> Iterator[EngineLine]:
+    """Yield who still works with another engine than this one; a record from before versions were kept names none."""
+    loop = house.doors.locks.resident_holder()
+    if loop is not None and loop.pid and loop.engine_version != VERSION:
+        yield EngineLine(who="loop", version=loop.engine_version or UNKNOWN, run=loop.run_id)
+    for run_id, sighting in world.sightings.items():
+        asked = house.store.dispatch(run_id) if sighting.life is not Life.DEAD else None
+        if asked is not None and asked.engine_version != VERSION:
+            version = asked.engine_version or UNKNOWN
+            yield EngineLine(who=asked.role.value, version=version, run=run_id, task=asked.task_id or asked.node or "")
 
 
 def task_page(house: House, task_id: str) -> TaskPage:
     """Return everything about one task; UsageError if nobody knows it."""
-    if not names.is_task(task_id):
-        raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
-    task = house.store.any_task(task_id) or _new_task(house, task_id)
-    if task is None:
-        raise UsageError(f"nobody knows {task_id}", "`gluerun task list` shows the tasks")
+    task = known_task(house, task_id)
     leases, _ = house.store.leases()
     lease = next((one for one in leases if one.task_id == task_id), None)
     note, decision = task.last_failure, task.decision
@@ -138,10 +207,7 @@ def task_page(house: House, task_id: str) -> TaskPage:
 
 def _new_task(house: House, task_id: str) -> Task | None:
     """Return a task whose file the loop has not taken in yet, as it will be."""
-    world = observe(house, NOBODY).world
-    for action in plan_intake(world):
-        world = expect(world, action)
-    return world.task(task_id)
+    return read(house).world.task(task_id)
 
 
 def _attempts(house: House, run_id: str | None) -> tuple[AttemptLine, ...]:
@@ -167,12 +233,3 @@ def _tests(house: House, run_id: str, attempt: int) -> str | None:
     """Return what became of the tests in one try, in one line; None if it touched none."""
     data = house.store.files.read(run_path(run_id, note_path(attempt)))
     return "; ".join(data.decode("utf-8", "replace").splitlines()) if data else None
-
-
-def _phase(house: House, run_id: str) -> tuple[str, int]:
-    """Return what a run does and in which try, as it told last."""
-    try:
-        document = house.store.document(run_id, "run-status.json") or {}
-    except SchemaError:
-        document = {}
-    return str(document.get("phase", "starting")), int(document.get("attempt", 0) or 0)

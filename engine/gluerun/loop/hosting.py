@@ -10,6 +10,7 @@ from gluerun.errors import OtherHostError, SchemaError
 from gluerun.records import schema
 from gluerun.records.origin import Host, OriginHolder
 from gluerun.records.record import replace
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def holder(house: House, origin_run: str, owner: str = "origin") -> OriginHolder
         pid=house.doors.clock.pid(),
         started_at=now,
         expires_at=now + timedelta(minutes=60),
+        engine_version=VERSION,
     )
 
 

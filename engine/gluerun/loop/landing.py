@@ -15,6 +15,7 @@ from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,8 +109,6 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
 
 def _message(house: House, task: Task) -> str:
     """Return the candidate's message: by its trailers its evidence is found again, and known to be the same."""
-    from gluerun import assets  # only who integrates asks for the version, and that is dear
-
     known = evidence_of(house.store, task)
     said = Provenance(
         task=task.task_id,
@@ -118,7 +117,7 @@ def _message(house: House, task: Task) -> str:
         gate=known.gate if task.spec.gate_command else NO_GATE,
         prompt=known.prompt,
         config=known.config,
-        engine=assets.engine_version(),
+        engine=VERSION,
         journal=house.journal.head(),
     )
     return merge_message(task.spec.title, said)

@@ -16,6 +16,7 @@ from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, Provide
 from gluerun.records.planning import PlanNote
 from gluerun.records.record import replace
 from gluerun.records.task import Status, Task
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ class Store:
 
     def put_dispatch(self, dispatch: Dispatch) -> None:
         """Write what a run is asked, before the run exists; who books a run after a power loss asks for it."""
-        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(dispatch))
+        ours = replace(dispatch, engine_version=VERSION)
+        self.files.write(run_path(dispatch.run_id, "dispatch.json"), schema.dump(ours))
 
     def dispatch(self, run_id: str) -> Dispatch | None:
         """Return what a run is asked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gluerun.core.board import board
+from gluerun.core.knowing import Known
 from gluerun.core.masking import masked_text
 from gluerun.core.notices import all_told, noticed
 from gluerun.errors import BusyError, SchemaError
@@ -30,7 +31,7 @@ NEEDS_YOU, ENDED = "needs-you", "ended"
 def write_down(house: House, world: World) -> Notices:
     """Write down what needs a person and what of it is due to be told. The origin lock is held."""
     before = _notices(house)
-    after = noticed(before, board(world, {}, house.store.memory().refusals).needs_you)
+    after = noticed(before, board(world, Known(loop="this one", refusals=house.store.memory().refusals)).needs_you)
     if after != before:
         house.store.files.write(PATH, schema.dump(after))
     return after

@@ -30,6 +30,7 @@ class Dispatch:
     `own_prompts` is what the repository itself says to a role, as it stood at the base.
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
     person said when he asked for this run.
+    `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
     """
 
     SCHEMA = "dispatch.v0"
@@ -61,6 +62,7 @@ class Dispatch:
     audit_sha: str | None = None
     spent: Spent = Spent()
     told: str = ""
+    engine_version: str = ""
 
 
 @record

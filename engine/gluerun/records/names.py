@@ -34,6 +34,11 @@ def is_task(name: str) -> bool:
     return re.fullmatch(TASK, name) is not None
 
 
+def is_run(name: str) -> bool:
+    """Tell whether *name* can be the id of a run."""
+    return re.fullmatch(RUN, name) is not None
+
+
 def is_branch(name: str) -> bool:
     """Tell whether *name* is a branch name that no tool reads as something else."""
     return re.fullmatch(BRANCH, name) is not None

@@ -19,6 +19,7 @@ class OriginHolder:
     pid: int
     started_at: datetime
     expires_at: datetime
+    engine_version: str = ""
 
 
 @record

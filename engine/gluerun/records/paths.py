@@ -6,6 +6,13 @@ from gluerun.errors import SchemaError
 
 ORCHESTRATION = "docs/orchestration"
 RUNTIME = (".gluerun-state", ".worktrees", ".gluerun-evidence", ".gluerun-cache")
+# Only the predecessor makes these; this engine never does.
+PREDECESSORS = (
+    "docs/orchestration/packets/imported",
+    "docs/orchestration/prompts/l0-origin.md",
+    "schemas/orchestration",
+    ".gluerun-state/dispatch",
+)
 CONTROL = ("gluerun.config.json", "gluerun.config.sh", ".gluerun-version")
 
 

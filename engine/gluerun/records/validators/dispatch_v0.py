@@ -230,6 +230,11 @@ def validate(data, place=''):
             data__told = data['told']
             if not isinstance(data__told, str):
                 raise Invalid(place + '.told', 'must be a string', data__told)
+        if 'engineVersion' in data_keys:
+            data_keys.remove('engineVersion')
+            data__engineVersion = data['engineVersion']
+            if not isinstance(data__engineVersion, str):
+                raise Invalid(place + '.engineVersion', 'must be a string', data__engineVersion)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

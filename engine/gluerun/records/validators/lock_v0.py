@@ -64,6 +64,11 @@ def validate(data, place=''):
             if isinstance(data__expiresAt, str):
                 if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__expiresAt):
                     raise Invalid(place + '.expiresAt', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__expiresAt)
+        if 'engineVersion' in data_keys:
+            data_keys.remove('engineVersion')
+            data__engineVersion = data['engineVersion']
+            if not isinstance(data__engineVersion, str):
+                raise Invalid(place + '.engineVersion', 'must be a string', data__engineVersion)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
