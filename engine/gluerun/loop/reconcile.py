@@ -18,7 +18,7 @@ from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import give_way, upkeep, watch_disk
+from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -93,6 +93,7 @@ def cycle(
         house.journal.mend(house.now())
         rebuild(house)
         finish_imports(house)
+        sweep_inputs(house)
         notes = Notes()
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
