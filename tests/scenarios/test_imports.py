@@ -182,6 +182,9 @@ def test_the_same_issue_makes_no_second_task_whether_new_living_or_settled():
         ("[" * 100_000, "nested too deeply"),
         ("[]", "no task is in it"),
         ("[1]", "x:1: an issue without a title"),
+        ('["{"]', "x:1: an issue without a title"),
+        ('\n[{"title": "a", "url": "u"},\n 7]', "x:3: an issue without a title"),
+        (f"[{'1' * 5000}]", "x: a number in it is too long"),
         ('[{"title": "a"}]', "x:1: an issue without url and number"),
         ('[{"title": "a", "body": 1, "url": "u"}]', "x:1: an issue whose body or url is no text"),
         ('{"tasks": 1}', "tasks must be a list"),
@@ -247,6 +250,7 @@ def test_a_specification_is_many_tasks_that_know_each_other(text, name):
         ("- title: x\n- titel: y\n", "spec.yaml:2: 'titel' is no known key"),
         ("- title: 7\n", "spec.yaml:1: `title` is no text"),
         ("- title: x\n  owned: [1]\n", "spec.yaml:1: `owned` is no list of texts"),
+        ("- title: x\n- title: y\n  id: second\n", "spec.yaml:2: 'second' is no task id"),
         ("- !!python/object/apply:os.system [id]\n", "not YAML"),
     ],
 )

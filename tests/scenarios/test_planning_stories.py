@@ -6,7 +6,8 @@ from tests.scenarios.backlogs import WorkingWatch
 
 from gluerun.core.board import Board
 from gluerun.edge.views import board
-from gluerun.loop import plotting
+from gluerun.loop import drive, plotting
+from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.records import schema
 from gluerun.records.dispatch import Role
 from gluerun.records.gate import GateCheck, GateVerdict
@@ -123,6 +124,50 @@ def test_a_parked_plan_waits_for_a_person_and_is_planned_anew_when_one_asks():
         "imported", [ONE], "approve: Yes.",
     )  # fmt: skip
     assert house.until_quiet().state(ONE) == "integrated"
+
+
+class Crossed(WorkingWatch):
+    """Sleeps; the first time another cycle takes the lock meanwhile, and lets go of it while it is waited for."""
+
+    def __init__(self, house):
+        super().__init__(house)
+        self.asked = []
+
+    def wait(self, run_ids, seconds):
+        """Let the other cycle come and go."""
+        super().wait(run_ids, seconds)
+        self.asked.append(run_ids)
+        house = self.house.open()
+        self.house.locks.holder = holder(house, new_origin_run(house)) if len(self.asked) == 1 else None
+
+
+def test_a_plan_is_not_left_in_the_middle_because_another_cycle_came_between():
+    house = SimHouse().graph("core").planner("core", [batch(proposal())])
+    house.watch = Crossed(house)
+    found = plotting.plot(house.open(), "core")
+
+    assert (found.outcome, len(house.watch.asked)) == ("imported", 2)
+
+
+def test_a_drive_is_not_left_in_the_middle_because_another_cycle_came_between():
+    house = SimHouse().given(ONE)
+    house.watch = Crossed(house)
+
+    assert drive.drive(house.open(), ONE).how == "landed"
+    assert house.watch.asked[1] == ()
+
+
+def test_who_waits_for_one_thing_is_not_woken_by_what_ended_elsewhere():
+    house = SimHouse().given("TASK-0002").graph("core").planner("core", [batch(proposal())])
+    house.cycle(work=False)
+    other = house.lease("TASK-0002").run_id
+    house.let_work()
+    house.given(ONE)
+    house.watch = Crossed(house)
+    drive.drive(house.open(), ONE)
+
+    assert house.lease("TASK-0002").run_id == other
+    assert not any(other in runs for runs in house.watch.asked)
 
 
 # --- what completes a node -------------------------------------------------------------------------------

@@ -55,6 +55,13 @@ def living_runs(world: World) -> tuple[str, ...]:
     return tuple(workers + planners + provers)
 
 
+def runs_of(world: World, task_id: str) -> tuple[str, ...]:
+    """Return the runs that hold one task. One of another task that has ended would wake who waits, again and again."""
+    lease, task = world.lease(task_id), world.task(task_id)
+    prover = task.proof.run_id if task is not None and task.proof is not None else None
+    return tuple(filter(None, (lease.run_id if lease is not None else None, prover)))
+
+
 def outlook(world: World, longest: float) -> Outlook:
     """Say what a resident loop waits for; it is over when nothing runs, can start, or will be tried later."""
     runs = living_runs(world)

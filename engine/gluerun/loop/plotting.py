@@ -5,14 +5,13 @@ from __future__ import annotations
 from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate
 from gluerun.core.limits import allowance
-from gluerun.core.outlook import living_runs
 from gluerun.core.planners import no_planner, why_not
 from gluerun.errors import SchemaError, UsageError
 from gluerun.loop.hosting import new_origin_run
 from gluerun.loop.nodes import GRAPH
 from gluerun.loop.observe import observe
 from gluerun.loop.planning import planner_prompt
-from gluerun.loop.reconcile import cycle
+from gluerun.loop.reconcile import cycle, turn
 from gluerun.loop.store import IMPORT
 from gluerun.records import schema
 from gluerun.records.config import PlanCritiqueMode
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.auto import Tell
     from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport
     from gluerun.records.graph import Node
 
 _PATIENCE = 2.0
@@ -86,17 +86,19 @@ def plot(house: House, name: str, *, tell: Tell | None = None) -> Plotted:
     node = _node(world, name)
     if why := _obstacle(world, node):
         raise UsageError(f"node {name!r} may not be planned: {why}", "`gluerun status` shows where it stands")
-    run_id, is_first = "", True
+    run_id = ""
+    took: tuple[CycleReport, World] | None = cycle(house, "plan", node=name)
     while True:
-        report, world = cycle(house, "plan", node=name, starts=is_first)
-        is_first = False
-        if tell is not None:
-            tell(report, world)
-        lease = next((one for one in world.node_leases if one.node == name), None)
-        if lease is None:
-            break
-        run_id = lease.run_id
-        house.doors.watch.wait(living_runs(world), _PATIENCE)
+        if took is not None:
+            report, world = took
+            if tell is not None:
+                tell(report, world)
+            lease = next((one for one in world.node_leases if one.node == name), None)
+            if lease is None or run_id not in ("", lease.run_id):
+                break  # it is over; whoever holds the node now was started by somebody else
+            run_id = lease.run_id
+            house.doors.watch.wait((run_id,), _PATIENCE)
+        took = turn(house, lambda: cycle(house, "plan", node=name, starts=False))
     if not run_id:
         raise UsageError(f"node {name!r} was not planned", "`gluerun status` shows where it stands")
     return _result(house, name, run_id)

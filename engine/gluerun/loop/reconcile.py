@@ -12,7 +12,7 @@ from gluerun.core.outlook import living_runs, moving
 from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
 from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
-from gluerun.errors import BusyError
+from gluerun.errors import BusyError, OtherHostError
 from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
 from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
@@ -51,6 +51,8 @@ MODES: dict[str, tuple[Phase, ...]] = {
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
 _MAX_ROUNDS = 10_000
+# Somebody else's cycle takes a moment; who is in the middle of something waits for its turn.
+_BUSY_SLEEP = 0.5
 
 
 def plan(house: House) -> CycleReport:
@@ -60,12 +62,26 @@ def plan(house: House) -> CycleReport:
     return replace(report_of(world, "plan", lines, Notes()), quiet=not lines)
 
 
-def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleReport:
+def reconcile(house: House, mode: str) -> CycleReport:
     """Run one cycle of *mode*; where dispatch is not detached, also wait for what it started."""
-    report, _ = cycle(house, mode, only=only)
+    report, _ = cycle(house, mode)
     if mode == "actuate" and not house.config.detached_dispatch:
-        return merged(report, drain(house, only=only))
+        return merged(report, drain(house))
     return report
+
+
+def turn(house: House, take: Callable[[], tuple[CycleReport, World]]) -> tuple[CycleReport, World] | None:
+    """Run a cycle as *take* does; None, a moment later, while somebody else's is at work.
+
+    For who has begun something: that another cycle came between is no reason to leave it.
+    """
+    try:
+        return take()
+    except OtherHostError:
+        raise
+    except BusyError:
+        house.doors.watch.wait((), _BUSY_SLEEP)
+        return None
 
 
 def cycle(
@@ -149,22 +165,21 @@ def move_in(house: House, *, force: bool) -> None:
         house.journal.flush()
 
 
-def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:
+def drain(house: House, *, mode: str = "drain", timeout: float = 0) -> CycleReport:
     """Run cycles without planning or dispatch until no run lives and nothing accepted moves by itself.
 
     *timeout* in seconds, zero for never; a report that ran into it says `timed_out`.
     """
     started = house.doors.clock.awake()
-    total: CycleReport | None = None
-    while True:
-        report, world = cycle(house, mode, only=only)
-        total = report if total is None else merged(total, report)
-        runs = living_runs(world)
-        if not runs and not _is_moving(world, mode):
-            return total
+    total, world = cycle(house, mode)
+    while (runs := living_runs(world)) or _is_moving(world, mode):
         if timeout and house.doors.clock.awake() - started >= timeout:
             return replace(total, timed_out=True)
         house.doors.watch.wait(runs, house.config.drain_poll_secs)
+        if (took := turn(house, lambda: cycle(house, mode))) is not None:
+            report, world = took
+            total = merged(total, report)
+    return total
 
 
 def _is_moving(world: World, mode: str) -> bool:
