@@ -7,6 +7,7 @@ The same seed is the same week.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from tests.scenarios.crashes import _booked_once, _leavings, _lost, _once_each
 from tests.scenarios.days import MENU, Days
 
 from gluerun.edge.verifying import verify
-from gluerun.edge.views import board, health
+from gluerun.edge.views import board, explain, health
 from gluerun.errors import ConfigError, DecidedError, GluerunError, StateError, UsageError
 from gluerun.loop.auto import auto
 from gluerun.loop.resident import PATH as RESIDENT
@@ -33,9 +34,10 @@ WEEK = 7 * 24 * HOUR
 # While somebody works the world moves in small steps, else from one event to the next.
 _BUSY, _IDLE = 8 * 60.0, 45 * 60.0
 # systemd starts a loop again that ended with an error, after a moment.
-_AGAIN = 5 * 60.0
+_AGAIN = 10 * 60.0
 _OLD = "0.0.9"
 PAID = ended(0.25)
+REASON = "have another look at the gate"
 # The nodes of the graph, and the tasks that their planners want.
 NODES = {"core": (), "shell": ("core",), "docs": ("core",), "last": ("shell", "docs")}
 
@@ -74,6 +76,7 @@ class Week(Days):
         self.passed = 0.0
         self.edit: dict[str, object] | str | None = None
         self.killed = 0
+        self.hits: list[Callable[[], None]] = []  # what happens as soon as somebody is at work
         self.found: tuple[tuple[str, str], ...] = ()
         self.refused: list[str] = []
         self.upgraded: list[str] = []
@@ -100,7 +103,7 @@ class Week(Days):
             (often(2), self.break_the_configuration),
             (often(2), self.park_something),
             (often(1), self.leave_something_unsaved),
-            (often(1, 3.0, 4.0), self.upgrade),
+            (often(1, 3.0, 4.0), lambda: self.hits.append(self.upgrade)),
         ]
         for day in range(7):
             yield day * 24 * HOUR + chance.uniform(7, 11) * HOUR, self.morning
@@ -127,11 +130,16 @@ class Week(Days):
         """Let time pass, and nothing else."""
         self.passed += seconds
         self.house.clock.tick(seconds=seconds)
+        if seconds > 60:
+            self.house.state_files.write_back()
+            self.house.work_files.write_back()
 
     def step_runs(self) -> None:
         """Let each run that lives go on by one program."""
         for run in self.house.due():
             self.house._go_on(run)
+        if self.hits and self.house.due():
+            self.hits.pop(0)()
 
     # what befalls machine and programs
 
@@ -159,10 +167,8 @@ class Week(Days):
         raise SimCrash(words)
 
     def crash_a_worker(self) -> None:
-        """Kill a worker's wrapper, with or without all that it has started."""
-        if not self.house.due():
-            self.later(0.2, self.crash_a_worker)
-        self.kill_worker(self.chance.randint(0, 9), orphaned=self.chance.random() < 0.5)
+        """Kill the next worker that there is, with or without all that it has started."""
+        self.hits.append(lambda: self.kill_worker(self.chance.randint(0, 9), orphaned=self.chance.random() < 0.5))
 
     def kill_the_loop(self) -> None:
         """Kill the loop with the next things that it does, wherever it then is."""
@@ -173,13 +179,10 @@ class Week(Days):
     def fill_the_disk(self) -> None:
         """Let the disk be full for some hours."""
         self.disk_full(on=True)
-        self.later(self.chance.uniform(0.5, 5), lambda: self.disk_full(on=False))
+        self.later(self.chance.uniform(0.5, 3), lambda: self.disk_full(on=False))
 
     def upgrade(self) -> None:
         """Install the next version: whoever works was started by the one before, and the loop is started anew."""
-        if not self.house.due():
-            self.later(0.2, self.upgrade)
-            return
         store, files = self.house.open().store, self.house.state_files
         with self.house.fuse.out(), suppress(StateError):
             for run in self.house.due():
@@ -258,8 +261,9 @@ class Week(Days):
     def leave_something_unsaved(self) -> None:
         """Edit a file in the checkout, and throw the edit away the next morning."""
         soon = [task for task in self.asked if self.house.state(task) in ("unknown", "ready", "running")]
+        if not soon and self.passed < WEEK:
+            self.later(4, self.leave_something_unsaved)
         if not soon:
-            self.later(0.5, self.leave_something_unsaved)
             return
         self._note(f"unsaved {soon[-1]}")
         self.house.dirty(f"src/{soon[-1]}.txt")
@@ -280,6 +284,9 @@ class Week(Days):
             return
         page = health(self.house.open())
         passing = [one for one in page.matters if one.kind in ("back-off", "stuck", "breaker")]
+        if passing and self.chance.random() < 0.1:  # some morning later
+            closes_the_breaker(self)
+            asks_for_plans_again(self)
         if page.loop and not passing and self.house.open().store.leases()[0] == []:
             self.found = tuple((one.kind, one.about) for one in page.matters)
             self.ask(OrderVerb.STOP)
@@ -323,17 +330,31 @@ class Week(Days):
         for task, state in house.states().items():
             record = store.any_task(task)
             assert record is not None
-            if state == "parked" and not (record.last_failure or record.ordered):
+            if state == "parked" and REASON in self.why(task):
+                faults.append(f"{task} is parked, and the sentence is {self.why(task)!r}")
+            if state == "parked" and not self.why(task):
                 faults.append(f"{task} is parked, and nobody says why")
             if state not in ("integrated", "parked", "cancelled") and not (state == "ready" and self._waits(task)):
                 faults.append(f"{task} is {state}")
-        waiting = {task for task, state in house.states().items() if state == "ready"}
+        gone = parked | {task for task, state in house.states().items() if state == "cancelled"}
+        ready = [task for task, state in house.states().items() if state == "ready"]
+        waiting = {task for task in ready if gone & set(house.record(task).spec.depends_on)}
         wanted = {("parked", task) for task in parked} | {("waits", task) for task in waiting}
         faults += [f"health names {one}" for one in self.found if one not in wanted]
         faults += [f"health does not name {one}" for one in sorted(wanted) if one not in self.found]
         faults += [f"{run} of the version before is still there" for run in self.upgraded if run in house.due()]
         faults += [f"{node} is not complete" for node in self.unfinished()]
         return faults
+
+    def _waits(self, task: str) -> bool:
+        """Tell whether a task waits for one that is parked or cancelled, however far away."""
+        record = self.house.record(task)
+        needs = record.spec.depends_on if record else ()
+        return any(self.house.state(need) in ("parked", "cancelled") or self._waits(need) for need in needs)
+
+    def why(self, task: str) -> str:
+        """Return the sentence about a parked task."""
+        return " ".join(one.words for one in explain(self.house.open(), task).reasons)
 
     def unfinished(self) -> list[str]:
         """Return the nodes that are not complete although every task of theirs is in the target."""
@@ -356,7 +377,7 @@ def answers_for_what_is_parked(week: Week) -> None:
         if state != "parked" or record is None or record.ordered is not None:
             continue
         if record.epoch < 3:
-            week.ask(OrderVerb.RETRY, task, reason="have another look at the gate")
+            week.ask(OrderVerb.RETRY, task, reason=REASON)
         elif week.chance.random() < 0.3:
             week.ask(OrderVerb.CANCEL, task, reason="not worth it")
 
