@@ -218,7 +218,7 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
 def _of_parked(world: World, task: Task) -> _Found:
     note, decision = task.last_failure, task.decision
     command = f"gluerun unpark {task.task_id}"
-    if (order := task.ordered) is not None:
+    if (order := task.parked_by) is not None:
         words = f"{order.by} ordered it: {order.reason}".removesuffix(": ")
         change = "nothing happens before you say so"
         why = Because(why="ordered", words=words, change=change, command=command, since=order.at)

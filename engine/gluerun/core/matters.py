@@ -71,8 +71,8 @@ def reason_of(world: World, task: Task) -> str:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
-    if task.status is Status.BLOCKED and task.ordered is not None:
-        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
+    if (order := task.parked_by) is not None:
+        return f"parked by {order.by}: {order.reason}".removesuffix(": ")
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
