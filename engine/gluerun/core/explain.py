@@ -337,4 +337,4 @@ def _node(world: World, task: Task, known: Known) -> NodePage | None:
     if node is None:
         return NodePage(id=name, state="unknown", words="it is not in the planning graph, and no gate is asked for it")
     line = node_line(world, node)
-    return NodePage(id=name, state=line.state, words=known.nodes.get(name, "") or line.words)
+    return NodePage(id=name, state=line.state, words=world.node_words.get(name, "") or line.words)

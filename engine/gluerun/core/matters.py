@@ -145,8 +145,10 @@ def _of_files(world: World, known: Known) -> Iterator[Matter]:
     for name in sorted(world.node_blocked):
         words = f"node {name} is blocked: {world.node_words.get(name, 'its gate file blocks it')}"
         yield _matter("gate-file", name, words, needs_you=True, command="gluerun gates")
+    nodes = {node.id for node in world.graph.nodes} if world.graph else set()
     for note in world.plan_notes.values():
-        if note.is_parked and note.node not in world.passed:
+        # Nobody can do anything about a node that was taken out of the graph.
+        if note.is_parked and note.node in nodes - world.passed:
             words = f"node {note.node} is not planned: {note.reason}; `gluerun plan {note.node}` tries again"
             yield _matter("not-planned", note.node, words, needs_you=True, command=f"gluerun plan {note.node}")
 
