@@ -36,7 +36,7 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "ordered", "ordered back", "by hand"}
+LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
@@ -60,6 +60,9 @@ POWER_STATES = {
     "imported": 270,
     "ordered": 430,
     "ordered back": 410,
+    "approved plan": 610,
+    "approved landing": 615,
+    "rejected": 385,
     "by hand": 450,
 }
 
