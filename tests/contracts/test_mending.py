@@ -92,9 +92,9 @@ def pin_both(repo: Path) -> None:
 
 def come_from_elsewhere(repo: Path) -> None:
     configure(repo, runners=None, runner=None)
-    prompts = repo / "docs/orchestration/prompts"
-    prompts.mkdir(exist_ok=True)
-    (prompts / "l0-origin.md").write_text("Propose small tasks.\n")
+    imported = repo / "docs/orchestration/packets/imported/TASK-0001"
+    imported.mkdir(parents=True)
+    (imported / "packet.json").write_text("{}")
 
 
 def set_twice(repo: Path) -> None:

@@ -12,6 +12,7 @@ from gluerun.edge.wishes import specification, wishes_in
 from gluerun.errors import BusyError, UsageError
 from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.loop.importing import take_in
+from gluerun.loop.store import archive_path
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import SimHouse
 
@@ -292,3 +293,10 @@ def test_a_busy_loop_is_waited_for_and_then_named():
     with house.locks.origin(holder(opened, new_origin_run(opened))), pytest.raises(BusyError):
         take_in(opened, "x", dict)
     assert house.watch.slept > 1
+
+
+def test_one_settled_record_that_cannot_be_read_does_not_keep_issues_out():
+    house = house_of().given(ONE).until_quiet()
+    house.state_files.write(archive_path(ONE), b"{")
+
+    assert [one.task_id for one in bring(house, json.dumps([issue()])).tasks] == [TWO]

@@ -218,7 +218,7 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
 def _of_parked(world: World, task: Task) -> _Found:
     note, decision = task.last_failure, task.decision
     command = f"gluerun unpark {task.task_id}"
-    if (order := task.ordered) is not None:
+    if (order := task.parked_by) is not None:
         words = f"{order.by} ordered it: {order.reason}".removesuffix(": ")
         change = "nothing happens before you say so"
         why = Because(why="ordered", words=words, change=change, command=command, since=order.at)
@@ -337,4 +337,4 @@ def _node(world: World, task: Task, known: Known) -> NodePage | None:
     if node is None:
         return NodePage(id=name, state="unknown", words="it is not in the planning graph, and no gate is asked for it")
     line = node_line(world, node)
-    return NodePage(id=name, state=line.state, words=known.nodes.get(name, "") or line.words)
+    return NodePage(id=name, state=line.state, words=world.node_words.get(name, "") or line.words)

@@ -71,8 +71,8 @@ def reason_of(world: World, task: Task) -> str:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
-    if task.status is Status.BLOCKED and task.ordered is not None:
-        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
+    if (order := task.parked_by) is not None:
+        return f"parked by {order.by}: {order.reason}".removesuffix(": ")
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
@@ -145,8 +145,10 @@ def _of_files(world: World, known: Known) -> Iterator[Matter]:
     for name in sorted(world.node_blocked):
         words = f"node {name} is blocked: {world.node_words.get(name, 'its gate file blocks it')}"
         yield _matter("gate-file", name, words, needs_you=True, command="gluerun gates")
+    nodes = {node.id for node in world.graph.nodes} if world.graph else set()
     for note in world.plan_notes.values():
-        if note.is_parked and note.node not in world.passed:
+        # Nobody can do anything about a node that was taken out of the graph.
+        if note.is_parked and note.node in nodes - world.passed:
             words = f"node {note.node} is not planned: {note.reason}; `gluerun plan {note.node}` tries again"
             yield _matter("not-planned", note.node, words, needs_you=True, command=f"gluerun plan {note.node}")
 

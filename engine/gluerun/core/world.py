@@ -67,7 +67,7 @@ class Broken:
 class World:
     """One look at one repository. `done` holds the settled tasks that living ones depend on.
 
-    `node_words` says of a node why its gate file blocks it; `red_proofs` are the nodes whose red proof is at hand;
+    `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
     `facts` is what is known of proved candidates that a person may have to approve; `unapproved` says of a node what
     it lacks of a person's approval.
     """

@@ -11,8 +11,7 @@ from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph, red_proof
-from gluerun.loop.store import IMPORT
-from gluerun.records import names, schema, taskfile
+from gluerun.records import names, taskfile
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.gate import proof_wanted
 from gluerun.records.origin import CycleMemory
@@ -90,7 +89,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         graph_error=graph_error,
         passed=frozenset(one.node for one in gates if one.state is NodeState.PASSED),
         node_blocked=frozenset(one.node for one in gates if one.state is NodeState.BLOCKED),
-        node_words={one.node: one.reason for one in gates if one.state is NodeState.BLOCKED},
+        node_words={one.node: one.reason for one in gates},
         red_proofs=_red_proofs(house, graph),
         plan_notes=store.plan_notes() if graph else {},
         node_tasks=memory.node_tasks,
@@ -258,7 +257,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
         life = Life.DEAD
     batch = None
     if ending is not None and ending.outcome is Outcome.PLANNED:
-        batch = _batch(house, run_id)
+        batch = store.known(TaskBatch, run_id, "batch.json")
     return Sighting(
         run_id=run_id,
         life=life,
@@ -268,7 +267,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
         age=_age(house, run_id) if life is not Life.DEAD else None,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
-        final_ids=_document(house, run_id, IMPORT) if batch else None,
+        final_ids=store.final_ids(run_id) if batch else None,
     )
 
 
@@ -279,21 +278,6 @@ def _age(house: House, run_id: str) -> int | None:
         return None
     age = house.doors.clock.awake() - who.awake
     return age if age >= 0 else None  # a container may count for itself
-
-
-def _document(house: House, run_id: str, name: str) -> dict[str, str] | None:
-    try:
-        document = house.store.document(run_id, name)
-    except SchemaError:
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _batch(house: House, run_id: str) -> TaskBatch | None:
-    try:
-        return schema.admit(TaskBatch, house.store.document(run_id, "batch.json"))
-    except SchemaError:
-        return None
 
 
 def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, str]:

@@ -6,14 +6,12 @@ from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate
 from gluerun.core.limits import allowance
 from gluerun.core.planners import no_planner, why_not
-from gluerun.errors import SchemaError, UsageError
+from gluerun.errors import UsageError
 from gluerun.loop.hosting import new_origin_run
 from gluerun.loop.nodes import GRAPH
 from gluerun.loop.observe import observe
 from gluerun.loop.planning import planner_prompt
 from gluerun.loop.reconcile import cycle, turn
-from gluerun.loop.store import IMPORT
-from gluerun.records import schema
 from gluerun.records.config import PlanCritiqueMode
 from gluerun.records.dispatch import Outcome, Role
 from gluerun.records.planning import PlanCritique
@@ -132,10 +130,10 @@ def _obstacle(world: World, node: Node) -> str:
 def _result(house: House, name: str, run_id: str) -> Plotted:
     store = house.store
     ending = store.ending(run_id)
-    final = _document(house, run_id, IMPORT)
     note = store.plan_notes().get(name)
-    batch = _batch(house, run_id)
-    ids = final if isinstance(final, dict) else {}
+    batch = store.known(TaskBatch, run_id, "batch.json")
+    ids = store.final_ids(run_id) or {}
+    critique = store.known(PlanCritique, run_id, "plan-critique.json")
     tasks = tuple(
         PlannedTask(
             proposed=one.task_id,
@@ -154,29 +152,5 @@ def _result(house: House, name: str, run_id: str) -> Plotted:
         outcome = "held"
     elif ending is not None and ending.outcome is Outcome.PLANNED and batch is not None and not batch.tasks:
         outcome, reason = "empty", "nothing to propose"
-    return Plotted(
-        node=name, outcome=outcome, reason=reason, run=run_id, tasks=tasks, critique=_critique(house, run_id)
-    )
-
-
-def _document(house: House, run_id: str, name: str) -> object:
-    try:
-        found: object = house.store.document(run_id, name)
-    except SchemaError:
-        return None
-    return found
-
-
-def _batch(house: House, run_id: str) -> TaskBatch | None:
-    try:
-        return schema.admit(TaskBatch, _document(house, run_id, "batch.json"))
-    except SchemaError:
-        return None
-
-
-def _critique(house: House, run_id: str) -> str | None:
-    try:
-        found = schema.admit(PlanCritique, _document(house, run_id, "plan-critique.json"))
-    except SchemaError:
-        return None
-    return f"{found.verdict}: {found.rationale}"
+    said = f"{critique.verdict}: {critique.rationale}" if critique else None
+    return Plotted(node=name, outcome=outcome, reason=reason, run=run_id, tasks=tasks, critique=said)

@@ -132,6 +132,17 @@ class Store:
             found += [name.removesuffix(".json") for name in self.files.names(f"{ARCHIVE}/{folder}")]
         return sorted(found, key=lambda one: (len(one), one))
 
+    def settled_tasks(self) -> list[Task]:
+        """Return every settled task that can be read: as slow, for whoever lost or never had what a cycle remembers."""
+        found = []
+        for task_id in self.settled_ids():
+            try:
+                task = self.settled_task(task_id)
+            except GluerunError:
+                continue
+            found += [task] if task else []
+        return found
+
     def floor(self, task_id: str) -> int:
         """Return the epoch below which a task may never be given again; 0 unless its record was once lost."""
         path = f"{FLOORS}/{names.check(task_id, names.TASK, 'task id')}.json"
@@ -256,6 +267,21 @@ class Store:
         data = self.files.read(path)
         return None if data is None else codec.decode(data, file=path)
 
+    def known(self, cls: type[T], run_id: str, name: str) -> T | None:
+        """Return a record of a run's folder; None if it is not there, or if what is there cannot be used."""
+        try:
+            return schema.admit(cls, self.document(run_id, name))
+        except SchemaError:
+            return None
+
+    def final_ids(self, run_id: str) -> dict[str, str] | None:
+        """Return the ids that a batch's tasks got for good, by their own; None if it was not taken in."""
+        try:
+            document = self.document(run_id, IMPORT)
+        except SchemaError:
+            return None
+        return document if isinstance(document, dict) else None
+
     def put_document(self, run_id: str, name: str, document: object) -> None:
         """Write a document into a run's folder."""
         self.files.write(run_path(run_id, name), codec.encode(document))
@@ -264,7 +290,7 @@ class Store:
 
     def memory(self) -> CycleMemory:
         """Return what the last cycle remembered; if that is lost, what the archive can tell of it."""
-        return self._or_none(CycleMemory, MEMORY) or memory_of(self._archived())
+        return self._or_none(CycleMemory, MEMORY) or memory_of(self.settled_tasks())
 
     def has_memory(self) -> bool:
         """Tell whether anything is remembered."""
@@ -273,16 +299,6 @@ class Store:
     def put_memory(self, memory: CycleMemory, *, durable: bool = False) -> None:
         """Write what the next cycle may know; most of it only a cache, so without a power-loss promise."""
         self.files.write(MEMORY, schema.dump(memory), durable=durable)
-
-    def _archived(self) -> list[Task]:
-        found = []
-        for task_id in self.settled_ids():
-            try:
-                task = self.settled_task(task_id)
-            except GluerunError:
-                continue
-            found += [task] if task else []
-        return found
 
     def circuit(self) -> Circuit | None:
         """Return the breaker's count; None if nothing has failed yet."""

@@ -144,6 +144,12 @@ class Task:
         return self.spec.owned_files + self.amended_files
 
     @property
+    def parked_by(self) -> Ordered | None:
+        """The order that parked it; None if it is not parked, or was by a failure since the last order."""
+        is_parked = self.status is Status.BLOCKED and self.ordered is not None and self.ordered.verb == "park"
+        return self.ordered if is_parked else None
+
+    @property
     def is_terminal(self) -> bool:
         """Tell whether nothing can happen to this task any more."""
         return self.status in TERMINAL

@@ -204,6 +204,10 @@ class SimFiles:
                 self._apply(Operation(verb="write", path=path, data=data))
         self._unsure.clear()
 
+    def write_back(self) -> None:
+        """Let the machine write out by itself what it still held, as it does within half a minute."""
+        self._unsure.clear()
+
     def _found(self, path: str) -> tuple[bytes | None, ...]:
         unsure, data = self._unsure[path], self.files.get(path)
         if unsure.is_synced or data is None:
