@@ -42,6 +42,7 @@ def invoke(argv: list[str]) -> int:
 def _usage(error: BaseException, verb: str) -> UsageError:
     say = getattr(error, "format_message", None)
     message = str(say() if say else error).rstrip(".")
+    message = message.partition(" (Possible options:")[0]  # the nearest one is the hint
     near = list(getattr(error, "possibilities", None) or ())
     words = f"gluerun {verb}".strip()
     hint = f"did you mean `{near[0]}`?" if near else f"type `{words} --help`"

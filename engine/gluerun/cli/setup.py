@@ -34,7 +34,9 @@ def init(
     as_json: bool = JSON,
 ) -> None:
     """Write what is missing and keep what is there."""
-    report = setup.init(probe_at(here(context).folder()), runner, dry_run=dry_run)
+    place = here(context)
+    place.top()  # the work tree of a run is no place to set up
+    report = setup.init(probe_at(place.folder()), runner, dry_run=dry_run)
     show(report, as_json=as_json, words=lambda: _say_init(report))
 
 
