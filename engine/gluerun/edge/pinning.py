@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gluerun import settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.edge.setup import set_key
-from gluerun.errors import ConfigError, OtherSchemaError, UsageError
+from gluerun.errors import OtherSchemaError, UsageError
 from gluerun.records.record import record
 from gluerun.release import SCHEMA
 from gluerun.settings_walk import parsed
@@ -66,7 +66,6 @@ def update(root: str, version: str, environ: Mapping[str, str], probe: Probe, *,
     python = str(home / "versions" / wanted / "bin" / "python")
     _require_schema(root, wanted, python, probe)
     file, key = pinned(root)
-    _require_config(root)
     changed = [name for name, said in ((PIN, file), ("engineVersion", key or wanted)) if said != wanted]
     if act:
         # This one wins, so it is first: what a crash leaves half done is right already.
@@ -75,12 +74,6 @@ def update(root: str, version: str, environ: Mapping[str, str], probe: Probe, *,
         if "engineVersion" in changed:
             set_key(root, "engineVersion", wanted)
     return Pinned(before=file or key, after=wanted, acted=act, changed=tuple(changed))
-
-
-def _require_config(root: str) -> None:
-    """Raise ConfigError where there is no configuration: half of a pin would be written otherwise."""
-    if settings.read_file(f"{root}/{settings.FILE}") is None:
-        raise ConfigError(f"there is no {settings.FILE}", "type `gluerun init`", file=settings.FILE)
 
 
 def _current(home: Path) -> str:
