@@ -303,7 +303,7 @@ def copy(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_verb_has_a_row():
-    assert list(ROWS) == [verb.name for verb in VERBS if verb.module]
+    assert sorted(ROWS) == sorted(verb.name for verb in VERBS if verb.module)
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["words", "json"])
