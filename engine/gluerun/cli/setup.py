@@ -49,7 +49,7 @@ def _say_init(report: setup.InitReport) -> None:
     if report.target_branch:
         say(f"Work is merged into {report.target_branch}.")
     if report.gate_command == NO_GATE:
-        say(f"No test command was found: set gateCommand in {setup.CONFIG}.")
+        say("No test command was found: type `gluerun config set gateCommand '...'`.")
     elif report.gate_command:
         language = f"{report.language}, " if report.language else ""
         say(f"The gate is `{report.gate_command}` ({language}by {report.reason}).")
@@ -58,10 +58,10 @@ def _say_init(report: setup.InitReport) -> None:
     if report.dry_run:
         say("Nothing was written.")
         return
-    first = (
-        f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
-    )
-    say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
+    first = f"type `gluerun doctor --runner {report.runner}`, " if report.runner else ""
+    if not report.runner and setup.CONFIG in report.written:
+        first = "name your agent with `gluerun config set runner NAME` (`gluerun runners` lists them), "
+    say(f"Next: {first}type `gluerun doctor`, then commit these files.", wrapped=True)
 
 
 def config_show(
@@ -206,4 +206,4 @@ def _say_checks(checks: tuple[doctors.Check, ...]) -> None:
     table(("", "check", "what was seen"), rows, styles=_COLOURS)
     for check in checks:
         if check.remedy:
-            say(f"{check.id}: {check.remedy}{f'; type: {check.command}' if check.command else ''}")
+            say(f"{check.id}: {check.remedy}{f'; type: {check.command}' if check.command else ''}", wrapped=True)
