@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -21,14 +22,16 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.adapters.locks import FlockLocks
 from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
+from gluerun.core.humangates import default_refs
 from gluerun.loop.store import Store
 from gluerun.records import schema
+from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
-from gluerun.records.graph import Graph, Node
+from gluerun.records.graph import Graph, HumanGate, Node
 from gluerun.records.origin import Host, OriginHolder, ProviderBackoff
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PARKED, READY, GONE = "TASK-0001", "TASK-0002", "TASK-0003"
+PARKED, READY, GONE, WAITS, LATE = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004", "TASK-0005"
 ERROR = Draft7Validator(json.loads((CHECKOUT / "schemas/cli/error.v0.schema.json").read_text(encoding="utf-8")))
 CONFIG = {
     "schemaVersion": "v1",
@@ -57,6 +60,7 @@ class Row(NamedTuple):
 # `doctor` tells what is wrong as its answer.
 _SAYS_NO = tuple((where, 1) for where in ("outside", "bare", "run", "json", "key"))
 _ANY_CONFIG = (("json", 0), ("key", 0))
+_ASKED = "--owner me --question ok=Well? --artifact todo.md"
 # A table is read by column.
 # fmt: off
 ROWS = {
@@ -102,6 +106,15 @@ ROWS = {
     "cancel":        Row(READY, ORDER, "TASK-0099"),
     "supersede":     Row(f"{READY} --by {PARKED}", ORDER, f"{READY} --by TASK-0099"),
     "reprioritize":  Row(f"{READY} 3", ORDER, "TASK-0099 3"),
+    "approvals":     Row("", LOOK),
+    "approval show": Row("APR-0001", LOOK, "APR-0099"),
+    "approve":       Row("APR-0001", ORDER, "APR-0099"),
+    "reject":        Row("APR-0001 --reason no", ORDER, "APR-0099 --reason no"),
+    "approval renew": Row("APR-0002", ORDER, "APR-0099"),
+    "human-gate request": Row(f"api {_ASKED}", FILES, f"cor {_ASKED}"),
+    "human-gate status": Row("web", LOOK, "cor"),
+    "human-gate approve": Row("web --answer ok=yes", FILES, "cor --answer ok=yes"),
+    "human-gate reject": Row("web --reason no", FILES, "cor --reason no"),
     "breaker show":  Row("", LOOK),
     "breaker reset": Row("", ORDER),
     "clear-backoff": Row("--all", ORDER, "nobody"),
@@ -133,6 +146,12 @@ WRONG = [
     (("supersede", GONE, "--by", READY), 3, "TASK-0003 is cancelled"),
     (("supersede", READY, "--by", READY), 2, "cannot take its own place"),
     (("reprioritize", READY, "high"), 2, "invalid value for 'N'"),
+    (("approve", "APR-0002"), 2, "APR-0002 expired at"),
+    (("approve", READY), 2, "nobody is asked about TASK-0002"),
+    (("reject", "APR-0001"), 2, "a rejection needs a reason"),
+    (("approve", "APR-0001", "--answer", "y"), 2, "'y' is no answer"),
+    (("human-gate", "approve", "api", "--answer", "ok=yes"), 2, "nobody was asked"),
+    (("human-gate", "approve", "web"), 2, "web also asks ok"),
     (("promote-gate", "core"), 2, "core cannot be completed"),
     (("node-fields", "later"), 2, "it waits for core"),
     (("lease", "show", READY), 2, "nobody holds TASK-0002, it is ready"),
@@ -245,8 +264,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "todo.md").write_text("- [ ] Say hello\n")
     (folder / "empty.md").write_text("Nothing to do.\n")
     plain = {"stage": "build", "area": "src", "layer": "code", "kind": "feature", "required_completion": "all"}
-    nodes = (Node(id="core", depends_on=(), **plain), Node(id="later", depends_on=("core",), **plain))
-    DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=nodes)))
+    nodes = [Node(id="core", depends_on=(), **plain), Node(id="later", depends_on=("core",), **plain)]
+    for name in ("api", "web"):
+        request, approval = default_refs(name)
+        gate = HumanGate(request_ref=request, approval_ref=approval)
+        nodes.append(Node(id=name, depends_on=(), human_gate=gate, **plain))
+    DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=tuple(nodes))))
     engine = top / "engines" / "versions" / "1.0"
     (engine / "bin").mkdir(parents=True)
     (engine / "bin" / "python").write_text('#!/bin/sh\necho \'{"schema": "v1"}\'\n')
@@ -255,7 +278,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = os.getcwd()
     os.chdir(folder)
     try:
-        for name in ("one", "two", "three"):
+        for name in ("one", "two", "three", "four", "five"):
             new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
             assert typed(*new).code == 0
         assert typed("reconcile", "--apply").code == 0
@@ -265,7 +288,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         held = ProviderBackoff(
             provider="one", fault=Fault.OVERLOAD, reason="-", run_id=run, started_at=now, until=until
         )
-        Store(DiskFiles(f"{folder}/.gluerun-state")).put_provider_backoff(held)
+        store = Store(DiskFiles(f"{folder}/.gluerun-state"))
+        store.put_provider_backoff(held)
+        for number, task_id, expires in ((1, WAITS, None), (2, LATE, now - timedelta(hours=1))):
+            task = store.live_task(task_id)
+            assert task is not None
+            bound = Bound(source_sha256=task.source_sha256)
+            store.put_approval(
+                Approval(id=f"APR-{number:04d}", point=Point.PLAN, task_id=task_id, epoch=0, bound=bound, asked_at=now,
+                         state=ApprovalState.WAITING, expires_at=expires, questions=("Why?",) if expires else ())
+            )  # fmt: skip
+        me = pwd.getpwuid(os.getuid()).pw_name
+        asked = ("--owner", me, "--question", "ok=Well?", "--artifact", "todo.md")
+        assert typed("human-gate", "request", "web", *asked).code == 0
     finally:
         os.chdir(before)
     return folder
