@@ -118,8 +118,6 @@ class _Sections(typer.core.TyperGroup):
             if names:
                 with formatter.section(title):
                     formatter.write_dl([(name, docs[name]) for name in names])
-        formatter.write_paragraph()
-        formatter.write_text("`gluerun VERB --help` says more about one verb.")
 
 
 def build(wanted: str) -> typer.Typer:
@@ -128,6 +126,7 @@ def build(wanted: str) -> typer.Typer:
         name="gluerun",
         cls=_Sections,
         help="Turn a backlog into merged, verified commits with AI coding agents.",
+        epilog="`gluerun VERB --help` says more about one verb.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
