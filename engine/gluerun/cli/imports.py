@@ -38,6 +38,7 @@ def import_file(
     from gluerun.edge import backlog
     from gluerun.edge.wishes import wishes_in
 
+    here(context).root()  # where we stand is asked before what we are given
     text = text_of(file)
     given = backlog.Draft(owned=tuple(owned), accept=tuple(accept), area=area, node=node, gate=gate)
     name = "stdin" if file == "-" else file
