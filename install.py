@@ -497,6 +497,8 @@ if [ "$folder" != none ]; then
                     ;;
                 *) wanted= ;;
                 esac
+                # Whoever wrote this file writes nothing else into a terminal.
+                case $wanted in *[!A-Za-z0-9._+!-]*) wanted='no version' ;; esac
                 break
                 ;;
             esac
@@ -506,7 +508,7 @@ if [ "$folder" != none ]; then
         pin_file=$folder/.gluerun-version
         read -r pin _ <"$pin_file" || :
         case $pin in
-        '' | .* | */*) refuse "$pin_file names no version" ;;
+        '' | .* | *[!A-Za-z0-9._+!-]*) refuse "$pin_file names no version" ;;
         esac
         if [ -n "$wanted" ] && [ "$wanted" != "$pin" ]; then
             printf 'gluerun: %s\\n' "$pin_file names $pin and engineVersion in gluerun.config.json $wanted;\\
@@ -515,7 +517,7 @@ if [ "$folder" != none ]; then
     elif [ -n "$wanted" ]; then
         pin=$wanted pin_file=$folder/gluerun.config.json
         case $pin in
-        .* | */*) refuse "engineVersion in $pin_file names no version" ;;
+        .* | *[!A-Za-z0-9._+!-]*) refuse "engineVersion in $pin_file names no version" ;;
         esac
     fi
 fi
@@ -592,7 +594,7 @@ def install_version(root: Path, version: str, fingerprint: str, build: Callable[
 
     The version is complete or absent, whenever this is cut short: a build is nobody's until its link is made.
     """
-    if not version or version.startswith(".") or set(version) & set("/ \n"):
+    if not re.fullmatch(r"[A-Za-z0-9_+!-][A-Za-z0-9._+!-]*", version):
         raise StopError(f"{version!r} cannot be a version", REFUSED)
     folder = root / VERSIONS / version
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -613,8 +615,9 @@ def install_version(root: Path, version: str, fingerprint: str, build: Callable[
         home.parent.mkdir(exist_ok=True)
         shutil.rmtree(home, ignore_errors=True)
         build(home)
-        check_build(home, version)
-        os.sync()  # what the link is about to name must outlive a loss of power
+    # Also of one that is there already: an install that was cut off may not have come this far.
+    check_build(home, version)
+    os.sync()  # what the link is about to name must outlive a loss of power
     if folder.is_dir() and not folder.is_symlink():
         set_aside(root, folder)  # of another installer: links came later
     link(folder, home)

@@ -457,6 +457,16 @@ def _while_held_back(root, real):
 class TestBallast:
     """What is held back is given up for a write that a full disk refuses, and for nothing else."""
 
+    def test_what_is_appended_is_not_appended_again_where_only_its_name_did_not_fit(self, tmp_path, monkeypatch):
+        files = DiskFiles(str(tmp_path / "root"), has_ballast=True)
+        files.write("a/x", b"")
+        files.hold_back(1_000_000)
+        monkeypatch.setattr(os, "fsync", _while_held_back(files.root, os.fsync))
+
+        files.append("a/log", b"one\n")
+
+        assert (files.read("a/log"), files.mark(BALLAST)) == (b"one\n", None)
+
     def test_it_takes_its_size(self, heavy):
         files, _ = heavy
         files.write("a/x", b"")

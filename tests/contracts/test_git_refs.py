@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gluerun.adapters import git_folders
 from gluerun.adapters.git import RepositoryGit
 from gluerun.adapters.git_refs import heads, is_elsewhere
 
@@ -94,3 +95,14 @@ def test_who_has_a_branch_checked_out(root, tmp_path):
 
     git(tmp_path / "tree", "checkout", "-q", "--detach")
     assert not is_elsewhere(str(root), "third"), "it may be in the middle of a rebase"
+
+
+def test_a_folder_that_git_tidies_away_meanwhile_stops_nobody(root):
+    # What `readdir` still names and nothing leads to any more.
+    (root / ".git" / "objects" / "zz").symlink_to(root / "tidied")
+    synced = {}
+
+    git_folders.sync_objects(str(root), synced)
+    git_folders.sync_ref(str(root), "refs/heads/gone/far/away", synced)
+
+    assert any(folder.endswith(b"refs/heads") for folder in synced)

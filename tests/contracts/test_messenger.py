@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -72,6 +75,24 @@ class TestOnThisMachine:
 
         assert said.startswith("the web address could not be reached")
         assert "ours" not in said
+
+    def test_a_web_address_that_answers_for_ever_holds_up_nobody(self, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=drip, args=[server], daemon=True).start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+            said = OsMessenger(str(tmp_path), patience=0.3).post(url, MESSAGE)
+
+        assert said == "the web address did not answer within 0.3 seconds"
+
+
+def drip(server):
+    """Answer one letter at a time, each well before a socket's time-out, until nobody listens."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        while True:
+            connection.sendall(b"H")
+            time.sleep(0.05)
 
 
 class Web:

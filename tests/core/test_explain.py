@@ -30,6 +30,7 @@ from gluerun.core.matters import matters
 from gluerun.core.obstacle import Why
 from gluerun.core.ways import HELPS, WAYS
 from gluerun.core.world import Input
+from gluerun.records.config import ApprovalRule
 from gluerun.records.dispatch import Held, Life, Outcome, Role
 from gluerun.records.failure import Answer, Decision, Failure, FailureNote
 from gluerun.records.fault import Fault
@@ -67,6 +68,7 @@ OBSTACLES = {
     # C14: what the predecessor never dispatched, without a word.
     Why.ODD_MODE: (world(task(1, of={"dispatch_mode": "manual"})), ""),
     Why.OTHER_TARGET: (world(task(1, of={"target_branch": "develop"})), ""),
+    Why.NOT_APPROVED: (world(task(1), approve_plan=ApprovalRule.ALWAYS), "gluerun approvals"),
     Why.NEED_UNKNOWN: (world(needing("TASK-0009")), "gluerun task list --all"),
     Why.NEED_GIVEN_UP: (world(needing("TASK-0009"), done={"TASK-0009": Status.CANCELLED}),
                         "gluerun task show TASK-0009"),

@@ -104,6 +104,7 @@ def test_the_engine_home_wins_over_the_pin(root, tmp_path):
         ("9.9", "pins version 9.9, which is not installed"),
         ("", "names no version"),
         ("../1.0", "names no version"),
+        ("1.0\x1b]0;mine\x07", "names no version"),
     ],
 )
 def test_a_pin_that_cannot_be_obeyed_is_refused_in_one_sentence(root, tmp_path, pin, said):
@@ -114,6 +115,18 @@ def test_a_pin_that_cannot_be_obeyed_is_refused_in_one_sentence(root, tmp_path, 
     assert (code, output) == (2, "")
     assert said in complaint
     assert len(complaint.splitlines()) == 1
+    assert complaint.isprintable()
+
+
+@pytest.mark.parametrize("pin", ["", "1.0"])
+def test_what_a_configuration_names_as_its_version_is_not_written_into_the_terminal(root, tmp_path, pin):
+    (tmp_path / "gluerun.config.json").write_text('{"engineVersion": "9\x1b]0;mine\x07"}')
+    if pin:
+        (tmp_path / ".gluerun-version").write_text(pin)
+
+    code, _, complaint = launch(root, tmp_path)
+
+    assert (code, complaint.isprintable()) == (0 if pin else 2, True)
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
@@ -266,6 +279,16 @@ def test_an_install_that_is_cut_off_anywhere_leaves_the_old_or_the_new_whole(tmp
         assert current in ("1.0 one", text)
         assert after == text
         assert left == rows[-1][3], "what was cut off is tidied up by the next install"
+
+
+def test_a_build_that_was_never_seen_to_work_is_not_installed(root):
+    # Cut off between the end of the build and the first look at it.
+    home = fake_engine(root / install.BUILDS / f"3.0-{'f' * 16}", fingerprint="f" * 64)
+
+    with pytest.raises(install.StopError, match="does not work and was not installed"):
+        install.install_version(root, "3.0", "f" * 64, lambda folder: pytest.fail(f"{folder} was built"))
+    assert not (root / "versions" / "3.0").exists()
+    assert not (home / install.MARKER).exists()
 
 
 def test_a_version_that_is_in_use_is_never_touched(root, tmp_path, monkeypatch, capsys):

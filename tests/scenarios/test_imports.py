@@ -12,6 +12,7 @@ from gluerun.edge.wishes import specification, wishes_in
 from gluerun.errors import BusyError, UsageError
 from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.loop.importing import take_in
+from gluerun.loop.store import archive_path
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import SimHouse
 
@@ -182,6 +183,9 @@ def test_the_same_issue_makes_no_second_task_whether_new_living_or_settled():
         ("[" * 100_000, "nested too deeply"),
         ("[]", "no task is in it"),
         ("[1]", "x:1: an issue without a title"),
+        ('["{"]', "x:1: an issue without a title"),
+        ('\n[{"title": "a", "url": "u"},\n 7]', "x:3: an issue without a title"),
+        (f"[{'1' * 5000}]", "x: a number in it is too long"),
         ('[{"title": "a"}]', "x:1: an issue without url and number"),
         ('[{"title": "a", "body": 1, "url": "u"}]', "x:1: an issue whose body or url is no text"),
         ('{"tasks": 1}', "tasks must be a list"),
@@ -247,6 +251,7 @@ def test_a_specification_is_many_tasks_that_know_each_other(text, name):
         ("- title: x\n- titel: y\n", "spec.yaml:2: 'titel' is no known key"),
         ("- title: 7\n", "spec.yaml:1: `title` is no text"),
         ("- title: x\n  owned: [1]\n", "spec.yaml:1: `owned` is no list of texts"),
+        ("- title: x\n- title: y\n  id: second\n", "spec.yaml:2: 'second' is no task id"),
         ("- !!python/object/apply:os.system [id]\n", "not YAML"),
     ],
 )
@@ -288,3 +293,10 @@ def test_a_busy_loop_is_waited_for_and_then_named():
     with house.locks.origin(holder(opened, new_origin_run(opened))), pytest.raises(BusyError):
         take_in(opened, "x", dict)
     assert house.watch.slept > 1
+
+
+def test_one_settled_record_that_cannot_be_read_does_not_keep_issues_out():
+    house = house_of().given(ONE).until_quiet()
+    house.state_files.write(archive_path(ONE), b"{")
+
+    assert [one.task_id for one in bring(house, json.dumps([issue()])).tasks] == [TWO]

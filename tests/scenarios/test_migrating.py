@@ -12,6 +12,7 @@ from gluerun.edge import migrating
 from gluerun.edge.migrating import Yard, chain, layout_of, migrate
 from gluerun.errors import BusyError, ConfigError, OtherSchemaError
 from gluerun.records import taskfile
+from gluerun.records.record import replace
 from gluerun.release import SCHEMA, VERSION
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.files import SimFiles
@@ -75,6 +76,7 @@ def test_the_notes_name_what_is_left_out_and_what_helps():
         "the modules storage-proof.sh are written for glueRun-go",
         "env.GLUERUN_L2_SANDBOX means nothing here",
         "env.not-a-name means nothing here",
+        "proofGrandfather names what was complete before: M0.scaffold",
         "controlState is ref: records are published at refs/gluerun/control, not on the branch",
         "TASK-0002.md: the header 'Owner' is kept as a note",
         "TASK-0004.md: its status failed is ready here",
@@ -92,6 +94,7 @@ def test_what_was_migrated_can_be_used_and_a_second_run_does_nothing():
     after = there(place)
     loaded = settings.load("/nowhere", {}, files=lambda _: after[CONFIG], shell=lambda _: {})
     assert (loaded.schema_version, loaded.engine_version, loaded.config.runner_of("worker")) == ("v1", VERSION, "codex")
+    assert loaded.config.proof_grandfather == ("M0.scaffold",)
     assert (loaded.config.max_retries, loaded.config.env) == (2, {"GOFLAGS": "-mod=mod"})
     assert after[PIN].decode().strip() == VERSION
     files = {path: data.decode() for path, data in after.items() if path.startswith(f"{TASKS}/TASK-")}
@@ -215,6 +218,47 @@ def test_nothing_is_migrated_under_a_loop_of_ours():
         with lock(holder), pytest.raises(BusyError):
             migrate(place, act=True)
     assert there(place) == sample()
+
+
+class LateLocks:
+    """Locks that somebody else has held before: what they did meanwhile is done when the lock is had."""
+
+    def __init__(self, locks, meanwhile):
+        self.locks, self.meanwhile = locks, meanwhile
+
+    def resident(self, holder):
+        """Let the others do what they do, then be the one."""
+        self.meanwhile()
+        return self.locks.resident(holder)
+
+    def origin(self, holder):
+        """Hold the loop's lock."""
+        return self.locks.origin(holder)
+
+
+def test_what_another_migration_has_just_done_is_not_done_again():
+    place = yard(sample())
+    own = b'{"schemaVersion": "v1", "runners": {"mine": {"kind": "claude"}}}'
+
+    def others() -> None:
+        migrate(place, act=True)
+        place.files.write(CONFIG, own)
+
+    report = migrate(replace(place, locks=LateLocks(place.locks, others)), act=True)
+
+    assert (report.acted, place.files.read(CONFIG)) == (False, own)
+
+
+def test_a_run_that_was_started_just_before_the_lock_is_seen():
+    place = yard(sample())
+
+    def others() -> None:
+        place.processes.start(RUN)
+        place.files.write(f"{migrating.STATE}/leases/TASK-0001.json", json.dumps({"runId": RUN}).encode())
+
+    with pytest.raises(BusyError, match=RUN):
+        migrate(replace(place, locks=LateLocks(place.locks, others)), act=True)
+    assert place.files.read(CONFIG) == sample()[CONFIG]
 
 
 def test_a_repository_of_ours_is_none_of_theirs():

@@ -49,13 +49,24 @@ def test_what_no_module_objects_to_lands():
     ("source", "words"),
     [
         (BROKEN, "failed: RuntimeError: no such table"),
+        (HEAD + "def gluerun_check(candidate):\n    raise SystemExit(0)\n", "failed: SystemExit: 0"),
+        ("raise SystemExit(0)\n", "cannot be loaded: SystemExit: 0"),
         (None, "is not in that commit"),
         ("def", "SyntaxError"),
         ("x = 1\n", "it implements no hook"),
         (HEAD + "def gluerun_chek(candidate):\n    pass\n", "unknown hook"),
         (HEAD + "def gluerun_check(candidate):\n    return ['no']\n", "answered with str"),
     ],
-    ids=["raises", "is gone", "is no Python", "does nothing", "is misspelt", "answers nonsense"],
+    ids=[
+        "raises",
+        "leaves",
+        "leaves at once",
+        "is gone",
+        "is no Python",
+        "does nothing",
+        "is misspelt",
+        "answers nonsense",
+    ],
 )
 def test_a_guard_that_fails_is_named_and_lets_nothing_pass(source, words):
     house = house_with(source).until_quiet()
@@ -83,12 +94,13 @@ def test_an_agent_cannot_strike_its_guard_off_the_list(path):
     assert path in why(house)
 
 
-def test_a_module_that_only_listens_holds_nothing_up_and_is_told_of_once():
-    house = house_with(LOUD).until_quiet()
+@pytest.mark.parametrize("kind", ["RuntimeError", "SystemExit"])
+def test_a_module_that_only_listens_holds_nothing_up_and_is_told_of_once(kind):
+    house = house_with(LOUD.replace("RuntimeError", kind)).until_quiet()
 
     assert house.target_files()["a.txt"] == "x"
     told = house.events("module.failed")
-    assert {event["message"] for event in told} == {f"the module {FILE} failed: RuntimeError: nobody home"}
+    assert {event["message"] for event in told} == {f"the module {FILE} failed: {kind}: nobody home"}
     assert not any(after["seq"] == one["seq"] + 1 for one in told for after in told), "no echo of its own failure"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from tests.scenarios.backlogs import WorkingWatch
 
 from gluerun.core.board import Board
 from gluerun.edge.views import board
-from gluerun.loop import plotting
+from gluerun.loop import drive, plotting
+from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.records import schema
 from gluerun.records.dispatch import Role
 from gluerun.records.gate import GateCheck, GateVerdict
@@ -47,6 +51,16 @@ def test_a_planner_that_never_learns_is_asked_a_bounded_number_of_times():  # A4
     assert len(house.prompts("core", Role.PLANNER)) == 3
     assert "`gluerun plan core` tries again" in line(house).reason
     assert any(one.startswith("node core is not planned: batch refused") for one in look(house).needs_you)
+
+
+def test_a_parked_plan_of_a_node_that_is_gone_from_the_graph_needs_nobody():
+    house = SimHouse(max_retries=0).graph("core").planner("core", [batch(proposal("elsewhere"))])
+    house.cycles(3, minutes=30)
+    assert any(one.startswith("node core is not planned") for one in look(house).needs_you)
+
+    house.graph("shell")
+
+    assert not any("core" in one for one in look(house).needs_you)
 
 
 def test_refusals_neither_open_the_breaker_nor_hold_other_nodes_back():  # A19, A5
@@ -125,6 +139,50 @@ def test_a_parked_plan_waits_for_a_person_and_is_planned_anew_when_one_asks():
     assert house.until_quiet().state(ONE) == "integrated"
 
 
+class Crossed(WorkingWatch):
+    """Sleeps; the first time another cycle takes the lock meanwhile, and lets go of it while it is waited for."""
+
+    def __init__(self, house):
+        super().__init__(house)
+        self.asked = []
+
+    def wait(self, run_ids, seconds):
+        """Let the other cycle come and go."""
+        super().wait(run_ids, seconds)
+        self.asked.append(run_ids)
+        house = self.house.open()
+        self.house.locks.holder = holder(house, new_origin_run(house)) if len(self.asked) == 1 else None
+
+
+def test_a_plan_is_not_left_in_the_middle_because_another_cycle_came_between():
+    house = SimHouse().graph("core").planner("core", [batch(proposal())])
+    house.watch = Crossed(house)
+    found = plotting.plot(house.open(), "core")
+
+    assert (found.outcome, len(house.watch.asked)) == ("imported", 2)
+
+
+def test_a_drive_is_not_left_in_the_middle_because_another_cycle_came_between():
+    house = SimHouse().given(ONE)
+    house.watch = Crossed(house)
+
+    assert drive.drive(house.open(), ONE).how == "landed"
+    assert house.watch.asked[1] == ()
+
+
+def test_who_waits_for_one_thing_is_not_woken_by_what_ended_elsewhere():
+    house = SimHouse().given("TASK-0002").graph("core").planner("core", [batch(proposal())])
+    house.cycle(work=False)
+    other = house.lease("TASK-0002").run_id
+    house.let_work()
+    house.given(ONE)
+    house.watch = Crossed(house)
+    drive.drive(house.open(), ONE)
+
+    assert house.lease("TASK-0002").run_id == other
+    assert not any(other in runs for runs in house.watch.asked)
+
+
 # --- what completes a node -------------------------------------------------------------------------------
 
 
@@ -159,6 +217,26 @@ def test_a_corrupt_gate_file_blocks_its_node_alone_and_is_named():  # A13
     assert house.node_file("shell")["status"] == "passed"
     assert any(one.startswith("node core is blocked: ") and "core.gate-result.json" in one
                for one in look(house).needs_you)  # fmt: skip
+
+
+@pytest.mark.parametrize("log", ["docs/orchestration", "a\0b"])
+def test_a_log_that_is_no_file_blocks_its_node_and_stops_no_cycle(log):
+    house = finished().until_quiet()
+    gate = house.node_file("core")
+    gate["evidence"][1]["logRef"] = log
+    house.work_files.write(f"{GATE}/core.gate-result.json", json.dumps(gate).encode())
+    house.given("TASK-0002").until_quiet()
+
+    assert line(house).state == "blocked"
+    assert house.state("TASK-0002") == "integrated"
+
+
+def test_a_folder_in_the_place_of_a_gate_file_blocks_its_node_and_stops_no_cycle():
+    house = SimHouse().graph("core").given(ONE)
+    house.work_files.write(f"{GATE}/core.gate-result.json/x", b"")
+    house.until_quiet()
+
+    assert (line(house).state, house.state(ONE)) == ("blocked", "integrated")
 
 
 def test_a_node_is_complete_in_the_cycle_in_which_its_last_task_lands_and_needs_no_seat():  # A12

@@ -101,14 +101,12 @@ class DiskFiles:
                     raise
             finally:
                 os.close(handle)
-            if is_new:
-                _sync_folder(os.path.dirname(target))
         except OSError as error:
             if not self._gives_way(error):
                 raise _refusal("write", path, error) from error
-        else:
-            return
-        self.append(path, data)
+            self.append(path, data)
+        if is_new:
+            self._sync_names(path)
 
     def move(self, path: str, new: str) -> bool:
         """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
@@ -298,13 +296,23 @@ class DiskFiles:
         finally:
             os.close(handle)
         if durable:
-            try:
-                _sync_folder(folder)
-            except OSError as error:
-                if not self._gives_way(error):
-                    raise
-                _sync_folder(folder)  # only this again: the name is there
+            self._sync(folder)
         return True
+
+    def _sync_names(self, path: str) -> None:
+        try:
+            self._sync(os.path.dirname(self._at(path)))
+        except OSError as error:
+            raise _refusal("write", path, error) from error
+
+    def _sync(self, folder: str) -> None:
+        """Let the names in *folder* survive power loss; where the disk is full only this is done again."""
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            if not self._gives_way(error):
+                raise
+            _sync_folder(folder)
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from gluerun.adapters.git_command import decode, encode
@@ -131,10 +132,8 @@ def sync_objects(root: str, synced: dict[bytes, int]) -> None:
     if home is None:
         return
     shared = encode(join(shared_of(home), "objects"))
-    with os.scandir(shared) as entries:
-        changed = {one.path: one.stat().st_mtime_ns for one in entries if len(one.name) == 2 or one.name == b"pack"}
-    changed[shared] = os.stat(shared).st_mtime_ns
-    _sync_changed(changed, synced)
+    stored = [join(decode(shared), decode(name)) for name in os.listdir(shared) if len(name) == 2 or name == b"pack"]
+    _sync_changed([*stored, decode(shared)], synced)
 
 
 def sync_ref(root: str, ref: str, synced: dict[bytes, int]) -> None:
@@ -142,22 +141,29 @@ def sync_ref(root: str, ref: str, synced: dict[bytes, int]) -> None:
     home = folder_of(root)
     if home is None:
         return
-    shared, folder, changed = shared_of(home), os.path.dirname(ref), {}
+    shared, folder, places = shared_of(home), os.path.dirname(ref), []
     while folder:
-        place = encode(join(shared, folder))
-        if os.path.isdir(place):  # not where refs are kept in tables
-            changed[place] = os.stat(place).st_mtime_ns
+        places.append(join(shared, folder))
         folder = os.path.dirname(folder)
-    _sync_changed(changed, synced)
+    _sync_changed(places, synced)
 
 
-def _sync_changed(changed: dict[bytes, int], synced: dict[bytes, int]) -> None:
-    """Sync the folders that *changed* lately and are not *synced* as they are."""
+def _sync_changed(folders: list[str], synced: dict[bytes, int]) -> None:
+    """Sync the folders that changed lately and are not *synced* as they are.
+
+    One that is none is passed over: refs may be kept in tables, and somebody else's git removes empty folders.
+    """
     since = time.time_ns() - LATELY
-    for folder, when in changed.items():
-        if when > since and synced.get(folder) != when:
-            sync_folder(decode(folder))
-            synced[folder] = when
+    for folder in folders:
+        try:
+            found = os.stat(encode(folder))
+            when = found.st_mtime_ns
+            if not stat.S_ISDIR(found.st_mode) or when <= since or synced.get(encode(folder)) == when:
+                continue
+            sync_folder(folder)
+            synced[encode(folder)] = when
+        except (FileNotFoundError, NotADirectoryError):
+            continue
 
 
 def take(lock: str, token: bytes) -> bool:

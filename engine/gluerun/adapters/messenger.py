@@ -5,6 +5,8 @@ Every cycle opens this door, and hardly one goes through it: what it needs it im
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -42,7 +44,8 @@ class OsMessenger:
         try:
             said = child.communicate(json.dumps(document).encode(), timeout=self._patience)[1]
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
+            with suppress(OSError):  # the shell may be over, and its group with it
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             if child.stderr is not None:
                 child.stderr.close()
@@ -54,22 +57,33 @@ class OsMessenger:
 
     def post(self, url: str, document: dict[str, Any]) -> str:
         """Post *document* as JSON to an http or https address; say why that failed, empty if it did not."""
-        import http.client
-        import json
-        import urllib.error
-        import urllib.request
+        import threading
 
         if not url.startswith(("http://", "https://")):
             return "a web address begins with http:// or https://"
-        headers = {"Content-Type": "application/json", "User-Agent": "gluerun"}
-        try:
-            request = urllib.request.Request(url, json.dumps(document).encode(), headers)  # noqa: S310 looked at above
-            with urllib.request.urlopen(request, timeout=self._patience):  # noqa: S310
-                return ""
-        except urllib.error.HTTPError as error:
-            error.close()
-            return f"the web address answered {error.code}"
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", "") or error
-            # Its path may be a secret: only what kind of failure it was is told.
-            return f"the web address could not be reached: {str(reason).replace(url, 'it')[:_LONGEST_ANSWER]}"
+        said: list[str] = []
+        # A server may send one letter at a time for ever, and a name may take its time: no time-out of a socket helps.
+        sender = threading.Thread(target=lambda: said.append(_post(url, document, self._patience)), daemon=True)
+        sender.start()
+        sender.join(self._patience)
+        return said[0] if said else f"the web address did not answer within {self._patience:g} seconds"
+
+
+def _post(url: str, document: dict[str, Any], patience: float) -> str:
+    import http.client
+    import json
+    import urllib.error
+    import urllib.request
+
+    headers = {"Content-Type": "application/json", "User-Agent": "gluerun"}
+    try:
+        request = urllib.request.Request(url, json.dumps(document).encode(), headers)  # noqa: S310 looked at before
+        with urllib.request.urlopen(request, timeout=patience):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"the web address answered {error.code}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", "") or error
+        # Its path may be a secret: only what kind of failure it was is told.
+        return f"the web address could not be reached: {str(reason).replace(url, 'it')[:_LONGEST_ANSWER]}"

@@ -13,8 +13,7 @@ class Known:
 
     `loop` names the process that runs cycles now, empty if none does; `trouble` is why the newest settings are not
     used; `seen_at` is when this machine was last at work.
-    `refusals` are the inputs that cannot be used, by path; `phases` tells for each run what it does and in which try;
-    `nodes` has the sentence of each node's gate file.
+    `refusals` are the inputs that cannot be used, by path; `phases` tells for each run what it does and in which try.
     """
 
     loop: str = ""
@@ -23,4 +22,3 @@ class Known:
     stop_since: datetime | None = None
     refusals: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     phases: dict[str, tuple[str, int]] = {}  # noqa: RUF012
-    nodes: dict[str, str] = {}  # noqa: RUF012

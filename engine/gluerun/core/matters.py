@@ -7,7 +7,7 @@ from datetime import datetime
 from gluerun.core import actions
 from gluerun.core.backoff import day_is_spent, holds
 from gluerun.core.frontier import frontier
-from gluerun.core.graph import circle
+from gluerun.core.graph import circle, finished_nodes
 from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
@@ -46,6 +46,7 @@ def matters(world: World, known: Known) -> tuple[Matter, ...]:
     found = [
         *_of_settings(known),
         *_of_tasks(world),
+        *_of_people(world),
         *_of_files(world, known),
         *_of_providers(world),
         *_of_the_loop(world, known),
@@ -53,8 +54,19 @@ def matters(world: World, known: Known) -> tuple[Matter, ...]:
     return (*(one for one in found if one.needs_you), *(one for one in found if not one.needs_you))
 
 
+def held_by_person(world: World, task: Task) -> str:
+    """Say in one sentence that accepted work waits for a person's word; empty if it does not."""
+    if not world.approvals and not world.graph_error:
+        return ""
+    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
+
+    return landing_wait(world, task)
+
+
 def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
+    if held := held_by_person(world, task):
+        return held
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
@@ -94,6 +106,19 @@ def _of_tasks(world: World) -> Iterator[Matter]:
             yield _matter("stuck", about, words, command=f"gluerun explain {about}" if action.task_id else "")
 
 
+def _of_people(world: World) -> Iterator[Matter]:
+    """Yield what waits for a person's approval: tasks, and nodes whose work is there."""
+    if world.asks_people:
+        from gluerun.core.approvals import unanswered
+
+        for about, words, command, since in unanswered(world):
+            yield _matter("approval", about, f"{about}: {words}", needs_you=True, command=command, since=since)
+    for node in finished_nodes(world) if world.unapproved else ():
+        if why := world.unapproved.get(node.id):
+            words = f"node {node.id} waits for a person's approval: {why}"
+            yield _matter("approval", node.id, words, needs_you=True, command=f"gluerun human-gate status {node.id}")
+
+
 def _for_ever(world: World) -> Iterator[Matter]:
     """Yield the tasks that wait for what will never come by itself. (C14)"""
     if not any(task.status is Status.READY for task in world.tasks):
@@ -120,8 +145,10 @@ def _of_files(world: World, known: Known) -> Iterator[Matter]:
     for name in sorted(world.node_blocked):
         words = f"node {name} is blocked: {world.node_words.get(name, 'its gate file blocks it')}"
         yield _matter("gate-file", name, words, needs_you=True, command="gluerun gates")
+    nodes = {node.id for node in world.graph.nodes} if world.graph else set()
     for note in world.plan_notes.values():
-        if note.is_parked and note.node not in world.passed:
+        # Nobody can do anything about a node that was taken out of the graph.
+        if note.is_parked and note.node in nodes - world.passed:
             words = f"node {note.node} is not planned: {note.reason}; `gluerun plan {note.node}` tries again"
             yield _matter("not-planned", note.node, words, needs_you=True, command=f"gluerun plan {note.node}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.backoff import held_back, worker_roles
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_current
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
@@ -41,7 +41,8 @@ def moving(world: World) -> list[Task]:
     for task in world.tasks:
         waits = task.proof is not None and task.proof.state is ProofState.WAITING
         fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
-        if task.status is Status.ACCEPTED and not (waits and fresh):
+        held = is_stuck(world, task) and not waits
+        if task.status is Status.ACCEPTED and not (waits and fresh) and not held:
             found.append(task)
     return found
 
@@ -52,6 +53,13 @@ def living_runs(world: World) -> tuple[str, ...]:
     workers = [lease.run_id for lease in world.leases]
     planners = [lease.run_id for lease in world.node_leases]
     return tuple(workers + planners + provers)
+
+
+def runs_of(world: World, task_id: str) -> tuple[str, ...]:
+    """Return the runs that hold one task. One of another task that has ended would wake who waits, again and again."""
+    lease, task = world.lease(task_id), world.task(task_id)
+    prover = task.proof.run_id if task is not None and task.proof is not None else None
+    return tuple(filter(None, (lease.run_id if lease is not None else None, prover)))
 
 
 def outlook(world: World, longest: float) -> Outlook:

@@ -56,12 +56,12 @@ def nodes(seen: Reading) -> tuple[GraphNode, ...]:
     found = []
     for node in seen.world.graph.nodes if seen.world.graph else ():
         line = node_line(seen.world, node)
-        says_more = line.state in ("blocked", "passed") and node.id in seen.known.nodes
+        says_more = line.state in ("blocked", "passed") and node.id in seen.world.node_words
         found.append(
             GraphNode(
                 id=node.id,
                 state=line.state,
-                words=seen.known.nodes[node.id] if says_more else line.words,
+                words=seen.world.node_words[node.id] if says_more else line.words,
                 stage=node.stage,
                 area=node.area,
                 layer=node.layer,

@@ -223,9 +223,7 @@ def _told_apart(house: House, wishes: Wishes) -> tuple[list[KnownTask], list[Wis
 def _sources(house: House) -> dict[str, str]:
     """Return the task of each address that a task, living, settled or new, comes from."""
     found: dict[str, str] = {}
-    ids = house.store.settled_ids()
-    tasks = [*house.store.live_tasks()[0], *(task for one in ids if (task := house.store.settled_task(one)))]
-    for task in tasks:
+    for task in [*house.store.live_tasks()[0], *house.store.settled_tasks()]:
         if source := _source_in(task.spec.notes):
             found[source] = task.task_id
     for task_id, path in backlog.files(house.doors.work):

@@ -130,19 +130,24 @@ def migrate(yard: Yard, *, act: bool) -> Migration:
     names = chain(layout, steps())
     if not act or not names:
         return _report(yard, layout, names, acted=False)
-    _refuse_others(yard, names)
+    # What stands beside the lock is whoever holds it: how the predecessor says so is looked at before we do.
+    _refuse_others([*_runs(yard), *_theirs(yard, names)])
     now = yard.clock.now()
     run = f"ORIGIN-{now:%Y%m%dT%H%M%SZ}-{yard.clock.pid()}"
     who = OriginHolder(
         owner="migrate", run_id=run, pid=yard.clock.pid(), started_at=now, expires_at=now, engine_version=VERSION
     )
     with yard.locks.resident(who), yard.locks.origin(who):
-        report = _report(yard, layout, names, acted=True)
+        # A cycle, or another migration, may have come before we had the lock.
+        _refuse_others(_runs(yard))
+        layout = layout_of(yard.files)
+        names = chain(layout, steps())
+        report = _report(yard, layout, names, acted=bool(names))
         backups = tuple(_carry_out(yard.files, name) for name in names)
     return Migration(
         before=report.before,
         after=report.after,
-        acted=True,
+        acted=report.acted,
         changes=report.changes,
         notes=report.notes,
         backups=backups,
@@ -187,16 +192,29 @@ def _refusals(root: str, after: Documents) -> list[str]:
     return found
 
 
-def _refuse_others(yard: Yard, names: tuple[str, ...]) -> None:
-    """Raise BusyError if a loop or a run may be at work: of this engine, or as the first step knows them."""
-    busy = [
+def _refuse_others(busy: list[str]) -> None:
+    """Raise BusyError if anybody is at work."""
+    if busy:
+        raise BusyError(
+            f"somebody is at work here: {', '.join(busy)}; nothing was changed",
+            "let it finish or end it, then type `gluerun migrate` again",
+        )
+
+
+def _runs(yard: Yard) -> list[str]:
+    """Return the runs of this engine that may live."""
+    return [
         f"the run {run} of {STATE}/{folder}/{name}"
         for folder in ("leases", "l1-leases")
         for name in yard.files.names(f"{STATE}/{folder}")
         if (run := _run_of(yard.files.read(f"{STATE}/{folder}/{name}") or b""))
         and yard.processes.life(run) is not Life.DEAD
     ]
-    module = _module(names[0])
+
+
+def _theirs(yard: Yard, names: tuple[str, ...]) -> list[str]:
+    """Return the processes that may be at work as the first step knows them."""
+    module, busy = _module(names[0]), []
     if hasattr(module, "processes"):
         documents = dict(_read(yard.files, (*module.READS, f"{STATE}/locks/origin.lock.json")))
         for who, pid, since in module.processes(documents):
@@ -204,11 +222,7 @@ def _refuse_others(yard: Yard, names: tuple[str, ...]) -> None:
             # A process that is younger than what names it has only got the same number.
             if born is not None and (not since or f"{_moment(born)}" <= since):
                 busy.append(f"{who} (process {pid})")
-    if busy:
-        raise BusyError(
-            f"somebody is at work here: {', '.join(busy)}; nothing was changed",
-            "let it finish or end it, then type `gluerun migrate` again",
-        )
+    return busy
 
 
 def _moment(seconds: float) -> str:

@@ -12,7 +12,6 @@ from gluerun.core.intake import plan_intake
 from gluerun.core.knowing import Known
 from gluerun.errors import SchemaError
 from gluerun.loop.hosting import PATH as HOST
-from gluerun.loop.nodes import node_view
 from gluerun.loop.observe import observe
 from gluerun.loop.resident import resident
 from gluerun.loop.store import STOP
@@ -54,10 +53,6 @@ def read(house: House, trouble: str = "") -> Reading:
         stop_since=datetime.fromtimestamp(stop.mtime_ns // 1_000_000_000, UTC) if stop else None,
         refusals=look.memory.refusals | fresh,
         phases={run_id: phase_of(house, run_id) for run_id in holders},
-        nodes={
-            node.id: node_view(house.doors.work.read, node, house.config).reason
-            for node in (world.graph.nodes if world.graph else ())
-        },
     )
     return Reading(world=world, known=known)
 

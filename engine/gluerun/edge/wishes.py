@@ -9,7 +9,7 @@ import json
 import re
 
 from gluerun.errors import SchemaError, UsageError
-from gluerun.records import schema
+from gluerun.records import names, schema
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
 from gluerun.settings_walk import nearest
@@ -193,6 +193,8 @@ def _of_json(text: str, name: str) -> Wishes:
         raise UsageError(f"{place}: not JSON: {error.msg.lower()}", "mend the file", file=name) from None
     except RecursionError:
         raise UsageError(f"{name}: nested too deeply", "mend the file", file=name) from None
+    except ValueError:  # a number that Python refuses to read
+        raise UsageError(f"{name}: a number in it is too long", "mend the file", file=name) from None
     if isinstance(document, dict) and "tasks" in document:
         return _of_batch(document, text, name)
     issues = [document] if isinstance(document, dict) else document
@@ -220,14 +222,18 @@ def _of_batch(document: dict[str, Any], text: str, name: str) -> Wishes:
 
 
 def _starts(text: str, count: int) -> list[int]:
-    """Return the line on which each object of the outermost list begins."""
+    """Return the line on which each of the *count* entries of the outermost list begins; a single object is one."""
     found: list[int] = []
-    decoder, at = json.JSONDecoder(), text.find("{")
-    while at >= 0 and len(found) < count:
-        found.append(text.count("\n", 0, at) + 1)
-        _, end = decoder.raw_decode(text, at)
-        at = text.find("{", end)
-    return [*found, *[1] * (count - len(found))]
+    decoder, line, seen = json.JSONDecoder(), 1, 0
+    at = text.find("[") + 1 if text.lstrip().startswith("[") else 0
+    for _ in range(count):
+        while text[at] in " \t\r\n,":
+            at += 1
+        line += text.count("\n", seen, at)
+        found.append(line)
+        seen = at
+        _, at = decoder.raw_decode(text, at)
+    return found
 
 
 def _issue(issue: Any, line: int, name: str) -> Wish:
@@ -245,7 +251,7 @@ def _issue(issue: Any, line: int, name: str) -> Wish:
     if not source:
         raise UsageError(f"{place}: an issue without url and number cannot be told from another one", hint, file=name)
     labels = issue.get("labels") or []
-    names = [one.get("name") if isinstance(one, dict) else one for one in labels] if isinstance(labels, list) else []
+    called = [one.get("name") if isinstance(one, dict) else one for one in labels] if isinstance(labels, list) else []
     boxes = [_ITEM.match(part) for part in body.splitlines()]
     title = one_line(issue["title"])
     return Wish(
@@ -254,7 +260,7 @@ def _issue(issue: Any, line: int, name: str) -> Wish:
         objective=f"What the issue says:\n\n{quoted(body if body.strip() else title)}",
         criteria=tuple(one_line(box[3]) for box in boxes if box and one_line(box[3])),
         source=source.replace(" ", "%20") if url else source,
-        labels=tuple(one_line(word) for word in names if isinstance(word, str)),
+        labels=tuple(one_line(word) for word in called if isinstance(word, str)),
     )
 
 
@@ -287,6 +293,8 @@ def _entry(entry: Any, place: str, line: int, name: str) -> Wish:
     for key, value in words.items():
         if value is not None and not isinstance(value, str):
             raise UsageError(f"{place}: `{key}` is no text", "put it between quotes", file=name)
+    if words["id"] and not names.is_task(words["id"]):
+        raise UsageError(f"{place}: {words['id']!r} is no task id", "task ids read TASK-9001", file=name)
     lists = {key: _texts(entry.get(key), key, place, name) for key in ("owned", "accept", "dependsOn")}
     return Wish(
         line=line,

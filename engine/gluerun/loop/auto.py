@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from gluerun.core.actions import Start
 from gluerun.core.budgets import Used, tasks_done, used_up, with_day, within
 from gluerun.core.outlook import outlook
-from gluerun.errors import BusyError, OtherHostError
+from gluerun.errors import BusyError
 from gluerun.loop import telling
 from gluerun.loop.booking import spent_today
 from gluerun.loop.hosting import holder, new_origin_run
-from gluerun.loop.reconcile import cycle, drain
+from gluerun.loop.reconcile import cycle, drain, turn
 from gluerun.loop.report import merged
 from gluerun.loop.resident import refreshed, sign_in
 from gluerun.records.record import record, replace
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 # An order wakes a loop, an edited file does not: it looks at least this often.
 _LONGEST_SLEEP = 5.0
-# Somebody else's cycle takes a moment; a resident loop waits for its turn.
-_BUSY_SLEEP = 0.5
 
 
 @record
@@ -94,13 +93,10 @@ class _Loop:
             house = self.house
             self._count(house)
             late = used_up(house.config, self.used)
-            try:
-                report, world = cycle(house, "drain" if late else "actuate", afford=self._afford)
-            except OtherHostError:
-                raise
-            except BusyError:
-                house.doors.watch.wait((), _BUSY_SLEEP)
+            took = turn(house, partial(cycle, house, "drain" if late else "actuate", afford=self._afford))
+            if took is None:
                 continue
+            report, world = took
             self._take(report, world)
             ahead = outlook(world, min(house.config.sleep, _LONGEST_SLEEP))
             late = "" if ahead.runs else late or tasks_done(world, self.used)

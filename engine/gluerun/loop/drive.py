@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.launch import dispatch_gate, seats
-from gluerun.core.outlook import living_runs
+from gluerun.core.outlook import runs_of
 from gluerun.errors import UsageError
-from gluerun.loop.reconcile import cycle
+from gluerun.loop.reconcile import cycle, turn
 from gluerun.records import names
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.auto import Tell
     from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport
     from gluerun.records.task import Task
 
 _PATIENCE = 2.0
@@ -33,13 +34,16 @@ def drive(house: House, task_id: str, *, tell: Tell | None = None) -> Driven:
     """Run cycles for one task until it goes no further."""
     if not names.is_task(task_id):
         raise UsageError(f"{task_id!r} is no task id", "task ids read TASK-0001")
+    took: tuple[CycleReport, World] | None = cycle(house, "actuate", only=task_id)
     while True:
-        report, world = cycle(house, "actuate", only=task_id)
-        if tell is not None:
-            tell(report, world)
-        if (ended := _judge(house, world, task_id)) is not None:
-            return ended
-        house.doors.watch.wait(living_runs(world), _PATIENCE)
+        if took is not None:
+            report, world = took
+            if tell is not None:
+                tell(report, world)
+            if (ended := _judge(house, world, task_id)) is not None:
+                return ended
+            house.doors.watch.wait(runs_of(world, task_id), _PATIENCE)
+        took = turn(house, lambda: cycle(house, "actuate", only=task_id))
 
 
 def _judge(house: House, world: World, task_id: str) -> Driven | None:
@@ -62,6 +66,10 @@ def _judge_accepted(world: World, task: Task) -> Driven | None:
         return Driven(how="landed", why="it is accepted; integration is switched off")
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return Driven(how="landed", why=f"it is accepted and waits for {', '.join(task.proof.blocked_paths)}")
+    if is_stuck(world, task):
+        from gluerun.core.approvals import landing_wait
+
+        return Driven(how="landed", why=f"it is accepted; {landing_wait(world, task)}")
     return None
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.event import Event
 
-CHECK, PROMOTE, TOLD = "gluerun_check", "gluerun_promote", "gluerun_told"
+# A module that calls `sys.exit` ends nothing but itself.
+_FAILURES = (Exception, SystemExit)
+CHECK, PROMOTE = "gluerun_check", "gluerun_promote"
 
 
 @record
@@ -45,7 +47,7 @@ def objections(loaded: Iterable[Loaded], hook: str, **given: object) -> tuple[Ob
         try:
             for answer in getattr(one.manager.hook, hook)(**given):
                 found += [replace(_judged(item), module=one.name) for item in answer or ()]
-        except Exception as error:  # noqa: BLE001 whatever a module does, it does not end the run
+        except _FAILURES as error:  # whatever a module does, it does not end the run
             found.append(Objection(module=one.name, reason=f"failed: {_words(error)}", broken=True))
     return tuple(found)
 
@@ -91,7 +93,7 @@ class Listeners:
             try:
                 for event in events if not trouble else ():
                     one.manager.hook.gluerun_told(event=event)
-            except Exception as error:  # noqa: BLE001 who only listens cannot hold anything up
+            except _FAILURES as error:  # who only listens cannot hold anything up
                 trouble = f"failed: {_words(error)}"
             if trouble:
                 self._failed.add(one.name)
@@ -113,7 +115,7 @@ def _load(name: str, read: Callable[[str], bytes | None]) -> Loaded:
         if not hooks:
             return Loaded(name=name, trouble="it implements no hook")
         return Loaded(name=name, manager=manager, hooks=hooks)
-    except Exception as error:  # noqa: BLE001 a module may fail in any way while it is imported
+    except _FAILURES as error:  # a module may fail in any way while it is imported
         return Loaded(name=name, trouble=_words(error))
 
 
@@ -140,5 +142,5 @@ def _judged(item: object) -> Objection:
     return item
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]

@@ -6,7 +6,7 @@ import hashlib
 from enum import StrEnum
 
 from gluerun.core.proofs import wrong_evidence
-from gluerun.errors import SchemaError
+from gluerun.errors import SchemaError, StateError
 from gluerun.records import schema
 from gluerun.records.gate import RED_PROOF, GateCheck, GateResult, NodeStatus
 from gluerun.records.graph import Graph
@@ -68,10 +68,10 @@ def red_proof_path(node: str) -> str:
 def red_proof(read: Read, node: str) -> GateCheck | None:
     """Return the receipt of a red run of a node's guard; None if there is none, or if it proves nothing."""
     path = red_proof_path(node)
-    data = read(path)
     try:
+        data = read(path)
         check = schema.load(GateCheck, data, file=path) if data is not None else None
-    except SchemaError:
+    except (SchemaError, StateError):
         return None
     if check is None or check.exit_code == 0 or _sha256_of(read, check.log_ref) != check.log_sha256:
         return None
@@ -82,7 +82,10 @@ def _sha256_of(read: Read, path: str) -> str | None:
     """Return the digest of a log in the repository; None if it is not there, or not named by a path of it."""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         return None
-    data = read(path)
+    try:
+        data = read(path)
+    except StateError:
+        return None  # a folder, or no name at all
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
@@ -90,12 +93,11 @@ def node_view(read: Read, node: Node, config: Config) -> NodeView:
     """Judge a node by its gate file: what cannot be used blocks this node, and no other, instead of completing it."""
     name = node.id
     path = gate_path(name)
-    data = read(path)
-    if data is None:
-        return NodeView(node=name, state=NodeState.OPEN, reason=f"there is no {path}")
     try:
+        if (data := read(path)) is None:
+            return NodeView(node=name, state=NodeState.OPEN, reason=f"there is no {path}")
         result = schema.load(GateResult, data, file=path)
-    except SchemaError as error:
+    except (SchemaError, StateError) as error:
         return NodeView(node=name, state=NodeState.BLOCKED, reason=error.message)
     if result.node != name:
         return NodeView(node=name, state=NodeState.BLOCKED, reason=f"{path} is about {result.node!r}")

@@ -11,8 +11,7 @@ from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph, red_proof
-from gluerun.loop.store import IMPORT
-from gluerun.records import names, schema, taskfile
+from gluerun.records import names, taskfile
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.gate import proof_wanted
 from gluerun.records.origin import CycleMemory
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.loop.nodes import NodeView
     from gluerun.ports import FileMark
+    from gluerun.records.approval import Approval
     from gluerun.records.graph import Graph
     from gluerun.records.lease import Lease, NodeLease
     from gluerun.records.order import Order
@@ -60,6 +60,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
     orders, bad_orders = store.orders()
+    approvals, bad_approvals = store.approvals()
     orders += [also] if also is not None else []
     by_id = {task.task_id: task for task in tasks}
     inputs, folder_mark = _inputs(house, by_id, memory)
@@ -83,12 +84,12 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         branch_heads=heads,
         landed=_landed(house, tasks, target),
         inputs=inputs,
-        broken=(*broken, *more, *yet_more, *bad_orders),
+        broken=(*broken, *more, *yet_more, *bad_orders, *bad_approvals),
         graph=graph,
         graph_error=graph_error,
         passed=frozenset(one.node for one in gates if one.state is NodeState.PASSED),
         node_blocked=frozenset(one.node for one in gates if one.state is NodeState.BLOCKED),
-        node_words={one.node: one.reason for one in gates if one.state is NodeState.BLOCKED},
+        node_words={one.node: one.reason for one in gates},
         red_proofs=_red_proofs(house, graph),
         plan_notes=store.plan_notes() if graph else {},
         node_tasks=memory.node_tasks,
@@ -104,7 +105,14 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
         orders=tuple(orders),
+        approvals=tuple(approvals),
+        next_approval=_next_approval(memory, approvals),
+        unapproved=_unapproved(house, graph),
     )
+    if world.asks_people:
+        from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
+
+        world = replace(world, facts=facts(house, world))
     return Look(world=world, memory=_with_folder(memory, folder_mark))
 
 
@@ -249,7 +257,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
         life = Life.DEAD
     batch = None
     if ending is not None and ending.outcome is Outcome.PLANNED:
-        batch = _batch(house, run_id)
+        batch = store.known(TaskBatch, run_id, "batch.json")
     return Sighting(
         run_id=run_id,
         life=life,
@@ -259,7 +267,7 @@ def _sighting(house: House, run_id: str) -> Sighting:
         age=_age(house, run_id) if life is not Life.DEAD else None,
         tries=store.tries_begun(run_id) if ending is None else ending.tries,
         batch=batch,
-        final_ids=_document(house, run_id, IMPORT) if batch else None,
+        final_ids=store.final_ids(run_id) if batch else None,
     )
 
 
@@ -270,21 +278,6 @@ def _age(house: House, run_id: str) -> int | None:
         return None
     age = house.doors.clock.awake() - who.awake
     return age if age >= 0 else None  # a container may count for itself
-
-
-def _document(house: House, run_id: str, name: str) -> dict[str, str] | None:
-    try:
-        document = house.store.document(run_id, name)
-    except SchemaError:
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _batch(house: House, run_id: str) -> TaskBatch | None:
-    try:
-        return schema.admit(TaskBatch, house.store.document(run_id, "batch.json"))
-    except SchemaError:
-        return None
 
 
 def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, str]:
@@ -318,6 +311,18 @@ def _red_proofs(house: House, graph: Graph | None) -> frozenset[str]:
     """Return the nodes of proof layers whose red proof lies ready."""
     wanted = [node.id for node in graph.nodes if proof_wanted(node.layer, node.id, house.config)] if graph else []
     return frozenset(name for name in wanted if red_proof(house.doors.work.read, name) is not None)
+
+
+def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:
+    if graph is None or not any(node.human_gate for node in graph.nodes):
+        return {}
+    from gluerun.loop.humangates import unapproved  # where nobody is asked, none of it is needed
+
+    return unapproved(house.doors.work.read, graph, house.now())
+
+
+def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:
+    return max([memory.next_approval, *(int(one.id.removeprefix("APR-")) + 1 for one in approvals)])
 
 
 def _next_task(memory: CycleMemory, living: dict[str, Task], inputs: tuple[Input, ...]) -> int:

@@ -6,7 +6,7 @@ from gluerun.core import lifecycle
 from gluerun.core.actions import PLANNING
 from gluerun.core.masking import masked_text
 from gluerun.core.orders import obeyed, refusal
-from gluerun.core.outlook import living_runs
+from gluerun.core.outlook import living_runs, runs_of
 from gluerun.errors import BusyError, DecidedError, OtherHostError, UsageError
 from gluerun.loop.booking import book
 from gluerun.loop.hosting import new_origin_run
@@ -94,11 +94,19 @@ def drafted(
         by=by,
         at=house.now(),
         subject=subject,
-        arguments=arguments,
+        arguments=_masked(arguments),
         reason=masked_text(reason),
     )
     task = house.store.live_task(subject) if is_task(subject) else None
     return replace(order, epoch=task.epoch, status=task.status) if task is not None else order
+
+
+def _masked(arguments: dict[str, object]) -> dict[str, object]:
+    """Return arguments without the secrets that a person may have typed among the answers."""
+    given = arguments.get("answers")
+    if not isinstance(given, dict):
+        return arguments
+    return {**arguments, "answers": {name: masked_text(str(text)) for name, text in given.items()}}
 
 
 def ask(
@@ -146,6 +154,8 @@ def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
         return False
     for task in action.tasks:
         house.store.put_task(_charged(house, world, task, action))
+    for request in action.approvals:
+        house.store.put_approval(request)
     if action.ends_runs:
         after = next((task.status for task in action.tasks if task.task_id == order.subject), None)
         end_lease(house, world, order.subject, _LEASE_WORDS.get(after, LeaseStatus.STALE))
@@ -158,15 +168,14 @@ def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
 def _end_run(house: House, world: World, action: Obey, notes: Notes) -> bool:
     """End whatever runs for an order's task, and rescue what it left; False if somebody lives on."""
     task, lease = world.task(action.order.subject), world.lease(action.order.subject)
-    prover = task.proof.run_id if task is not None and task.proof is not None else None
-    for run_id in filter(None, (lease.run_id if lease else None, prover)):
+    for run_id in runs_of(world, action.order.subject):
         if not house.doors.processes.end(run_id, grace=house.config.kill_grace_sec):
             notes.trouble.append(f"some process of {run_id} could not be ended")
             return False
     if task is not None and lease is not None:
         clear_places(house, task, lease.run_id, f"{action.order.verb} was ordered")
-    if prover is not None:
-        tidy_run(house, prover)
+    if task is not None and task.proof is not None and task.proof.run_id is not None:
+        tidy_run(house, task.proof.run_id)
     return True
 
 

@@ -10,7 +10,6 @@ from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, P
 from gluerun.core.gates import gate_sha256, held_mark
 from gluerun.core.masking import masked_text
 from gluerun.core.planners import rejected
-from gluerun.errors import SchemaError
 from gluerun.loop.nodes import EVIDENCE, GATES, gate_path, log_path, red_proof
 from gluerun.loop.observe import TASKS
 from gluerun.loop.settling import end_node_lease
@@ -298,7 +297,7 @@ def _green_log(house: House, node: Node, head: str) -> GateEvidence | None:
     run_id, command = house.store.memory().green_run, house.config.gate_command
     tree, gate = house.doors.git.code_tree(head), gate_sha256(command, house.config)
     for name in ("candidate-gate-check.json", "gate-check.json"):
-        check = _receipt(house, run_id, name)
+        check = house.store.known(GateCheck, run_id, name) if run_id else None
         log = house.store.files.read(check.log_ref) if check is not None else None
         if check is None or log is None or (check.code_tree, check.gate_sha256) != (tree, gate):
             continue
@@ -309,13 +308,6 @@ def _green_log(house: House, node: Node, head: str) -> GateEvidence | None:
             house.doors.work.write(path, kept)
             return _command_log(f"{node.id}-gate", check, path, hashlib.sha256(kept).hexdigest(), head)
     return None
-
-
-def _receipt(house: House, run_id: str, name: str) -> GateCheck | None:
-    try:
-        return schema.admit(GateCheck, house.store.document(run_id, name)) if run_id else None
-    except SchemaError:
-        return None
 
 
 def _command_log(ref: str, check: GateCheck, path: str, sha256: str, head: str) -> GateEvidence:

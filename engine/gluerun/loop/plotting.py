@@ -5,16 +5,13 @@ from __future__ import annotations
 from gluerun.core.graph import eligible
 from gluerun.core.launch import dispatch_gate
 from gluerun.core.limits import allowance
-from gluerun.core.outlook import living_runs
 from gluerun.core.planners import no_planner, why_not
-from gluerun.errors import SchemaError, UsageError
+from gluerun.errors import UsageError
 from gluerun.loop.hosting import new_origin_run
 from gluerun.loop.nodes import GRAPH
 from gluerun.loop.observe import observe
 from gluerun.loop.planning import planner_prompt
-from gluerun.loop.reconcile import cycle
-from gluerun.loop.store import IMPORT
-from gluerun.records import schema
+from gluerun.loop.reconcile import cycle, turn
 from gluerun.records.config import PlanCritiqueMode
 from gluerun.records.dispatch import Outcome, Role
 from gluerun.records.planning import PlanCritique
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.auto import Tell
     from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport
     from gluerun.records.graph import Node
 
 _PATIENCE = 2.0
@@ -86,17 +84,19 @@ def plot(house: House, name: str, *, tell: Tell | None = None) -> Plotted:
     node = _node(world, name)
     if why := _obstacle(world, node):
         raise UsageError(f"node {name!r} may not be planned: {why}", "`gluerun status` shows where it stands")
-    run_id, is_first = "", True
+    run_id = ""
+    took: tuple[CycleReport, World] | None = cycle(house, "plan", node=name)
     while True:
-        report, world = cycle(house, "plan", node=name, starts=is_first)
-        is_first = False
-        if tell is not None:
-            tell(report, world)
-        lease = next((one for one in world.node_leases if one.node == name), None)
-        if lease is None:
-            break
-        run_id = lease.run_id
-        house.doors.watch.wait(living_runs(world), _PATIENCE)
+        if took is not None:
+            report, world = took
+            if tell is not None:
+                tell(report, world)
+            lease = next((one for one in world.node_leases if one.node == name), None)
+            if lease is None or run_id not in ("", lease.run_id):
+                break  # it is over; whoever holds the node now was started by somebody else
+            run_id = lease.run_id
+            house.doors.watch.wait((run_id,), _PATIENCE)
+        took = turn(house, lambda: cycle(house, "plan", node=name, starts=False))
     if not run_id:
         raise UsageError(f"node {name!r} was not planned", "`gluerun status` shows where it stands")
     return _result(house, name, run_id)
@@ -130,10 +130,10 @@ def _obstacle(world: World, node: Node) -> str:
 def _result(house: House, name: str, run_id: str) -> Plotted:
     store = house.store
     ending = store.ending(run_id)
-    final = _document(house, run_id, IMPORT)
     note = store.plan_notes().get(name)
-    batch = _batch(house, run_id)
-    ids = final if isinstance(final, dict) else {}
+    batch = store.known(TaskBatch, run_id, "batch.json")
+    ids = store.final_ids(run_id) or {}
+    critique = store.known(PlanCritique, run_id, "plan-critique.json")
     tasks = tuple(
         PlannedTask(
             proposed=one.task_id,
@@ -152,29 +152,5 @@ def _result(house: House, name: str, run_id: str) -> Plotted:
         outcome = "held"
     elif ending is not None and ending.outcome is Outcome.PLANNED and batch is not None and not batch.tasks:
         outcome, reason = "empty", "nothing to propose"
-    return Plotted(
-        node=name, outcome=outcome, reason=reason, run=run_id, tasks=tasks, critique=_critique(house, run_id)
-    )
-
-
-def _document(house: House, run_id: str, name: str) -> object:
-    try:
-        found: object = house.store.document(run_id, name)
-    except SchemaError:
-        return None
-    return found
-
-
-def _batch(house: House, run_id: str) -> TaskBatch | None:
-    try:
-        return schema.admit(TaskBatch, _document(house, run_id, "batch.json"))
-    except SchemaError:
-        return None
-
-
-def _critique(house: House, run_id: str) -> str | None:
-    try:
-        found = schema.admit(PlanCritique, _document(house, run_id, "plan-critique.json"))
-    except SchemaError:
-        return None
-    return f"{found.verdict}: {found.rationale}"
+    said = f"{critique.verdict}: {critique.rationale}" if critique else None
+    return Plotted(node=name, outcome=outcome, reason=reason, run=run_id, tasks=tasks, critique=said)

@@ -9,16 +9,16 @@ from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
-from gluerun.core.plan import plan_cycle, plan_integrating
+from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
 from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
-from gluerun.errors import BusyError
+from gluerun.errors import BusyError, OtherHostError
 from gluerun.loop.hosting import claim, holder, new_origin_run, take_over
 from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import give_way, upkeep, watch_disk
+from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -43,14 +43,16 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
-    "drain": (plan_intake, plan_recovery, plan_integrating),
-    "integrate": (plan_recovery, plan_integration),
+    "drain": (plan_intake, plan_recovery, plan_asking, plan_integrating),
+    "integrate": (plan_recovery, plan_asking, plan_integration),
     "plan": (plan_intake, plan_recovery),
     "promote": (plan_intake, plan_recovery, plan_promotion),
-    "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
+    "actuate": (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
 _MAX_ROUNDS = 10_000
+# Somebody else's cycle takes a moment; who is in the middle of something waits for its turn.
+_BUSY_SLEEP = 0.5
 
 
 def plan(house: House) -> CycleReport:
@@ -60,12 +62,26 @@ def plan(house: House) -> CycleReport:
     return replace(report_of(world, "plan", lines, Notes()), quiet=not lines)
 
 
-def reconcile(house: House, mode: str, *, only: str | None = None) -> CycleReport:
+def reconcile(house: House, mode: str) -> CycleReport:
     """Run one cycle of *mode*; where dispatch is not detached, also wait for what it started."""
-    report, _ = cycle(house, mode, only=only)
+    report, _ = cycle(house, mode)
     if mode == "actuate" and not house.config.detached_dispatch:
-        return merged(report, drain(house, only=only))
+        return merged(report, drain(house))
     return report
+
+
+def turn(house: House, take: Callable[[], tuple[CycleReport, World]]) -> tuple[CycleReport, World] | None:
+    """Run a cycle as *take* does; None, a moment later, while somebody else's is at work.
+
+    For who has begun something: that another cycle came between is no reason to leave it.
+    """
+    try:
+        return take()
+    except OtherHostError:
+        raise
+    except BusyError:
+        house.doors.watch.wait((), _BUSY_SLEEP)
+        return None
 
 
 def cycle(
@@ -93,6 +109,7 @@ def cycle(
         house.journal.mend(house.now())
         rebuild(house)
         finish_imports(house)
+        sweep_inputs(house)
         notes = Notes()
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
@@ -148,22 +165,21 @@ def move_in(house: House, *, force: bool) -> None:
         house.journal.flush()
 
 
-def drain(house: House, *, mode: str = "drain", timeout: float = 0, only: str | None = None) -> CycleReport:
+def drain(house: House, *, mode: str = "drain", timeout: float = 0) -> CycleReport:
     """Run cycles without planning or dispatch until no run lives and nothing accepted moves by itself.
 
     *timeout* in seconds, zero for never; a report that ran into it says `timed_out`.
     """
     started = house.doors.clock.awake()
-    total: CycleReport | None = None
-    while True:
-        report, world = cycle(house, mode, only=only)
-        total = report if total is None else merged(total, report)
-        runs = living_runs(world)
-        if not runs and not _is_moving(world, mode):
-            return total
+    total, world = cycle(house, mode)
+    while (runs := living_runs(world)) or _is_moving(world, mode):
         if timeout and house.doors.clock.awake() - started >= timeout:
             return replace(total, timed_out=True)
         house.doors.watch.wait(runs, house.config.drain_poll_secs)
+        if (took := turn(house, lambda: cycle(house, mode))) is not None:
+            report, world = took
+            total = merged(total, report)
+    return total
 
 
 def _is_moving(world: World, mode: str) -> bool:
@@ -289,6 +305,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         refused=memory.refused | notes.refused,
         refusals=memory.refusals | notes.refusals,
         next_task=max(memory.next_task, world.next_task, notes.next_task),
+        next_approval=max(memory.next_approval, world.next_approval, notes.next_approval),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
         held=memory.held | notes.held_nodes,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from gluerun.ports import Files
+    from gluerun.records.approval import Approval
     from gluerun.records.lease import LeaseStatus
     from gluerun.records.order import Order
 
@@ -46,6 +47,8 @@ IMPORT = "import.json"
 SINCE = "tasks/since.json"
 ORDERS = "inbox/orders"
 ORDERS_DONE = "orders/done"
+APPROVALS = "approvals/live"
+APPROVALS_DONE = "approvals/done"
 
 
 def archive_path(task_id: str) -> str:
@@ -128,6 +131,17 @@ class Store:
         for folder in self.files.names(ARCHIVE):
             found += [name.removesuffix(".json") for name in self.files.names(f"{ARCHIVE}/{folder}")]
         return sorted(found, key=lambda one: (len(one), one))
+
+    def settled_tasks(self) -> list[Task]:
+        """Return every settled task that can be read: as slow, for whoever lost or never had what a cycle remembers."""
+        found = []
+        for task_id in self.settled_ids():
+            try:
+                task = self.settled_task(task_id)
+            except GluerunError:
+                continue
+            found += [task] if task else []
+        return found
 
     def floor(self, task_id: str) -> int:
         """Return the epoch below which a task may never be given again; 0 unless its record was once lost."""
@@ -253,6 +267,21 @@ class Store:
         data = self.files.read(path)
         return None if data is None else codec.decode(data, file=path)
 
+    def known(self, cls: type[T], run_id: str, name: str) -> T | None:
+        """Return a record of a run's folder; None if it is not there, or if what is there cannot be used."""
+        try:
+            return schema.admit(cls, self.document(run_id, name))
+        except SchemaError:
+            return None
+
+    def final_ids(self, run_id: str) -> dict[str, str] | None:
+        """Return the ids that a batch's tasks got for good, by their own; None if it was not taken in."""
+        try:
+            document = self.document(run_id, IMPORT)
+        except SchemaError:
+            return None
+        return document if isinstance(document, dict) else None
+
     def put_document(self, run_id: str, name: str, document: object) -> None:
         """Write a document into a run's folder."""
         self.files.write(run_path(run_id, name), codec.encode(document))
@@ -261,7 +290,7 @@ class Store:
 
     def memory(self) -> CycleMemory:
         """Return what the last cycle remembered; if that is lost, what the archive can tell of it."""
-        return self._or_none(CycleMemory, MEMORY) or memory_of(self._archived())
+        return self._or_none(CycleMemory, MEMORY) or memory_of(self.settled_tasks())
 
     def has_memory(self) -> bool:
         """Tell whether anything is remembered."""
@@ -270,16 +299,6 @@ class Store:
     def put_memory(self, memory: CycleMemory, *, durable: bool = False) -> None:
         """Write what the next cycle may know; most of it only a cache, so without a power-loss promise."""
         self.files.write(MEMORY, schema.dump(memory), durable=durable)
-
-    def _archived(self) -> list[Task]:
-        found = []
-        for task_id in self.settled_ids():
-            try:
-                task = self.settled_task(task_id)
-            except GluerunError:
-                continue
-            found += [task] if task else []
-        return found
 
     def circuit(self) -> Circuit | None:
         """Return the breaker's count; None if nothing has failed yet."""
@@ -373,6 +392,35 @@ class Store:
 
         return self._one(Order, f"{ORDERS_DONE}/{names.check(order_id, names.ORDER, 'order id')}.json")
 
+    # requests for approval
+
+    def approvals(self) -> tuple[list[Approval], list[Broken]]:
+        """Return the requests that matter to a task, by number, and the files that cannot be used."""
+        if not self.files.names(APPROVALS):
+            return [], []
+        from gluerun.records.approval import Approval
+
+        found, broken = self._all(Approval, APPROVALS)
+        return sorted(found, key=lambda one: (len(one.id), one.id)), broken
+
+    def settled_approvals(self) -> list[Approval]:
+        """Return the requests of which nothing will come any more: slow, for verbs that list history."""
+        from gluerun.records.approval import Approval
+
+        found, _ = self._all(Approval, APPROVALS_DONE)
+        return sorted(found, key=lambda one: (len(one.id), one.id))
+
+    def has_approval(self, name: str) -> bool:
+        """Tell whether a request's number was given before."""
+        return any(self.files.mark(f"{folder}/{name}.json") for folder in (APPROVALS, APPROVALS_DONE))
+
+    def put_approval(self, approval: Approval, *, is_over: bool = False) -> None:
+        """Write a request; one of which nothing will come any more leaves the others by a rename."""
+        name = f"{names.check(approval.id, names.APPROVAL, 'request id')}.json"
+        self.files.write(f"{APPROVALS}/{name}", schema.dump(approval))
+        if is_over or approval.is_over:
+            self.files.move(f"{APPROVALS}/{name}", f"{APPROVALS_DONE}/{name}")
+
     # the rest
 
     def is_stopped(self) -> bool:
@@ -394,7 +442,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
         planning = (NODE_LEASES, PLAN_NOTES, "imports")
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS):
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS, APPROVALS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

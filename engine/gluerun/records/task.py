@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from gluerun.records.config import ApprovalRule
 from gluerun.records.failure import Decision, FailureNote
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
@@ -55,6 +56,8 @@ class TaskSpec:
     supersedes: str | None = None
     notes: str = ""
     priority: int = 0
+    approve_plan: ApprovalRule | None = None
+    approval: ApprovalRule | None = None
 
 
 class ProofState(StrEnum):

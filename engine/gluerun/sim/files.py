@@ -334,8 +334,10 @@ class SimFiles:
 
     def _list(self, folder: str) -> list[str]:
         start = f"{_clean(folder)}/" if folder else ""
-        inside = [*self.files, *(known for known in self._folders if known)]
-        return sorted({path[len(start) :].partition("/")[0] for path in inside if path.startswith(start)})
+        size = len(start)
+        inside = [path[size:] for path in self.files if path.startswith(start)]
+        inside += [path[size:] for path in self._folders if path and path.startswith(start)]
+        return sorted({path.partition("/")[0] for path in inside})
 
     def _check_place(self, path: str) -> None:
         if not _clean(path) or path in self._folders:
