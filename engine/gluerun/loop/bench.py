@@ -54,6 +54,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.steps import Answered, Step
     from gluerun.loop.house import House
+    from gluerun.ports import Files
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.objection import Objection
@@ -219,6 +220,7 @@ class Bench:
         for path in step.paths:
             data = self.house.doors.git.file_at(step.commit, path)
             name = bytes_of(path).decode("utf-8", "surrogateescape")
+            _clear_way(files, name)
             if data is None:
                 files.remove(name)
             else:
@@ -306,11 +308,11 @@ class Bench:
         for name in EVIDENCE:
             path = f"{EVIDENCE_FOLDER}/{name}.log"
             try:
-                text = None if files.is_link(path) else files.read(path)
+                text = b"" if files.is_link(path) else files.tail(path, LONGEST_EVIDENCE)
             except StateError:
                 continue  # it left something else under that name
             if text:
-                kept = secrets.redacted(text[-LONGEST_EVIDENCE:].decode("utf-8", "replace")).encode()
+                kept = secrets.redacted(text.decode("utf-8", "replace")).encode()
                 self.house.store.files.write(run_path(self.dispatch.run_id, f"worker-evidence/{name}.log"), kept)
 
     def _objections(self, base: str, now: str, changed: tuple[str, ...]) -> tuple[Objection, ...]:
@@ -383,6 +385,19 @@ class Bench:
             if data is not None:
                 found.append(DeclaredOutput(path=file.target, sha256=hashlib.sha256(data).hexdigest()))
         return tuple(found)
+
+
+def _clear_way(files: Files, path: str) -> None:
+    """Take away what an agent put in the place of a folder that *path* lies in: a link may lead anywhere."""
+    folders = path.split("/")[:-1]
+    for end in range(1, len(folders) + 1):
+        folder = "/".join(folders[:end])
+        if not files.is_link(folder):
+            try:
+                files.tail(folder, 1)
+            except StateError:
+                continue  # a folder, as it should be
+        files.remove(folder)
 
 
 def _gate_verdict(done: ChildDone) -> GateVerdict:
