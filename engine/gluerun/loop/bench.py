@@ -319,11 +319,21 @@ class Bench:
         """Ask the modules, if any are listed and anything was changed."""
         if not self.house.config.modules or not changed:
             return ()
-        from gluerun.loop.modules import candidate_objections
+        from gluerun.kit import Candidate
+        from gluerun.loop import modules
 
-        spec = self.dispatch.spec
-        task = (self.dispatch.task_id or "", spec.area if spec else "", self.dispatch.owned_files)
-        return candidate_objections(self.house, base, now, changed, task)
+        git, spec = self.house.doors.git, self.dispatch.spec
+        candidate = Candidate(
+            task_id=self.dispatch.task_id or "",
+            area=spec.area if spec else "",
+            owned=self.dispatch.owned_files,
+            changed=changed,
+            before=lambda path: git.file_at(base, path),
+            after=lambda path: git.file_at(now, path),
+        )
+        # As they were where the try began: what guards an agent is what people have merged.
+        loaded = modules.load(self.house.config.modules, lambda path: git.file_at(base, path))
+        return modules.objections(loaded, modules.CHECK, candidate=candidate)
 
     def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
         """Measure what became of the tests among *changed*; None if there are none."""
