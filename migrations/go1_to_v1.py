@@ -17,10 +17,11 @@ from gluerun.settings_table import BY_ENV
 
 CONFIG, PIN, SHELL = "gluerun.config.json", ".gluerun-version", "gluerun.config.sh"
 TASKS, BURIED = "docs/orchestration/tasks/", "docs/orchestration/tasks/superseded/"
+GATES = "docs/orchestration/gates/"
 STATE = ".gluerun-state/"
 # What the engine may show to `up`: files, and folders that end in a slash.
 READS = (
-    *(CONFIG, PIN, SHELL, TASKS),
+    *(CONFIG, PIN, SHELL, TASKS, GATES),
     *(f"{STATE}{name}/" for name in ("leases", "l1-leases", "dispatch", "inbox")),
     *(
         f"{STATE}{name}"
@@ -122,6 +123,11 @@ def _config(documents: dict[str, bytes]) -> tuple[bytes, list[str]]:
             after |= {key: kept} if kept else {}
         elif key in before:
             after[key] = before[key]
+    if before.get("proofLayers") and (complete := _complete(documents)):
+        already = before.get("proofGrandfather")
+        old = [*(already if isinstance(already, list) else []), *complete]
+        after["proofGrandfather"] = list(dict.fromkeys(old))
+        found.append(f"{CONFIG}: proofGrandfather names what was complete before: {', '.join(complete)}")
     env, left = _env(before.get("env"))
     after |= {"env": env} if env else {}
     found += left
@@ -138,6 +144,12 @@ def _config(documents: dict[str, bytes]) -> tuple[bytes, list[str]]:
     if "engineVersion" in before:
         after["engineVersion"] = VERSION
     return (json.dumps(after, indent=2, ensure_ascii=False) + "\n").encode(), found
+
+
+def _complete(documents: dict[str, bytes]) -> list[str]:
+    """Return the nodes that were complete: proof that nobody asked for then is not asked for now."""
+    gates = [_object(data) for path, data in sorted(documents.items()) if path.startswith(GATES)]
+    return [str(one["node"]) for one in gates if one.get("status") == "passed" and one.get("authoritative") is True]
 
 
 def _env(value: object) -> tuple[dict[str, object], list[str]]:

@@ -6,7 +6,7 @@ import json
 
 from gluerun import settings_runners
 from gluerun.errors import OtherSchemaError
-from gluerun.records.config import Collection, ProvisionFile
+from gluerun.records.config import ApprovalRule, AreaPolicy, Collection, ProvisionFile
 from gluerun.records.record import record
 from gluerun.release import SCHEMA
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
@@ -225,6 +225,35 @@ class _Reader(Walk):
     def take_test_paths(self, place: Place, value: Any) -> None:
         self.values["test_paths"] = tuple(self.words(place, value))
 
+    def take_risk_paths(self, place: Place, value: Any) -> None:
+        self.values["risk_paths"] = tuple(self.words(place, value))
+
+    def take_area_policy(self, place: Place, value: Any) -> None:
+        from gluerun.records.names import AREA
+
+        found = {}
+        for area, what in self.object(place, value).items():
+            here = (*place, area)
+            self.named(here, area, AREA, "the name of an area")
+            entry = self.members(here, what, ("approvePlan", "approval", "owner", "questions", "expiresHours"))
+            rules = {
+                key: self.choice((*here, key), entry[key], ApprovalRule, "rule of approval")
+                for key in ("approvePlan", "approval")
+                if key in entry
+            }
+            owner = entry.get("owner", [])
+            owners = [owner] if isinstance(owner, str) else owner
+            found[area] = AreaPolicy(
+                approve_plan=rules.get("approvePlan"),
+                approval=rules.get("approval"),
+                owners=self.words((*here, "owner"), owners),
+                questions=self.words((*here, "questions"), entry.get("questions", [])),
+                expires_hours=self.amount((*here, "expiresHours"), entry["expiresHours"])
+                if "expiresHours" in entry
+                else None,
+            )
+        self.values["area_policy"] = found
+
     def take_provision(self, place: Place, value: Any) -> None:
         found = []
         for at, item in enumerate(self.list(place, value)):
@@ -290,6 +319,8 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "proofGrandfather": _Reader.take_layers,
     "singleSliceLayers": _Reader.take_layers,
     "testPaths": _Reader.take_test_paths,
+    "areaPolicy": _Reader.take_area_policy,
+    "riskPaths": _Reader.take_risk_paths,
     "provisionFiles": _Reader.take_provision,
     "bootstrap": _Reader.take_bootstrap,
     "envAllowlist": _Reader.take_allowlist,

@@ -7,7 +7,7 @@ tell, as a role that names no runner, is not said by the schema.
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Independence
+from gluerun.records.config import ApprovalRule, Independence
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
 from gluerun.records.placeholder import OPTIONS
@@ -93,6 +93,8 @@ def _shapes() -> dict[str, Schema]:
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
+        "areaPolicy": _map(_policy(), _NAME),
+        "riskPaths": _list(_WORD),
         "testPaths": _list(_WORD),
         **dict.fromkeys(("proofLayers", "proofGrandfather", "singleSliceLayers"), _list(_WORD)),
         "provisionFiles": _list(_object({"source": _PATHS, "target": _PATHS, "required": _FLAG}, required=("source",))),
@@ -144,6 +146,12 @@ def _choice(words: type[StrEnum] | Iterable[str]) -> Schema:
 
 def _command() -> Schema:
     return _either(_WORD, _object({"command": _WORD}, required=("command",)))
+
+
+def _policy() -> Schema:
+    rules = dict.fromkeys(("approvePlan", "approval"), _choice(ApprovalRule))
+    owner = _either(_WORD, _list(_WORD))
+    return _object({**rules, "owner": owner, "questions": _list(_WORD), "expiresHours": _AMOUNT})
 
 
 def _role() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
+from gluerun.records.config import ApprovalRule, Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -70,6 +70,11 @@ KNOBS: tuple[Knob, ...] = (
     _knob("test_tamper", "what happens when tests are lost, skipped or weakened: the auditor is told, or the try fails",
           choices=tuple(TamperRule)),
     _knob("new_tests_on_base", "run the tests of a green try on its base, too, and tell the auditor how they end"),
+    _knob("approve_plan", "whether a person approves a task's text before it is first started",
+          choices=tuple(ApprovalRule)),
+    _knob("approval", "whether a person approves finished work, its gate green, before it lands",
+          choices=tuple(ApprovalRule)),
+    _knob("approval_expires_hours", "hours after which a request that nobody answered expires; 0 means never"),
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
@@ -142,6 +147,11 @@ SHAPES: tuple[Shape, ...] = (
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
+    Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '
+          '["text", …], "expiresHours"}}', doc="what tasks of an area ask of a person; only an owner can approve then, "
+          "and has to answer every question"),
+    Shape(key="riskPaths", form='["pattern", …]', doc="which files speak for asking a person where a rule is `risk`, "
+          "instead of the usual ones; patterns as in `testPaths`"),
     Shape(key="proofLayers", form='["layer", …]',
           doc="layers whose nodes are complete only with proof that their guard can be red"),
     Shape(key="proofGrandfather", form='["node", …]', doc="nodes that need no such proof although their layer does"),
@@ -205,6 +215,8 @@ def kind_of(knob: Knob) -> str:
 def _checked(knob: Knob, value: Any) -> Any:
     if knob.choices and value not in knob.choices:
         raise ValueError(f"must be {kind_of(knob)}, not {value!r}")
+    if knob.choices:
+        return type(knob.default)(value)
     if knob.type is str and ("\0" in value or "\n" in value.strip()):
         raise ValueError("must be a single line of text")
     if knob.type in (int, float) and not knob.low <= value <= HIGH:

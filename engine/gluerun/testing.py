@@ -229,6 +229,8 @@ def markdown(
     status: str = "ready",
     title: str = "",
     priority: int = 0,
+    approve_plan: str = "",
+    approval: str = "",
 ) -> str:
     """Return a task's Markdown."""
     headers = {
@@ -237,6 +239,8 @@ def markdown(
         "Depends on": ", ".join(depends_on),
         "Gate command": gate,
         "DAG node": node,
+        "Approve plan": approve_plan,
+        "Approval": approval,
         "Priority": str(priority or ""),
     }
     lines = [f"# {task_id}: {title or f'Do {task_id}'}", ""]

@@ -92,7 +92,9 @@ def pin_both(repo: Path) -> None:
 
 def come_from_elsewhere(repo: Path) -> None:
     configure(repo, runners=None, runner=None)
-    (repo / "docs/orchestration/planner-contract.md").write_text("Propose small tasks.\n")
+    prompts = repo / "docs/orchestration/prompts"
+    prompts.mkdir(exist_ok=True)
+    (prompts / "l0-origin.md").write_text("Propose small tasks.\n")
 
 
 def set_twice(repo: Path) -> None:

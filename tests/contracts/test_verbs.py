@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pwd
 import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -13,14 +14,17 @@ import pytest
 from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
 from gluerun.cli.verbs import VERBS
+from gluerun.core.humangates import default_refs
 from gluerun.loop.store import Store
 from gluerun.records import schema
+from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
-from gluerun.records.graph import Graph, Node
+from gluerun.records.graph import Graph, HumanGate, Node
 from gluerun.records.origin import ProviderBackoff
+from gluerun.records.record import replace
 from gluerun.sim.clock import SimClock
 
-ONE, TWO = "TASK-0001", "TASK-0002"
+ONE, TWO, THREE, FOUR = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004"
 NAMES = [verb.name for verb in VERBS if verb.module]
 CONFIG = {
     "schemaVersion": "v1",
@@ -47,6 +51,12 @@ WOULD = {
     "reprioritize": (TWO, "3"),
     "breaker reset": (),
     "clear-backoff": ("--all",),
+    "approve": (THREE,),
+    "reject": ("APR-0001", "--reason", "no"),
+    "approval renew": (FOUR,),
+    "human-gate request": ("api", "--owner", "me", "--question", "ok=Is it?", "--artifact", "plan.md", "--again"),
+    "human-gate approve": ("web", "--answer", "ok=yes"),
+    "human-gate reject": ("web", "--reason", "no"),
     "init": (),
     "plan": ("core",),
     "import": ("todo.md", "--owned", "src/todo", "--accept", "done"),
@@ -87,9 +97,12 @@ def folder(tmp_path_factory):
         (folder / "gluerun.config.json").write_text(json.dumps(CONFIG))
         (folder / "todo.md").write_text("- [ ] Say hello\n")
         plain = {"stage": "build", "area": "src", "layer": "code", "kind": "feature", "required_completion": "all"}
-        node = Node(id="core", depends_on=(), **plain)
-        DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=(node,))))
-        for name in ("one", "two"):
+        core = Node(id="core", depends_on=(), **plain)
+        gates = {name: HumanGate(**dict(zip(("request_ref", "approval_ref"), default_refs(name), strict=True)))
+                 for name in ("api", "web")}  # fmt: skip
+        nodes = (core, *(replace(core, id=name, human_gate=gate) for name, gate in gates.items()))
+        DiskFiles(str(folder)).write("docs/orchestration/dag.v0.json", schema.dump(Graph(nodes=nodes)))
+        for name in ("one", "two", "three", "four"):
             new = ("task", "new", "--title", name, "--objective", name, "--owned", f"src/{name}", "--accept", name)
             assert typed(*new)[0] == 0
         assert typed("reconcile", "--apply")[0] == 0
@@ -97,7 +110,17 @@ def folder(tmp_path_factory):
         now = SimClock().now()
         run = "RUN-20260101T000000Z-00000000"
         held = ProviderBackoff(provider="one", fault=Fault.OVERLOAD, reason="-", run_id=run, started_at=now, until=now)
-        Store(DiskFiles(str(folder / ".gluerun-state"))).put_provider_backoff(held)
+        store = Store(DiskFiles(str(folder / ".gluerun-state")))
+        store.put_provider_backoff(held)
+        for number, task_id, until in ((1, THREE, None), (2, FOUR, now)):
+            bound = Bound(source_sha256=store.live_task(task_id).source_sha256)
+            store.put_approval(
+                Approval(id=f"APR-{number:04d}", point=Point.PLAN, task_id=task_id, epoch=0, bound=bound, asked_at=now,
+                         state=ApprovalState.WAITING, expires_at=until, questions=("Why?",) if until else ())
+            )  # fmt: skip
+        (folder / "plan.md").write_text("the plan")
+        asked = ("--owner", pwd.getpwuid(os.getuid()).pw_name, "--question", "ok=Is it?", "--artifact", "plan.md")
+        assert typed("human-gate", "request", "web", *asked)[0] == 0
         yield folder
     finally:
         os.chdir(before)
@@ -140,6 +163,15 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
     assert state(repo) == before
 
 
+@pytest.mark.parametrize("name", ["approve", "reject", "approval renew", "human-gate approve", "human-gate reject"])
+def test_no_agent_decides_what_a_person_is_asked(name, repo, monkeypatch):
+    monkeypatch.setenv("GLUERUN_RUN", "RUN-20260101T000000Z-00000000")
+
+    code, said = typed(*name.split(), *WOULD[name], "--dry-run")
+
+    assert (code, "an agent cannot decide this" in said) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -152,6 +184,25 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
         (("clear-backoff", "two"), 2, "'two' is not held back"),
         (("clear-backoff", "one", "--all"), 2, "a provider and --all are two answers"),
         (("stop", "--timeout", "3"), 2, "--timeout is for --wait"),
+        (("approve", TWO), 2, "nobody is asked about TASK-0002"),
+        (("approve", "APR-0009"), 2, "there is no request APR-0009"),
+        (("approve", "yes"), 2, "'yes' is neither a request nor a task"),
+        (("approve", "APR-0002"), 2, "APR-0002 expired at"),
+        (("approve", "APR-0001", "--answer", "Who=me"), 2, "APR-0001 does not ask 'Who'"),
+        (("approve", "APR-0001", "--answer", "y"), 2, "'y' is no answer"),
+        (("reject", "APR-0001"), 2, "a rejection needs a reason"),
+        (("approval", "renew", "APR-0001"), 2, "APR-0001 still waits for an answer"),
+        (("approval", "show", "APR-0003"), 2, "there is no request APR-0003"),
+        (("approval", "show", "APR-0001", "--html", "none/x.html"), 2, "none/x.html cannot be written"),
+        (("human-gate", "approve", "api", "--answer", "ok=yes"), 2, "api cannot be decided: nobody was asked"),
+        (("human-gate", "approve", "web"), 2, "web also asks ok"),
+        (("human-gate", "reject", "web"), 2, "a rejection needs a reason"),
+        (
+            ("human-gate", "request", "cor", "--owner", "me", "--question", "a=b", "--artifact", "x"),
+            2,
+            "no node 'cor'",
+        ),
+        (("human-gate", "status", "api"), 1, "api: not approved: nobody was asked"),
         (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),
     ],
 )

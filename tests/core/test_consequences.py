@@ -299,6 +299,11 @@ def test_costs_can_begin_at_a_day():
     assert costs(booked, "day", "2026-02-01").total.turns == 5
 
 
+def test_a_clock_that_was_set_back_under_a_program_does_not_make_its_time_negative():
+    back = replace(expense(), ended_at=NOW - timedelta(hours=2))
+    assert limits.total([back, expense()]).seconds == 30
+
+
 def test_the_sum_of_expenses_holds_what_is_known():
     one = expense(fresh_tokens=100, output_tokens=10, cost_usd=0.5, turns=2)
     assert limits.total([one, expense()]) == Spent(usd=0.5, tokens=110, turns=2, seconds=60)

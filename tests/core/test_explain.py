@@ -26,9 +26,11 @@ from gluerun.cli.verbs import LATER, VERBS
 from gluerun.core import explain as explaining
 from gluerun.core.explain import STEPS, explain
 from gluerun.core.knowing import Known
+from gluerun.core.matters import matters
 from gluerun.core.obstacle import Why
 from gluerun.core.ways import HELPS, WAYS
 from gluerun.core.world import Input
+from gluerun.records.config import ApprovalRule
 from gluerun.records.dispatch import Held, Life, Outcome, Role
 from gluerun.records.failure import Answer, Decision, Failure, FailureNote
 from gluerun.records.fault import Fault
@@ -66,6 +68,7 @@ OBSTACLES = {
     # C14: what the predecessor never dispatched, without a word.
     Why.ODD_MODE: (world(task(1, of={"dispatch_mode": "manual"})), ""),
     Why.OTHER_TARGET: (world(task(1, of={"target_branch": "develop"})), ""),
+    Why.NOT_APPROVED: (world(task(1), approve_plan=ApprovalRule.ALWAYS), "gluerun approvals"),
     Why.NEED_UNKNOWN: (world(needing("TASK-0009")), "gluerun task list --all"),
     Why.NEED_GIVEN_UP: (world(needing("TASK-0009"), done={"TASK-0009": Status.CANCELLED}),
                         "gluerun task show TASK-0009"),
@@ -208,6 +211,16 @@ def test_a_parked_task_names_its_cause_its_places_and_the_verb_that_helps():
     assert (places.words, log.command) == ("a:3", "gluerun logs TASK-0001")
     (bare,) = explain(world(task(1, Status.BLOCKED)), "TASK-0001", LOOP).reasons
     assert bare.words == "nobody noted why"
+
+
+def test_a_task_that_failed_once_more_after_a_retry_does_not_say_that_a_person_parked_it():  # FR-018
+    order = Ordered(order="ORD-1", verb="retry", by="ada", at=NOW, reason="have another look")
+    now = world(replace(PARKED, ordered=order))
+
+    assert [one.words for one in explain(now, "TASK-0001", LOOP).reasons] == [
+        one.words for one in explain(world(PARKED), "TASK-0001", LOOP).reasons
+    ]
+    assert [one.words for one in matters(now, LOOP)] == ["TASK-0001 is parked: gate-red: exit 1 (enough)"]
 
 
 def test_a_task_that_a_person_parked_says_who_and_why_and_not_its_last_failure():

@@ -90,6 +90,10 @@ TABLE = {
     OrderVerb.RETRY:        "no         ready      no         no         stays   ready      ready      stays    no",
     OrderVerb.CANCEL:       "cancelled  cancelled  cancelled  cancelled  stays   cancelled  cancelled  stays    no",
     OrderVerb.SUPERSEDE:    "superseded superseded superseded superseded stays   superseded superseded stays    no",
+    # Whether a request for approval is there, and in which state, has its own table in test_approvals.py.
+    OrderVerb.APPROVE:      "no         no         no         no         stays   no         no         stays    no",
+    OrderVerb.REJECT:       "no         no         no         no         stays   no         no         stays    no",
+    OrderVerb.RENEW:        "no         no         no         no         stays   no         no         stays    no",
     OrderVerb.REPRIORITIZE: "ready      ready      ready      no         stays   blocked    blocked    stays    no",
 }
 # fmt: on

@@ -9,7 +9,7 @@ import pytest
 
 from gluerun import settings
 from gluerun.errors import ConfigError, UsageError
-from gluerun.records.config import Config, ControlState, TamperRule
+from gluerun.records.config import ApprovalRule, Config, ControlState, TamperRule
 from gluerun.records.record import fields_of
 from gluerun.records.runner import RunnerKind
 from gluerun.settings_place import line_of
@@ -20,7 +20,8 @@ STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence", "gc", "test_paths", "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
+    "independence", "gc", "test_paths", "area_policy", "risk_paths",
+    "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip
 
 
@@ -154,6 +155,24 @@ def test_the_whole_file() -> None:
     assert load({"bootstrap": ["a", "b"]}).config.bootstrap == ("a", "b")
 
 
+@pytest.mark.parametrize("knob", [knob for knob in KNOBS if knob.choices], ids=lambda knob: knob.key)
+def test_a_word_of_a_closed_list_is_one_of_the_list_wherever_it_comes_from(knob) -> None:
+    word = knob.choices[-1].value
+
+    for found in (load({knob.key: word}), load({}, {knob.env: word})):
+        assert getattr(found.config, knob.field) is knob.choices[-1]
+
+
+def test_what_areas_ask_of_people() -> None:
+    policy = {"approval": "risk", "owner": "ada", "questions": ["Why?"], "expiresHours": 1.5}
+    config = load({"areaPolicy": {"pay": policy, "web": {"owner": ["a", "b"]}}, "riskPaths": ["*.sql"]}).config
+
+    pay, web = config.area_policy["pay"], config.area_policy["web"]
+    assert (pay.approve_plan, pay.approval, pay.owners) == (None, ApprovalRule.RISK, ("ada",))
+    assert (pay.questions, pay.expires_hours) == (("Why?",), 1.5)
+    assert (web.owners, web.expires_hours, config.risk_paths) == (("a", "b"), None, ("*.sql",))
+
+
 def test_the_hash_tells_configurations_apart() -> None:
     one, other = load({}), load({}, {"GLUERUN_MAX_RETRIES": "4"})
     assert len(one.config.sha256) == 64
@@ -200,6 +219,11 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("an empty role", {"roles": {"worker": {}}}, "has no `runner`", "write"),
     ("a role's runner", {"runners": MINE, "roles": {"worker": {"runner": "mien"}}}, "'mien', which", "`mine`"),
     ("no such runner", {"runner": "mine"}, "`runner` names the runner 'mine'", "describe it"),
+    ("a rule", {"approval": "alway"}, "`approval` must be one of 'none', 'risk', 'always', not 'alway'", "default"),
+    ("an area's rule", {"areaPolicy": {"a": {"approval": "riks"}}}, "'riks' is no rule", "did you mean `risk`"),
+    ("an area's policy", {"areaPolicy": {"a": {"owners": "x"}}}, "`areaPolicy.a.owners` is no known", "`owner`"),
+    ("an empty owner", {"areaPolicy": {"a": {"owner": ""}}}, "must not be empty", ""),
+    ("hours", {"areaPolicy": {"a": {"expiresHours": -1}}}, "`areaPolicy.a.expiresHours`", ""),
     ("an area's name", {"areas": {"a/b": "c"}}, "cannot be the name of an area", ""),
     ("an area's path", {"areas": {"a": ["../x"]}}, "`areas.a[0]` '../x'", "this repository"),
     ("an empty area", {"areas": {"a": []}}, "names no path", ""),

@@ -210,8 +210,9 @@ def test_the_live_view_redraws_on_change_and_leaves_the_terminal_as_it_was(backl
         (backlog.root / ".gluerun-state/STOP").touch()
         terminal.until("STOP is set")
         terminal.resize(12, 44)
-        shown = terminal.until("q ends")
-        assert max(len(line) for line in _plain(shown).splitlines()) <= 44
+        # A picture that was begun before it knew of the new size is followed by one that fits.
+        while max(len(line) for line in _plain(terminal.until("q ends")).splitlines()) > 44:
+            pass
         code = terminal.end(keys)
         assert code in ((0,) if keys == b"q" else (0, 130))
         assert termios.tcgetattr(terminal.slave) == terminal.before

@@ -130,6 +130,7 @@ KEEPING = {
     names.TASK: ["TASK-0001", "TASK-999999999999"],
     names.RUN: ["RUN-20260131T235959Z-0123abcd"],
     names.ORIGIN: ["ORIGIN-20260131T235959Z-1", "ORIGIN-20260131T235959Z-4194304123"],
+    names.APPROVAL: ["APR-0001", "APR-999999999999"],
     names.ORDER: ["ORD-20260131T235959Z-0123abcd"],
     names.NODE: ["N", "api.v1.a-b.c_d", "0" * 40],
     names.AREA: ["core", "A_b-9"],

@@ -258,7 +258,7 @@ def test_owned_entries_that_nobody_can_be_sure_of_are_refused_with_their_line(ow
     [
         (text("Owner: me"), "t.md:2: unknown header 'Owner'", "known headers: Status, Area, Target branch, "
          "Worker branch, Test policy, Gate command, Dispatch mode, Depends on, DAG node, Supersedes, Superseded by, "
-         "Priority"),
+         "Priority, Approve plan, Approval"),
         (text("Area: a", "Depend on: TASK-0002"), "t.md:3: unknown header 'Depend on'", "did you mean `Depends on:`"),
         (text("Test polizy: x"), "t.md:2: unknown header 'Test polizy'", "did you mean `Test policy:`"),
         (text("Statuss:"), "t.md:2: unknown header 'Statuss'", "did you mean `Status:`"),
@@ -457,3 +457,11 @@ def test_every_word_of_an_unknown_section_reaches_the_notes(words):
     more = "\n\n".join(f"## Section {word}\nSay {word}!" for word in words)
 
     assert all(f"Say {word}!" in spec_of(text(more=more)).notes for word in words)
+
+
+@pytest.mark.parametrize("header", ["Approve plan", "Approval"])
+def test_what_a_task_asks_of_a_person_is_one_of_three_words(header):
+    for word in ("none", "risk", "always"):
+        spec = spec_of(text(f"{header}: {word}"))
+        assert (spec.approve_plan if header == "Approve plan" else spec.approval) == word
+    assert refusal(text(f"{header}: yes"))[0].endswith(f"'yes' is no answer to '{header}'")

@@ -8,6 +8,7 @@ from functools import partial
 from tests.scenarios.crashes import Crashing
 
 from gluerun.edge import backlog, importing
+from gluerun.edge.approvals import open_one
 from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
@@ -46,7 +47,7 @@ def three_tasks():
 
 def rotating():
     """One task, with a journal whose files are sealed again and again."""
-    return one_task(journal_file_bytes=1024)
+    return one_task(journal_file_bytes=512)
 
 
 def ballasted():
@@ -329,6 +330,34 @@ def ordered_back():
     return house.agent(ONE, [refused(429, "You've hit your usage limit", usd=0.25), bad, good])
 
 
+def answering(verb, about=ONE):
+    """Return the verb that answers whatever request about a task waits, as it is typed."""
+
+    def act(house):
+        try:
+            request = open_one(house.open().store, about)
+            house.order(verb, about, {"request": request.id}, reason="Look at it again.")
+        except (UsageError, DecidedError):
+            pass
+
+    return typed({OrderVerb.RENEW: "approval renew"}.get(verb, verb.value), act)
+
+
+approve, reject, renew = (answering(verb) for verb in (OrderVerb.APPROVE, OrderVerb.REJECT, OrderVerb.RENEW))
+
+
+def asked_plan():
+    """A task whose text a person approves, and one that does not wait for that."""
+    house = SimHouse(**PATIENT, approval_expires_hours=3).given(ONE, owned=["a.txt"], approve_plan="always")
+    return house.given(TWO)
+
+
+def asked_landing():
+    """A task whose finished work a person approves, and one that does not wait for that."""
+    house = SimHouse(**PATIENT).given(ONE, owned=["a.txt"], approval="always").given(TWO)
+    return house.agent(ONE, [Move(writes={"a.txt": "one"}), Move(writes={"a.txt": "two"})])
+
+
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 # Every fault inside the journal's own steps: sealing, appending, anchoring.
 ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -428,6 +457,8 @@ SCENARIOS = {
             FOUR: ("cancelled", "integrated"),
         },
         files=("a.txt", "src/TASK-0003.txt"),
+        # The try that a person breaks off does not count.
+        forgiven={TWO: 1, FOUR: 1},
     ),
     "ordered back": Crashing(
         ordered_back,
@@ -439,13 +470,36 @@ SCENARIOS = {
         *[let_cycle] * 3,
         sleep,
         wants={ONE: ("integrated", "parked")},
+        # Who may not try again at all gets the try that a person orders.
+        forgiven={ONE: 1},
+    ),
+    "approved plan": Crashing(
+        asked_plan,
+        *(let_cycle, let_cycle, sleep, *[renew] * 2, *[let_cycle] * 2, *[approve, let_cycle] * 6),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "src/TASK-0002.txt"),
+    ),
+    # The target moves while a person takes his time; what he approved lands on the newer one.
+    "approved landing": Crashing(
+        asked_landing,
+        *(*[let_cycle] * 4, commit_beside, let_cycle, *[approve] * 3, let_cycle, approve, let_cycle, approve),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "b.txt", "src/TASK-0002.txt"),
+    ),
+    "rejected": Crashing(
+        asked_landing,
+        *(*[let_cycle] * 4, reject, *[let_cycle] * 4, *[approve] * 3, let_cycle, *[approve] * 4),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "src/TASK-0002.txt"),
     ),
     "by hand": Crashing(
         by_hand,
         typed("drive", drive_one),
         typed("recover", lambda house: reconcile(house.open(), "recover")),
         typed("integrate", lambda house: drain(house.open(), mode="integrate")),
+        # Whoever is told that it failed types it again.
         typed("task new", add_task),
+        add_task,
         typed("promote-gate", promote),
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),

@@ -32,13 +32,14 @@ GIVES_SPACE = ("remove", "remove_worktree", "delete_branch", "unlock", "move", "
 class Crashing:
     """One scenario: how its house is built, and what happens before everybody is left alone."""
 
-    def __init__(self, build, *steps, wants, files=(), nodes=(), remains=()):
+    def __init__(self, build, *steps, wants, files=(), nodes=(), remains=(), forgiven=None):
         self.build = build
         self.steps = steps
         self.wants = wants
         self.files = files
         self.nodes = nodes
         self.remains = remains
+        self.forgiven = forgiven or {}
 
     def kinds(self):
         """Return the kinds of the actions that a run without a fault carries out, and the verbs that it types."""
@@ -48,7 +49,7 @@ class Crashing:
     def faults(self):
         """Return what is wrong after a run in which nothing is made to go wrong, one sentence each."""
         way = Way(self).go_on()
-        return [*way.faults(), *_booked(way.house)]
+        return [*way.faults(), *_booked(way.house, self.forgiven)]
 
     def judge(self, house):
         """Return what is wrong with a house at rest, one sentence each."""
@@ -243,8 +244,11 @@ def _once_each(house):
     yield from (f"{pair} was given twice" for pair in set(epochs) if epochs.count(pair) > 1)
 
 
-def _booked(house):
-    """Yield what was counted or booked more than once, or not at all: the costs of runs, the tries of tasks."""
+def _booked(house, forgiven):
+    """Yield what was counted or booked more than once, or not at all: the costs of runs, the tries of tasks.
+
+    Tries that are *forgiven* are not counted: those that a person breaks off or gives back.
+    """
     store = house.open().store
     runs = sorted({path.split("/")[1] for path in house.state_files.files if path.startswith("runs/")})
     asked = [run for run in runs if house.state_files.names(f"runs/{run}/usage")]
@@ -255,7 +259,7 @@ def _booked(house):
     for task in house.states():
         record = store.any_task(task)
         own = [dispatch for run in runs if (dispatch := store.dispatch(run)) and _is_worker_of(dispatch, task)]
-        tries = sum(_tries(store, dispatch.run_id) for dispatch in own)
+        tries = sum(_tries(store, dispatch.run_id) for dispatch in own) - forgiven.get(task, 0)
         if record.tries != tries:
             yield f"{task} has used {record.tries} tries, its runs {tries}"
         spent = total(expense for one in booked if one.task_id == task for expense in one.expenses)

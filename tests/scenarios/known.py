@@ -36,19 +36,48 @@ class Segment:
             self.looked.add((what, path))
 
 
-def answer(files, folders, what, path):
-    """Return what a state folder answers, as a number."""
-    match what:
-        case "read":
-            return hash(_meaning(path, files.get(path)))
-        case "mark":
-            return int(path in files or path in folders)
-        case "leftovers":
-            return sum(name.endswith(".tmp") for name in files)
-    start = f"{path}/" if path else ""
-    inside = [one[len(start) :].partition("/")[0] for one in (*files, *folders) if one and one.startswith(start)]
-    torn = {name for name in inside if name.startswith(".") and name.endswith(".tmp")}
-    return len(torn) if what == "torn" else hash(tuple(sorted({*inside} - torn)))
+class Answers:
+    """What a state folder answers, each as a number that is found out once."""
+
+    def __init__(self, files, folders):
+        self.files = files
+        self.folders = folders
+        self._known = {}
+        self._inside = None
+
+    def __call__(self, question):
+        """Return the answer to one question: what is asked, and of which path."""
+        if question not in self._known:
+            self._known[question] = self._answer(*question)
+        return self._known[question]
+
+    def _answer(self, what, path):
+        match what:
+            case "read":
+                return hash(_meaning(path, self.files.get(path)))
+            case "mark":
+                return int(path in self.files or path in self.folders)
+            case "leftovers":
+                return sum(name.endswith(".tmp") for name in self.files)
+        if self._inside is None:
+            self._inside = _listed(self.files, self.folders)
+        inside = self._inside.get(path, set())
+        torn = {name for name in inside if name.startswith(".") and name.endswith(".tmp")}
+        return len(torn) if what == "torn" else hash(tuple(sorted(inside - torn)))
+
+
+def _listed(files, folders):
+    """Return what is in each folder."""
+    listed = {}
+    for path in (*files, *folders):
+        rest = path
+        while rest:
+            rest, _, name = rest.rpartition("/")
+            inside = listed.setdefault(rest, set())
+            if name in inside:
+                break
+            inside.add(name)
+    return listed
 
 
 def _meaning(path, data):
@@ -94,12 +123,9 @@ class Known:
         """Begin a stretch of a way; True if from here it is known how it ends."""
         house = way.house
         key = everything_else(house, *way.place, *more)
-        files, folders, cache = house.state_files.files, house.state_files._folders, {}
+        answer = Answers(house.state_files.files, house.state_files._folders)
         for questions, answers in self.ways.get(key, {}).items():
-            for one in questions:
-                if one not in cache:
-                    cache[one] = answer(files, folders, *one)
-            if hash(tuple([cache[one] for one in questions])) in answers:
+            if hash(tuple([answer(one) for one in questions])) in answers:
                 way.was_foretold = True
                 if not way.insists:
                     return True
@@ -116,5 +142,6 @@ class Known:
             later = {one for one in needs if one[0] not in ("read", "mark") or one[1] not in segment.wrote}
             needs = segment.looked | later
             questions = tuple(sorted(needs))
-            answers = tuple([answer(segment.files, segment.folders, *one) for one in questions])
-            self.ways.setdefault(segment.key, {}).setdefault(questions, set()).add(hash(answers))
+            answer = Answers(segment.files, segment.folders)
+            answers = hash(tuple([answer(one) for one in questions]))
+            self.ways.setdefault(segment.key, {}).setdefault(questions, set()).add(answers)

@@ -6,6 +6,8 @@ import pytest
 
 from gluerun.records.fault import Fault
 from gluerun.records.origin import PlannerBackoff, ProviderBackoff
+from gluerun.records.record import replace
+from gluerun.records.runner import Limits
 from gluerun.testing import Move, SimHouse, batch, markdown, refused, speaker
 
 ONE, TWO = "TASK-0001", "TASK-0002"
@@ -114,6 +116,17 @@ class TestStep:
 
         assert house.states() == {ONE: "integrated", TWO: "integrated"}
         assert tried(house) == 1
+
+    @pytest.mark.parametrize("days", DAYS)
+    def test_a_clock_that_is_set_while_an_agent_works_does_not_stop_the_loop_or_use_up_its_task(self, days):
+        # A task with a negative sum of seconds could not be written: no cycle went through any more.
+        house = SimHouse(limits_task=Limits(seconds=3600)).given(ONE)
+        good = Move(writes={"src/TASK-0001.txt": "good"})
+        house.agent(ONE, [replace(good, exit_code=1, act=lambda scene: house.clock.step(days=days)), good])
+
+        house.until_quiet()
+
+        assert (house.state(ONE), house.record(ONE).spent.seconds) == ("integrated", 0)
 
     def test_a_worker_that_never_signed_in_is_not_waited_for_by_a_clock_that_was_set_back(self):
         house = SimHouse().given(ONE)

@@ -15,7 +15,7 @@ from gluerun.ports import BALLAST
 from gluerun.records.config import Collection
 from gluerun.testing import Move, SimHouse, run_files
 
-ONE, TWO = "TASK-0001", "TASK-0002"
+ONE, TWO, LAST = "TASK-0001", "TASK-0002", "TASK-0003"
 RESCUE = f"refs/gluerun/rescue/{ONE}"
 DAY = 24 * 60
 ALL = Collection(keep_days=1, keep_runs=0, rescue_days=1)
@@ -180,8 +180,8 @@ def test_branches_of_no_living_task_are_named_and_left():
 
 
 def settled(**changes):
-    """Return a house with a settled task, a living one, and years gone by."""
-    house = SimHouse(**PATIENT, gc=ALL, **changes).given(ONE, owned=["a.txt"]).given(TWO)
+    """Return a house with a settled task, a living one, one after whose gate nothing changed, and days gone by."""
+    house = SimHouse(**PATIENT, gc=ALL, **changes).given(ONE, owned=["a.txt"]).given(TWO).given(LAST, depends_on=[ONE])
     house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
     house.gate(lambda tree: int(tree.get("a.txt") == "bad")).hold(TWO)
     for _ in range(6):
@@ -206,6 +206,17 @@ def test_an_old_settled_run_keeps_its_history_and_loses_its_logs():
     assert "prompt" not in " ".join(path for path in house.state_files.files if run_id in path)
     assert {path: data for path, data in house.state_files.files.items() if living in path} == before
     assert collect(house.open(), acting=True).given == ()
+
+
+def test_the_log_of_the_last_green_gate_stays_for_the_node_that_will_rest_on_it():
+    house = settled()
+    last = house.record(LAST).run_id
+    before = run_files(house, last, "attempts/1")
+
+    collect(house.open(), acting=True)
+
+    assert house.open().store.memory().green_run == last
+    assert run_files(house, last, "attempts/1") == before
 
 
 def test_a_dry_run_changes_nothing_and_takes_no_lock():
@@ -360,7 +371,7 @@ def beside(house):
     house.colleague("c.txt", "hers")
 
 
-@pytest.mark.parametrize("stride", [3])
+@pytest.mark.parametrize("stride", [7])
 def test_a_crash_while_the_past_is_given_up_loses_nothing_that_lives(stride, capsys):
     scenario = Crashing(
         loose_commits,

@@ -10,6 +10,7 @@ import pytest
 from gluerun.edge.views import board
 from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
+from gluerun.loop.observe import TASKS
 from gluerun.loop.store import run_path
 from gluerun.ports import BALLAST
 from gluerun.records import schema
@@ -17,6 +18,7 @@ from gluerun.records.dispatch import Outcome, Role
 from gluerun.records.origin import OriginHolder
 from gluerun.records.record import replace
 from gluerun.sim.children import SimChildren
+from gluerun.sim.crash import SimCrash
 from gluerun.testing import Move, SimHouse, batch, decision, markdown, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
@@ -918,3 +920,16 @@ def test_a_node_is_promoted_even_if_the_cache_is_lost():
     house.cycles(4)
 
     assert house.node_file("core")["evidence"][0]["taskIds"] == [ONE]
+
+
+def test_a_half_written_task_file_of_a_cut_verb_does_not_stay_in_the_work_tree():
+    house = SimHouse().given(ONE)
+    house.fuse.crash_at = frozenset([house.fuse.count + 1])
+    with pytest.raises(SimCrash):
+        house.work_files.create(f"{TASKS}/TASK-0002.md", b"# TASK-0002: Do it as well")
+    assert [path for path in house.work_files.files if path.endswith(".tmp")]
+
+    house.cycle()
+
+    assert [path for path in house.work_files.files if path.endswith(".tmp")] == []
+    assert [path for path in house.work_files.files if path.startswith(TASKS)] == [f"{TASKS}/{ONE}.md"]

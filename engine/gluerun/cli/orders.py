@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DRY = typer.Option(False, "--dry-run", help="Only say what would happen; nothing is written.")
 REASON = typer.Option("", "--reason", metavar="TEXT", help="Why; it is kept in the journal.")
 TOLD = typer.Option("", "--reason", metavar="TEXT", help="Why; the journal and the next try are told it word for word.")
+REQUEST = typer.Argument(metavar="ID", help="The id of a request, or of its task.")
 TASK = typer.Argument(metavar="TASK")
 
 
@@ -137,6 +138,69 @@ def clear_backoff(
                  as_json=as_json)  # fmt: skip
 
 
+def approve(
+    context: typer.Context,
+    request: str = REQUEST,
+    answers: list[str] = typer.Option([], "--answer", metavar="QUESTION=TEXT", help="An answer; for each question."),
+    reason: str = REASON,
+    dry_run: bool = DRY,
+    as_json: bool = JSON,
+) -> int:
+    """Let a task go on that waits for approval; nothing is asked back, what is not answered is refused."""
+    only_people()
+    house = open_house(context)
+    task, words = _request(house, request)
+    given = pairs(answers, "answer")
+    return order(house, OrderVerb.APPROVE, task, words | ({"answers": given} if given else {}), reason=reason,
+                 dry_run=dry_run, as_json=as_json)  # fmt: skip
+
+
+def reject(
+    context: typer.Context, request: str = REQUEST, reason: str = TOLD, dry_run: bool = DRY, as_json: bool = JSON
+) -> int:
+    """Send work back, or park a task before its first try; the reason is told to the next try word for word."""
+    only_people()
+    house = open_house(context)
+    task, words = _request(house, request)
+    return order(house, OrderVerb.REJECT, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def approval_renew(
+    context: typer.Context, request: str = REQUEST, reason: str = REASON, dry_run: bool = DRY, as_json: bool = JSON
+) -> int:
+    """Let a request that expired be made anew, about what is there now."""
+    only_people()
+    house = open_house(context)
+    task, words = _request(house, request)
+    return order(house, OrderVerb.RENEW, task, words, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def only_people() -> None:
+    """Refuse what only a person decides to whoever types it within a run."""
+    if run := os.environ.get("GLUERUN_RUN"):
+        raise UsageError(f"an agent cannot decide this: it was typed within {run}", "a person has to type it elsewhere")
+
+
+def _request(house: House, name: str) -> tuple[str, dict[str, object]]:
+    from gluerun.edge.approvals import open_one
+
+    found = open_one(house.store, name)
+    return found.task_id, {"request": found.id}
+
+
+def pairs(words: list[str], what: str) -> dict[str, str]:
+    """Return words of the form NAME=TEXT by their names; UsageError for any other word."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, text = (part.strip() for part in word.partition("="))
+        if not equals or not name or not text:
+            raise UsageError(f"{word!r} is no {what}", f'write --{what} "NAME=TEXT"')
+        if name in found:
+            raise UsageError(f"{name!r} stands twice", "leave one out")
+        found[name] = text
+    return found
+
+
 def open_house(context: typer.Context) -> House:
     """Open the house that an order is about."""
     from gluerun import wiring
@@ -161,12 +225,12 @@ def order(
     """
     from gluerun.loop.ordering import ask
 
-    answer = ask(house, verb, subject, arguments, by=_who(), reason=reason, dry_run=dry_run)
+    answer = ask(house, verb, subject, arguments, by=who(), reason=reason, dry_run=dry_run)
     show(answer, as_json=as_json, words=lambda: say(f"would be: {answer.answer}" if dry_run else answer.answer))
     return REFUSED if answer.outcome == "refused" else OK
 
 
-def _who() -> str:
+def who() -> str:
     """Return who gives an order, as far as it is known."""
     import pwd
     import socket

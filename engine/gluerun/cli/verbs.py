@@ -55,6 +55,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("node-fields",  "graph",  "Show the fields of a node that may be planned."),
     _verb("area-gate",    "graph",  "Tell whether a node is complete."),
     _verb("promote-gate", "graph",  "Complete a node whose work is merged and green."),
+    _verb("human-gate request", "humangate", "Ask a person about a node."),
+    _verb("human-gate approve", "humangate", "Approve a node."),
+    _verb("human-gate reject", "humangate", "Say that a node is not to be completed as it is."),
+    _verb("human-gate status", "humangate", "Tell whether a person has approved a node."),
     _verb("graph",        "graph",  "Show the planning graph with the state of every node."),
     _verb("watch",        "watching", "Show the board in the terminal, as it changes."),
     _verb("report",       "morning", "Say what landed, what is parked, what it cost and what needs you."),
@@ -70,6 +74,11 @@ VERBS: tuple[Verb, ...] = (
     _verb("cancel",       "orders", "Give a task up for good."),
     _verb("supersede",    "orders", "Replace a task by another one."),
     _verb("reprioritize", "orders", "Say how early a task is started."),
+    _verb("approvals",    "approvals", "List what waits for a person's approval."),
+    _verb("approval show", "approvals", "Show what a request is about: text, difference, evidence, risks."),
+    _verb("approval renew", "orders", "Ask anew where a request expired."),
+    _verb("approve",      "orders", "Let a task go on that waits for approval."),
+    _verb("reject",       "orders", "Send work back that waits for approval."),
     _verb("breaker show", "leases", "Show how many failures came in a row."),
     _verb("breaker reset", "orders", "Let the loop start work again after too many failures."),
     _verb("clear-backoff", "orders", "Let a provider be asked again at once."),
@@ -91,6 +100,6 @@ VERBS: tuple[Verb, ...] = (
 
 # Verbs of the predecessor that people may still type.
 LATER = (
-    "console", "gate", "human-gate", "ask", "accept-packet", "setup", "test",
+    "console", "gate", "ask", "accept-packet", "setup", "test",
     "metrics", "campaign", "context", "memory", "manifest", "review-policy", "experiment-report",
 )  # fmt: skip

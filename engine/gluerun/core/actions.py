@@ -11,6 +11,7 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.records.approval import Approval
     from gluerun.records.order import Order
     from gluerun.records.task import Task
 
@@ -258,7 +259,8 @@ class Obey:
     """Carry out an order as it was decided, tell of it under the word *event*, and put it with those that are done.
 
     `tasks` are records as they shall be; with `ends_runs` whatever runs for its task is ended and rescued first.
-    `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again.
+    `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again; `approvals`
+    are requests as a person decided them.
     """
 
     order: Order
@@ -270,7 +272,30 @@ class Obey:
     stop: bool | None = None
     resets_breaker: bool = False
     backoffs: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     is_repeated: bool = False
+
+
+@record
+class AskApproval:
+    """Ask a person about a task: a request that is bound to what it is about, under the next free number."""
+
+    task_id: str
+    approval: Approval
+    reason: str
+
+
+@record
+class LapseApproval:
+    """A request is about something else by now, nobody answered it in time, or it has served; no answer counts as yes.
+
+    One that `is_over` goes to those that are done.
+    """
+
+    task_id: str
+    approval: Approval
+    reason: str
+    is_over: bool = False
 
 
 Action = (
@@ -299,6 +324,8 @@ Action = (
     | NodeProved
     | Promote
     | Obey
+    | AskApproval
+    | LapseApproval
 )
 
 

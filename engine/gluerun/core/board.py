@@ -7,7 +7,7 @@ from datetime import datetime
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
 from gluerun.core.launch import dispatch_gate, low_disk, seats
-from gluerun.core.matters import matters, reason_of
+from gluerun.core.matters import held_by_person, matters, reason_of
 from gluerun.core.nodes import node_lines
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
@@ -113,7 +113,7 @@ def board(world: World, known: Known) -> Board:
             wait = why[task.task_id]
             lines.append(_line(task, "waiting", reason=wait.reason, blocked_by=wait.blocked_by))
         else:
-            lines.append(_line(task, _word(task), phase=_phase(task), reason=reason_of(world, task)))
+            lines.append(_line(task, _word(task), phase=_phase(world, task), reason=reason_of(world, task)))
     counts = {word: sum(line.status == word for line in lines) for word in ("running", "ready", "waiting", "parked")}
     return Board(
         target_branch=world.config.target_branch,
@@ -161,9 +161,11 @@ def _word(task: Task) -> str:
     return "parked" if task.status is Status.BLOCKED else task.status.value
 
 
-def _phase(task: Task) -> str:
+def _phase(world: World, task: Task) -> str:
     if task.status is not Status.ACCEPTED:
         return ""
+    if held_by_person(world, task):
+        return "approval"
     return {None: "queued", ProofState.PROVING: "proving", ProofState.PROVED: "landing",
             ProofState.WAITING: "waiting"}[task.proof.state if task.proof else None]  # fmt: skip
 

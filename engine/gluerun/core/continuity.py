@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from gluerun.records.attempt import Attempt
     from gluerun.records.verdict import Verdict
 
+# By whom a finding was resolved that no auditor named as mended.
+ACCEPTED = "audit-accepted"
+
 
 def finding_id(text: str) -> str:
     """Return the id of a finding: the same for the same words, however they are spaced or quoted."""
@@ -41,7 +44,7 @@ def updated(ledger: Ledger, verdict: Verdict, attempt: int, now: datetime) -> Le
     if verdict.verdict is Judgement.ACCEPTED:
         for name, finding in findings.items():
             if finding.status is FindingStatus.OPEN:
-                findings[name] = _resolved(finding, attempt, "audit-accepted")
+                findings[name] = _resolved(finding, attempt, ACCEPTED)
     return replace(ledger, findings=tuple(findings.values()), updated_at=now)
 
 

@@ -31,6 +31,7 @@ def next_due(world: World) -> datetime | None:
     begun += [(proof.run_id or "", proof.since) for proof in proofs]
     moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
     moments += backoff.moments(world)
+    moments += [one.expires_at for one in world.approvals if one.expires_at is not None]
     if world.backoff is not None:
         moments.append(world.backoff.until)
     moments += [note.until for note in world.plan_notes.values()]

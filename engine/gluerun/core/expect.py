@@ -6,8 +6,10 @@ from gluerun.core import backoff, lifecycle
 from gluerun.core.actions import (
     PLANNING,
     Admit,
+    AskApproval,
     Close,
     HoldBack,
+    LapseApproval,
     Notice,
     Obey,
     Promote,
@@ -24,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.actions import Action
     from gluerun.core.world import World
+    from gluerun.records.approval import Approval
     from gluerun.records.origin import PlannerBackoff
     from gluerun.records.task import Task
 
@@ -60,13 +63,15 @@ def expect(world: World, action: Action) -> World:
         case Promote(node=node):
             return replace(world, passed=world.passed | {node})
         case _:
-            return _obeyed(world, action) if isinstance(action, Obey) else world
+            return _of_people(world, action)
 
 
 def _obeyed(world: World, action: Obey) -> World:
     world = replace(world, orders=tuple(one for one in world.orders if one.id != action.order.id))
     for task in action.tasks:
         world = _with_task(world, task)
+    for request in action.approvals:
+        world = _with_request(world, request, is_over=request.is_over)
     if action.ends_runs:
         world = _without_lease(world, action.order.subject)
     if action.stop is not None:
@@ -77,6 +82,20 @@ def _obeyed(world: World, action: Obey) -> World:
         left = {name: one for name, one in world.backoffs.items() if name not in action.backoffs}
         world = replace(world, backoffs=left, backoff=None if PLANNING in action.backoffs else world.backoff)
     return world
+
+
+def _of_people(world: World, action: Action) -> World:
+    """Return *world* after what a person ordered, or is asked."""
+    if isinstance(action, Obey):
+        return _obeyed(world, action)
+    if isinstance(action, AskApproval):
+        return replace(_with_request(world, action.approval), next_approval=world.next_approval + 1)
+    return _with_request(world, action.approval, is_over=action.is_over) if isinstance(action, LapseApproval) else world
+
+
+def _with_request(world: World, request: Approval, *, is_over: bool = False) -> World:
+    others = tuple(one for one in world.approvals if one.id != request.id)
+    return replace(world, approvals=others if is_over else (*others, request))
 
 
 def _with_backoff(world: World, action: HoldBack) -> World:

@@ -10,6 +10,7 @@ from gluerun.core.graph import circle
 from gluerun.core.integration import plan_integration, queue_order
 from gluerun.core.knowing import Known
 from gluerun.core.launch import closed, seats
+from gluerun.core.matters import held_by_person
 from gluerun.core.nodes import node_line
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.recovery import plan_recovery, tries_left
@@ -77,6 +78,8 @@ STEPS: dict[type, str] = {
     actions.Unlease: "the next cycle removes what is left of its lease",
     actions.MarkOrphan: "the next cycle notes that its wrapper is gone",
     actions.Stop: "the next cycle ends its processes",
+    actions.AskApproval: "the next cycle asks a person whether it may land",
+    actions.LapseApproval: "the next cycle notes that the request about it is out of date",
     actions.Prove: "the next cycle builds its candidate and has the gate run on it",
     actions.ProofDone: "the next cycle notes that its candidate is proved",
     actions.Advance: "the next cycle lands its candidate",
@@ -123,7 +126,9 @@ if TYPE_CHECKING:
     _Found = tuple[str, str, datetime | None, list[Because], str]
 
 NO_LOOP = "no-loop"
-_NEEDS_YOU = frozenset({*FOR_EVER, Why.BREAKER, Why.NO_TARGET, "need-circle", "refused", "in-the-way", "switched-off"})
+_NEEDS_YOU = frozenset(
+    {*FOR_EVER, Why.BREAKER, Why.NO_TARGET, Why.NOT_APPROVED, "need-circle", "refused", "in-the-way", "switched-off"}
+)
 
 
 def _ordered(world: World, task_id: str) -> Iterator[Because]:
@@ -186,6 +191,10 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
         off = Because(why="switched-off", words="integration is switched off", change=change,
                       command="gluerun integrate")  # fmt: skip
         return "accepted", "its work is accepted and waits for you to land it", since, [off], ""
+    if action is None and (held := held_by_person(world, task)):
+        change, command = WAYS[Why.NOT_APPROVED]
+        why = Because(why=Why.NOT_APPROVED.value, words=held, change=change, command=command, since=since)
+        return "accepted", "its gate is green, and it waits for a person", since, [why], "it lands once it is approved"
     if proof is not None and proof.state is ProofState.WAITING and not isinstance(action, actions.Prove):
         paths = ", ".join(proof.blocked_paths[:5])
         change = "commit, stash or remove your changes there; it lands with the next cycle"
@@ -209,7 +218,7 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
 def _of_parked(world: World, task: Task) -> _Found:
     note, decision = task.last_failure, task.decision
     command = f"gluerun unpark {task.task_id}"
-    if (order := task.ordered) is not None:
+    if (order := task.parked_by) is not None:
         words = f"{order.by} ordered it: {order.reason}".removesuffix(": ")
         change = "nothing happens before you say so"
         why = Because(why="ordered", words=words, change=change, command=command, since=order.at)

@@ -31,11 +31,11 @@ def frontier(world: World, seats: int) -> tuple[list[Task], list[Waits]]:
     start: list[Task] = []
     waits: list[Waits] = []
     held = held_scopes(world)
-    nobody = nobody_asked(world)
+    nobody, asks = nobody_asked(world), world.asks_people
     for task in sorted(world.tasks, key=lambda task: (-task.rank, len(task.task_id), task.task_id)):
         if task.status is not Status.READY or world.lease(task.task_id):
             continue
-        first = next(obstacles(world, task, held), None)
+        first = next(obstacles(world, task, held, asks=asks), None)
         why = Waits(task_id=task.task_id, reason=nobody[1], why=nobody[0]) if nobody else first
         if why is None and len(start) >= seats:
             why = Waits(task_id=task.task_id, reason="no free seat", why=Why.NO_SEAT)
@@ -59,23 +59,36 @@ def held_scopes(world: World) -> dict[str, tuple[str, ...]]:
     """Return the scopes that are taken: leased ones, and accepted ones on their way into the target."""
     held = {lease.task_id: lease.owned_files for lease in world.leases}
     for task in world.tasks:
-        if task.status is Status.ACCEPTED and world.config.auto_integrate and not _is_stuck(task):
+        if task.status is Status.ACCEPTED and world.config.auto_integrate and not is_stuck(world, task):
             held[task.task_id] = task.owned
     return held
 
 
-def _is_stuck(task: Task) -> bool:
-    """Tell whether a proved candidate waits for somebody's checkout; it blocks nobody's dispatch."""
-    return task.proof is not None and task.proof.state is ProofState.WAITING
+def is_stuck(world: World, task: Task) -> bool:
+    """Tell whether a proved candidate waits for somebody's checkout, or for a person's word; it holds nobody up."""
+    if task.proof is not None and task.proof.state is ProofState.WAITING:
+        return True
+    if not world.approvals and not world.graph_error:
+        return False
+    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
+
+    return bool(landing_wait(world, task))
 
 
-def obstacles(world: World, task: Task, held: dict[str, tuple[str, ...]]) -> Iterator[Waits]:
-    """Yield everything about a task itself that keeps it from being started, beside the scopes that are *held*."""
+def obstacles(
+    world: World, task: Task, held: dict[str, tuple[str, ...]], *, asks: bool | None = None
+) -> Iterator[Waits]:
+    """Yield everything about a task itself that keeps it from being started, beside the scopes that are *held*.
+
+    Whoever goes over many tasks says once whether this repository *asks* a person about any.
+    """
     of, mode, target = task.task_id, task.spec.dispatch_mode, task.spec.target_branch
     if mode != "canonical":
         yield Waits(task_id=of, reason=f"dispatch mode is {mode!r}, not 'canonical'", why=Why.ODD_MODE)
     if target != world.config.target_branch:
         yield Waits(task_id=of, reason=f"its target is {target!r}, not this loop's", why=Why.OTHER_TARGET)
+    if (world.asks_people if asks is None else asks) and (words := _plan_wait(world, task)):
+        yield Waits(task_id=of, reason=words, why=Why.NOT_APPROVED)
     for need in task.spec.depends_on:
         if (status := world.status_of(need)) is not Status.INTEGRATED:
             words = "which nobody knows" if status is None else f"which is {status}"
@@ -84,6 +97,12 @@ def obstacles(world: World, task: Task, held: dict[str, tuple[str, ...]]) -> Ite
     for holder, paths in held.items():
         if holder != of and scope.clashes(task.owned, paths):
             yield Waits(task_id=of, reason=f"its scope is held by {holder}", why=Why.SCOPE_HELD, blocked_by=(holder,))
+
+
+def _plan_wait(world: World, task: Task) -> str:
+    from gluerun.core.approvals import plan_wait  # where nobody is asked, none of it is needed
+
+    return plan_wait(world, task)
 
 
 _NEEDS: dict[Status | None, Why] = {

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
 
     from gluerun.core.world import World
-    from gluerun.records.graph import Graph, Node
+    from gluerun.records.graph import Graph, HumanGate, Node
 
 
 def faults(graph: Graph) -> list[str]:
@@ -20,6 +20,8 @@ def faults(graph: Graph) -> list[str]:
                   if need not in known]  # fmt: skip
         if graph.layers is not None and node.layer not in graph.layers:
             found.append(f"node {node.id!r} has the unknown layer {node.layer!r}")
+        if node.human_gate is not None and (fault := _gate_fault(node.human_gate)):
+            found.append(f"node {node.id!r} has a human gate that cannot be used: {fault}")
         if graph.kinds is not None and node.kind not in graph.kinds:
             found.append(f"node {node.id!r} has the unknown kind {node.kind!r}")
     found += [f"required node {name!r} is not there" for name in graph.required_nodes or () if name not in known]
@@ -27,6 +29,12 @@ def faults(graph: Graph) -> list[str]:
     if found_circle:
         found.append(f"nodes depend on each other in a circle: {' → '.join(found_circle)}")
     return found
+
+
+def _gate_fault(gate: HumanGate) -> str:
+    from gluerun.core.humangates import ref_fault  # few graphs have one
+
+    return ref_fault(gate)
 
 
 def circle(needs: Mapping[str, Iterable[str]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import decider
-from gluerun.core.actions import Advance, Notice, ProofDone, Prove, Settle, Stop
+from gluerun.core.actions import Advance, AskApproval, Notice, ProofDone, Prove, Settle, Stop
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
@@ -29,14 +29,16 @@ def plan_integration(world: World) -> list[Action]:
         return []
     plan: list[Action] = []
     queue = sorted((task for task in world.tasks if task.status is Status.ACCEPTED), key=queue_order)
-    busy = any(_is_proving(task) for task in queue)
+    busy, asks = any(_is_proving(task) for task in queue), world.asks_people
     for task in queue:
-        action = _judge(world, task, busy=busy)
+        action = _judge(world, task, busy=busy, asks=asks)
         # What is about to land moves the target: a proof begun now would be about yesterday's.
         lands = isinstance(action, Advance) and task.proof is not None and task.proof.state is ProofState.PROVED
         busy = busy or lands or isinstance(action, Prove)
         if action is not None:
             plan.append(action)
+        if isinstance(action, AskApproval):
+            world = replace(world, next_approval=world.next_approval + 1)
     return plan
 
 
@@ -55,7 +57,7 @@ def prover_deadline(proof: Proof, config: Config) -> datetime:
     return proof.since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
 
 
-def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
+def _judge(world: World, task: Task, *, busy: bool, asks: bool) -> Action | None:
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason="the target branch holds it already")
     head = world.branch_heads.get(task.spec.worker_branch)
@@ -64,11 +66,29 @@ def _judge(world: World, task: Task, *, busy: bool) -> Action | None:
     proof = task.proof
     if proof is not None and proof.state is ProofState.PROVING:
         return _judge_prover(world, task, proof)
-    if proof is not None and is_current(proof, task, world.target_head):
+    is_proved = proof is not None and is_current(proof, task, world.target_head)
+    if asks:
+        asked, held = _asked(world, task, is_proved=is_proved)
+        if asked is not None or held:
+            return asked
+    if is_proved:
         return Advance(task_id=task.task_id, reason="its candidate is proved")
     if busy:
         return None
     return Prove(task_id=task.task_id, reason="accepted" if proof is None else "the target branch moved")
+
+
+def _asked(world: World, task: Task, *, is_proved: bool) -> tuple[Action | None, bool]:
+    """Return what is done about the request that a candidate calls for, and whether a person's word is waited for.
+
+    What waits is not proved again whenever the target moves: it is once it is approved.
+    """
+    from gluerun.core import approvals  # where nobody is asked, none of it is needed
+
+    if not is_proved:
+        return None, bool(approvals.landing_wait(world, task))
+    needs = approvals.landing_step(world, task)
+    return (None, needs is not None) if needs is None or isinstance(needs, str) else (needs, False)
 
 
 def _is_proving(task: Task) -> bool:

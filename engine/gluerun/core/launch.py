@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.actions import Promote, ProveNode, Start
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import finished_nodes
 from gluerun.core.obstacle import Why
 from gluerun.core.planners import plan_planning
@@ -81,7 +81,11 @@ def _has_ready(world: World) -> bool:
 
 def plan_promotion(world: World) -> list[Action]:
     """Promote finished nodes whose gate is green on the target's very tree; find out where nobody knows."""
-    finished = [node for node in finished_nodes(world) if node.id not in world.held and _has_its_proof(world, node)]
+    finished = [
+        node
+        for node in finished_nodes(world)
+        if node.id not in world.held and node.id not in world.unapproved and _has_its_proof(world, node)
+    ]
     if world.green_tree or not world.config.gate_command:
         reason = "all of its tasks are integrated and the gate is green"
         return [Promote(node=node.id, reason=reason) for node in finished]
@@ -98,4 +102,6 @@ def _has_its_proof(world: World, node: Node) -> bool:
 
 def _is_landing(world: World) -> bool:
     """Tell whether the target is about to move, which would make a gate run on it worthless."""
-    return world.config.auto_integrate and any(task.status is Status.ACCEPTED for task in world.tasks)
+    return world.config.auto_integrate and any(
+        task.status is Status.ACCEPTED and not is_stuck(world, task) for task in world.tasks
+    )

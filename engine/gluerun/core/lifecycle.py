@@ -191,6 +191,12 @@ def withdrawn(task: Task, trigger: Trigger, ordered: Ordered, *, tries: int, now
     )
 
 
+def sent_back(task: Task, ordered: Ordered, *, tries_left: int, now: datetime) -> Task:
+    """Return accepted work that a person rejected: tried again from where it is, or parked if no try is left."""
+    trigger = Trigger.RETRY if tries_left > 0 else Trigger.PARK
+    return replace(withdrawn(task, trigger, ordered, tries=0, now=now), seed_sha=task.head_sha or task.seed_sha)
+
+
 def wanted_again(task: Task, ordered: Ordered, *, tries: int, now: datetime) -> Task:
     """Return a task that a person wants tried again, with *tries* spent; what its last try failed of is kept."""
     trigger = Trigger.UNPARK if task.status is Status.BLOCKED else Trigger.RETRY

@@ -65,7 +65,8 @@ def total(expenses: Iterable[Expense]) -> Spent:
         usd += usage.cost_usd or 0.0
         tokens += sum(part or 0 for part in (usage.fresh_tokens, usage.cached_tokens, usage.output_tokens))
         turns += usage.turns or 0
-        seconds += int((one.ended_at - one.started_at).total_seconds()) if one.ended_at else 0
+        # A clock that was set back under a program has not given any time back.
+        seconds += max(0, int((one.ended_at - one.started_at).total_seconds())) if one.ended_at else 0
     return Spent(usd=usd, tokens=tokens, turns=turns, seconds=seconds)
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
 
+    Shapes = tuple[tuple[str, tuple[bytes, ...], bytes], ...]
+
 _KEY_BLOCK = b"-----begin "
 _END = rb"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 # Between a name and its value: quotes, escaped or not, and one sign of assignment. All of it is kept.
@@ -20,7 +22,7 @@ _DIGIT = rb"(?=[A-Za-z_.-]{0,80}[0-9])"
 # Kind, how a match begins in small letters, and the whole shape. Public formats of the issuers. A match stands at
 # the edge of a word and is the secret, but for the kinds of `_BESIDE`. Every repetition that can still
 # fail behind is bounded, so that no line takes more than its length.
-SHAPES: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
+SHAPES: Shapes = (
     ("private key", (_KEY_BLOCK,),
      rb"(-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
      rb"(?:[^\"'`\\\r\n-]|-(?!----END )|\\+(?:[nrt/]|u[0-9a-f]{4}))*+(?:" + _END + rb")?)"),
@@ -73,11 +75,17 @@ _WORD = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 _compiled: dict[bytes, re.Pattern[bytes]] = {}
 
 
-def found_in(line: bytes) -> list[tuple[int, int, str]]:
-    """Return where in a line the secrets are, and of which kind, in order and without overlap."""
+def shapes_in(data: bytes) -> Shapes:
+    """Return the shapes that begin anywhere in *data*, mostly none or one, so that no line need be asked for all."""
+    small = data.lower()
+    return tuple(shape for shape in SHAPES if any(beginning in small for beginning in shape[1]))
+
+
+def found_in(line: bytes, shapes: Shapes = SHAPES) -> list[tuple[int, int, str]]:
+    """Return where in a line the secrets of some *shapes* are, and of which kind, in order and without overlap."""
     small = line.lower()
     spans: list[tuple[int, int, str]] = []
-    for kind, beginnings, shape in SHAPES:
+    for kind, beginnings, shape in shapes:
         for beginning in beginnings:
             if beginning in small:
                 spans.extend((start, end, kind) for start, end in _matches(kind, line, small, beginning, shape))
@@ -93,10 +101,10 @@ def found_in(line: bytes) -> list[tuple[int, int, str]]:
     return kept
 
 
-def masked(line: bytes) -> bytes:
+def masked(line: bytes, shapes: Shapes = SHAPES) -> bytes:
     """Return one line of a log, or a whole JSON document on a line, with each secret replaced by its kind."""
     # Once more after a hit: what one secret stood too close to is known only now.
-    while spans := found_in(line):
+    while spans := found_in(line, shapes):
         for start, end, kind in reversed(spans):
             line = line[:start] + b"[" + kind.encode() + b" removed]" + line[end:]
     return line
@@ -104,15 +112,19 @@ def masked(line: bytes) -> bytes:
 
 def masked_text(text: str) -> str:
     """Return *text* with each secret replaced by its kind, a private key with all its lines."""
-    mask = Mask()
     data = text.encode("utf-8", "surrogatepass")
+    shapes = shapes_in(data)
+    if not shapes:
+        return text
+    mask = Mask(shapes)
     return b"".join(mask.line(line) for line in data.splitlines(keepends=True)).decode("utf-8", "surrogatepass")
 
 
 class Mask:
     """The mask of one stream: it remembers, between two lines, that it stands within a private key."""
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Shapes = SHAPES) -> None:
+        self.shapes = shapes
         self.is_within_key = False
 
     def line(self, line: bytes) -> bytes:
@@ -121,17 +133,17 @@ class Mask:
             if b"-----END " in line and (end := _shape(_END).search(line)):
                 self.is_within_key = False
                 rest = line[end.end() :]
-                return masked(rest) if rest.strip() else b""
+                return masked(rest, self.shapes) if rest.strip() else b""
             bare = line.rstrip(b"\r\n")
             if _shape(_BODY).fullmatch(bare) or _shape(_HEADER).match(bare):
                 return b""
             self.is_within_key = False
-        spans = found_in(line)
+        spans = found_in(line, self.shapes)
         if spans and spans[-1][2] == "private key":
             first, last, _ = spans[-1]
             # Behind it at most what closes a piece of source code: quotes, a comma, a plus.
             self.is_within_key = b"-----END " not in line[first:last] and _is_bare(line[last:])
-        return masked(line)
+        return masked(line, self.shapes)
 
 
 def _matches(kind: str, line: bytes, small: bytes, beginning: bytes, shape: bytes) -> Iterator[tuple[int, int]]:

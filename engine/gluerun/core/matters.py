@@ -7,7 +7,7 @@ from datetime import datetime
 from gluerun.core import actions
 from gluerun.core.backoff import day_is_spent, holds
 from gluerun.core.frontier import frontier
-from gluerun.core.graph import circle
+from gluerun.core.graph import circle, finished_nodes
 from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
@@ -46,6 +46,7 @@ def matters(world: World, known: Known) -> tuple[Matter, ...]:
     found = [
         *_of_settings(known),
         *_of_tasks(world),
+        *_of_people(world),
         *_of_files(world, known),
         *_of_providers(world),
         *_of_the_loop(world, known),
@@ -53,14 +54,25 @@ def matters(world: World, known: Known) -> tuple[Matter, ...]:
     return (*(one for one in found if one.needs_you), *(one for one in found if not one.needs_you))
 
 
+def held_by_person(world: World, task: Task) -> str:
+    """Say in one sentence that accepted work waits for a person's word; empty if it does not."""
+    if not world.approvals and not world.graph_error:
+        return ""
+    from gluerun.core.approvals import landing_wait  # where nobody is asked, none of it is needed
+
+    return landing_wait(world, task)
+
+
 def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
+    if held := held_by_person(world, task):
+        return held
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
-    if task.status is Status.BLOCKED and task.ordered is not None:
-        return f"parked by {task.ordered.by}: {task.ordered.reason}".removesuffix(": ")
+    if (order := task.parked_by) is not None:
+        return f"parked by {order.by}: {order.reason}".removesuffix(": ")
     if task.last_failure is None:
         return ""
     words = f"{task.last_failure.failure_class}: {task.last_failure.reason}"
@@ -92,6 +104,19 @@ def _of_tasks(world: World) -> Iterator[Matter]:
             about = action.task_id or action.run_id
             words = f"{about}: {action.run_id} is stuck: {action.reason}"
             yield _matter("stuck", about, words, command=f"gluerun explain {about}" if action.task_id else "")
+
+
+def _of_people(world: World) -> Iterator[Matter]:
+    """Yield what waits for a person's approval: tasks, and nodes whose work is there."""
+    if world.asks_people:
+        from gluerun.core.approvals import unanswered
+
+        for about, words, command, since in unanswered(world):
+            yield _matter("approval", about, f"{about}: {words}", needs_you=True, command=command, since=since)
+    for node in finished_nodes(world) if world.unapproved else ():
+        if why := world.unapproved.get(node.id):
+            words = f"node {node.id} waits for a person's approval: {why}"
+            yield _matter("approval", node.id, words, needs_you=True, command=f"gluerun human-gate status {node.id}")
 
 
 def _for_ever(world: World) -> Iterator[Matter]:

@@ -16,6 +16,7 @@ class Why(StrEnum):
     DAY_SPENT = "day-spent"
     ODD_MODE = "odd-mode"
     OTHER_TARGET = "other-target"
+    NOT_APPROVED = "not-approved"
     NEED_UNKNOWN = "need-unknown"
     NEED_GIVEN_UP = "need-given-up"
     NEED_PARKED = "need-parked"

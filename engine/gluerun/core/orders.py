@@ -12,8 +12,10 @@ from gluerun.records.task import TERMINAL, Ordered, Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from gluerun.core.world import World
+    from gluerun.records.approval import Approval
     from gluerun.records.order import Order
     from gluerun.records.task import Task
 
@@ -37,6 +39,7 @@ class Effect:
     stop: bool | None = None
     resets_breaker: bool = False
     backoffs: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
 
 @record
@@ -75,6 +78,7 @@ def obeyed(world: World, order: Order) -> Obey:
         stop=effect.stop,
         resets_breaker=effect.resets_breaker,
         backoffs=effect.backoffs,
+        approvals=effect.approvals,
         is_repeated=is_repeated,
     )
 
@@ -360,6 +364,20 @@ def _reprioritize(world: World, order: Order) -> Effect:
     return Effect(says=f"{says}, it had {task.rank}", tasks=(replace(task, priority=priority, updated_at=world.now),))
 
 
+# --- a request for approval ------------------------------------------------------------------------------
+
+
+def _answering(name: str) -> Callable[[World, Order], Any]:
+    """Return a function of `answering` by its name: most orders need none of it."""
+
+    def call(world: World, order: Order) -> Any:
+        from gluerun.core import answering
+
+        return getattr(answering, name)(world, order)
+
+    return call
+
+
 def _rule(
     verb: OrderVerb,
     event: str,
@@ -386,6 +404,9 @@ _TABLE = (
     _rule(OrderVerb.UNPARK,        "operator.unpark",           _not_parked,    _unpark, binds=True),
     _rule(OrderVerb.RETRY,         "operator.retry",            _not_failed,    _retry, binds=True),
     _rule(OrderVerb.REPRIORITIZE,  "operator.reprioritize",     _wants_no_seat, _reprioritize),
+    _rule(OrderVerb.APPROVE, "approval.approved", _answering("not_approvable"), _answering("approve")),
+    _rule(OrderVerb.REJECT,  "approval.rejected", _answering("not_rejectable"), _answering("reject")),
+    _rule(OrderVerb.RENEW,   "approval.renewed",  _answering("not_expired"),    _answering("renew")),
 )
 # fmt: on
 RULES: dict[str, Rule] = {rule.verb.value: rule for rule in _TABLE}

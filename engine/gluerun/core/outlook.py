@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.backoff import held_back, worker_roles
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_current
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
@@ -41,7 +41,8 @@ def moving(world: World) -> list[Task]:
     for task in world.tasks:
         waits = task.proof is not None and task.proof.state is ProofState.WAITING
         fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
-        if task.status is Status.ACCEPTED and not (waits and fresh):
+        held = is_stuck(world, task) and not waits
+        if task.status is Status.ACCEPTED and not (waits and fresh) and not held:
             found.append(task)
     return found
 

@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     Phase = Callable[[World], list[Action]]
 
 
+def plan_asking(world: World) -> list[Action]:
+    """Say which requests for approval have lapsed and which are made before a task is started."""
+    if not world.asks_people:
+        return []
+    from gluerun.core.approvals import plan_approvals  # where nobody is asked, none of it is needed
+
+    return plan_approvals(world)
+
+
 def plan_integrating(world: World) -> list[Action]:
     """Say what integration calls for, unless it is switched off."""
     return plan_integration(world) if world.config.auto_integrate else []
 
 
-PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_integrating, plan_launch)
+PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch)
 
 
 def plan_cycle(world: World) -> tuple[Action, ...]:

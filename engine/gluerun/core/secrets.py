@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gluerun.core.masking import SHAPES, found_in, masked, masked_text
+from gluerun.core.masking import SHAPES, found_in, masked, masked_text, shapes_in
 from gluerun.core.spelling import unquoted
 from gluerun.records.record import record, replace
 
@@ -96,7 +96,10 @@ def redacted(text: str) -> str:
 
 def redacted_json(data: bytes) -> bytes:
     """Return a JSON document with everything that looks like a secret replaced; it is a document still."""
-    return b"".join(masked(line) for line in data.splitlines(keepends=True))
+    shapes = shapes_in(data)
+    if not shapes:
+        return data
+    return b"".join(masked(line, shapes) for line in data.splitlines(keepends=True))
 
 
 def cleaned(value: T) -> T:

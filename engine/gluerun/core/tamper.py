@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from enum import StrEnum
 
+from gluerun.core.patterns import matcher
 from gluerun.records.record import record, replace
 
 TYPE_CHECKING = False
@@ -84,13 +85,13 @@ class Seen:
 
 def of_tests(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return those of *changed* that are tests, or say how tests are run."""
-    wanted = _pattern((*(patterns or DEFAULT_PATHS), *RUN_PATHS))
+    wanted = matcher((*(patterns or DEFAULT_PATHS), *RUN_PATHS))
     return tuple(path for path in changed if wanted.fullmatch(path))
 
 
 def tests_among(changed: Iterable[str], patterns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return those of *changed* that are tests themselves."""
-    wanted = _pattern(patterns or DEFAULT_PATHS)
+    wanted = matcher(patterns or DEFAULT_PATHS)
     return tuple(path for path in changed if wanted.fullmatch(path))
 
 
@@ -102,7 +103,7 @@ def measured(
     unread: Sequence[str] = (),
 ) -> Tamper:
     """Return what became of the tests; None stands for a file that is not there. Both have the same paths."""
-    is_test = _pattern(patterns or DEFAULT_PATHS)
+    is_test = matcher(patterns or DEFAULT_PATHS)
     old = {path: _seen(path, text, is_test.fullmatch(path) is not None) for path, text in before.items()}
     new = {path: _seen(path, text, is_test.fullmatch(path) is not None) for path, text in after.items()}
     # A test that moved to another file is not lost.
@@ -177,22 +178,6 @@ def facts(told: Tamper | None) -> str:
     rows += [("not read", ", ".join(told.unread))] if told.unread else []
     rows += [("the gate on the base with these tests", told.on_base)] if told.on_base else []
     return "\n".join(f"{name}: {value}" for name, value in rows)
-
-
-# --- paths -----------------------------------------------------------------------------------------------
-
-
-def _pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(_translated(one) for one in patterns))
-
-
-def _translated(pattern: str) -> str:
-    """Return a pattern as an expression: `*` stays in a name, `**` does not, a last slash means all below."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.strip("/"))
-    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    body = "".join(words.get(part, re.escape(part)) for part in parts)
-    start = "" if pattern.startswith("/") else "(?:.*/)?"
-    return f"{start}{body}{'/.*' if pattern.endswith('/') else ''}"
 
 
 # --- one version of one file -----------------------------------------------------------------------------

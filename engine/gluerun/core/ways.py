@@ -16,6 +16,7 @@ WAYS: dict[Why, tuple[str, str]] = {
     Why.DAY_SPENT: ("it goes on by itself tomorrow, or when `limits.day` is raised", "gluerun costs --by day"),
     Why.ODD_MODE: ("only `canonical` tasks are dispatched: write `Dispatch mode: canonical` in {file}", ""),
     Why.OTHER_TARGET: ("write `Target branch: {target}` in {file}, or run a loop for its own target", ""),
+    Why.NOT_APPROVED: ("it goes on once a person has approved it; silence never does", "gluerun approvals"),
     Why.NEED_UNKNOWN: ("write a task {by}, or take it out of `Depends on:` in {file}", "gluerun task list --all"),
     Why.NEED_GIVEN_UP: ("{by} will never be integrated: name its successor, or nothing, in `Depends on:` in {file}",
                         "gluerun task show {by}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gluerun.records.config import Config
+from gluerun.records.config import ApprovalRule, Config
 from gluerun.records.dispatch import Ending, Life
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
@@ -18,6 +18,8 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.approvals import Facts
+    from gluerun.records.approval import Approval
     from gluerun.records.order import Order
 
 
@@ -65,7 +67,9 @@ class Broken:
 class World:
     """One look at one repository. `done` holds the settled tasks that living ones depend on.
 
-    `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand.
+    `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
+    `facts` is what is known of proved candidates that a person may have to approve; `unapproved` says of a node what
+    it lacks of a person's approval.
     """
 
     now: datetime
@@ -103,6 +107,23 @@ class World:
     free_bytes: int = 1 << 62
     next_task: int = 1
     orders: tuple[Order, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    facts: dict[str, Facts] = {}  # noqa: RUF012
+    next_approval: int = 1
+    unapproved: dict[str, str] = {}  # noqa: RUF012
+
+    @property
+    def asks_people(self) -> bool:
+        """Tell whether a person may ever have to approve anything here; most repositories never ask."""
+        config = self.config
+        return (
+            config.approve_plan is not ApprovalRule.NONE
+            or config.approval is not ApprovalRule.NONE
+            # A graph that cannot be read may ask for something.
+            or bool(config.area_policy or self.approvals or self.graph_error)
+            or any(task.spec.approve_plan or task.spec.approval for task in self.tasks)
+            or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
+        )
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

@@ -198,7 +198,7 @@ def _parked(world: World) -> Iterator[ParkedLine]:
                 task=task.task_id,
                 title=task.spec.title,
                 why=reason_of(world, task) or "nobody noted why",
-                help=HELPS[note.failure_class] if note and task.ordered is None else _AT_WILL,
+                help=HELPS[note.failure_class] if note and task.parked_by is None else _AT_WILL,
                 command=f"gluerun unpark {task.task_id}",
                 since=note.at if note else task.updated_at,
             )

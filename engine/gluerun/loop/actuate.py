@@ -6,10 +6,12 @@ from gluerun.core import lifecycle
 from gluerun.core.actions import (
     Admit,
     Advance,
+    AskApproval,
     Close,
     EndPlanner,
     HoldBack,
     ImportBatch,
+    LapseApproval,
     MarkOrphan,
     NodeProved,
     Notice,
@@ -70,6 +72,10 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
+        case AskApproval() | LapseApproval():
+            from gluerun.loop import approving  # where nobody is asked, none of it is needed
+
+            return approving.handle(house, action, notes)
         case Obey():
             from gluerun.loop.obeying import obey  # a cycle without orders needs none of it
 

@@ -225,7 +225,7 @@ class Agent:
             rollout=self._rollout(runner, log),
         )
         read = self._checked(self._limited(runner, done, read))
-        self._book(runner, read)
+        self._book(runner, done, read)
         answer, error, count = self._answer(runner, read)
         return AgentDone(
             how=done.how,
@@ -283,14 +283,15 @@ class Agent:
             return read
         return replace(read, trouble=f"changed {dirt[0]}, where it may only read", limit=Limit.NO_WRITE)
 
-    def _book(self, runner: RunnerSpec, read: Reading) -> None:
+    def _book(self, runner: RunnerSpec, done: ChildDone, read: Reading) -> None:
         files = self.house.store.files
         begun = load_expense(files, self.expense)
         if begun is None or begun.ended_at is not None:
             return
         ended = replace(
             begun,
-            ended_at=self.house.now(),
+            # Not the time of day: somebody may have set it, or shut the lid, while the program ran.
+            ended_at=begun.started_at + timedelta(milliseconds=done.duration_ms),
             provider=read.seat.provider,
             model=read.seat.model if read.seat.model != "unknown" else runner.model or "unknown",
             usage=read.usage,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.core.frontier import frontier
+from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.launch import dispatch_gate, seats
 from gluerun.core.outlook import runs_of
 from gluerun.errors import UsageError
@@ -66,6 +66,10 @@ def _judge_accepted(world: World, task: Task) -> Driven | None:
         return Driven(how="landed", why="it is accepted; integration is switched off")
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return Driven(how="landed", why=f"it is accepted and waits for {', '.join(task.proof.blocked_paths)}")
+    if is_stuck(world, task):
+        from gluerun.core.approvals import landing_wait
+
+        return Driven(how="landed", why=f"it is accepted; {landing_wait(world, task)}")
     return None
 
 

@@ -37,6 +37,8 @@ def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
         return False
     for task in action.tasks:
         house.store.put_task(_charged(house, world, task, action))
+    for request in action.approvals:
+        house.store.put_approval(request)
     if action.ends_runs:
         after = next((task.status for task in action.tasks if task.task_id == order.subject), None)
         end_lease(house, world, order.subject, _LEASE_WORDS.get(after, LeaseStatus.STALE))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.loop.nodes import NodeView
     from gluerun.ports import FileMark
+    from gluerun.records.approval import Approval
     from gluerun.records.graph import Graph
     from gluerun.records.lease import Lease, NodeLease
     from gluerun.records.order import Order
@@ -59,6 +60,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     leases, more = store.leases()
     node_leases, yet_more = store.node_leases()
     orders, bad_orders = store.orders()
+    approvals, bad_approvals = store.approvals()
     orders += [also] if also is not None else []
     by_id = {task.task_id: task for task in tasks}
     inputs, folder_mark = _inputs(house, by_id, memory)
@@ -82,7 +84,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         branch_heads=heads,
         landed=_landed(house, tasks, target),
         inputs=inputs,
-        broken=(*broken, *more, *yet_more, *bad_orders),
+        broken=(*broken, *more, *yet_more, *bad_orders, *bad_approvals),
         graph=graph,
         graph_error=graph_error,
         passed=frozenset(one.node for one in gates if one.state is NodeState.PASSED),
@@ -103,7 +105,14 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         free_bytes=house.doors.state.free_bytes(),
         next_task=_next_task(memory, by_id, inputs),
         orders=tuple(orders),
+        approvals=tuple(approvals),
+        next_approval=_next_approval(memory, approvals),
+        unapproved=_unapproved(house, graph),
     )
+    if world.asks_people:
+        from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
+
+        world = replace(world, facts=facts(house, world))
     return Look(world=world, memory=_with_folder(memory, folder_mark))
 
 
@@ -302,6 +311,18 @@ def _red_proofs(house: House, graph: Graph | None) -> frozenset[str]:
     """Return the nodes of proof layers whose red proof lies ready."""
     wanted = [node.id for node in graph.nodes if proof_wanted(node.layer, node.id, house.config)] if graph else []
     return frozenset(name for name in wanted if red_proof(house.doors.work.read, name) is not None)
+
+
+def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:
+    if graph is None or not any(node.human_gate for node in graph.nodes):
+        return {}
+    from gluerun.loop.humangates import unapproved  # where nobody is asked, none of it is needed
+
+    return unapproved(house.doors.work.read, graph, house.now())
+
+
+def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:
+    return max([memory.next_approval, *(int(one.id.removeprefix("APR-")) + 1 for one in approvals)])
 
 
 def _next_task(memory: CycleMemory, living: dict[str, Task], inputs: tuple[Input, ...]) -> int:

@@ -77,11 +77,19 @@ def drafted(
         by=by,
         at=house.now(),
         subject=subject,
-        arguments=arguments,
+        arguments=_masked(arguments),
         reason=masked_text(reason),
     )
     task = house.store.live_task(subject) if is_task(subject) else None
     return replace(order, epoch=task.epoch, status=task.status) if task is not None else order
+
+
+def _masked(arguments: dict[str, object]) -> dict[str, object]:
+    """Return arguments without the secrets that a person may have typed among the answers."""
+    given = arguments.get("answers")
+    if not isinstance(given, dict):
+        return arguments
+    return {**arguments, "answers": {name: masked_text(str(text)) for name, text in given.items()}}
 
 
 def ask(

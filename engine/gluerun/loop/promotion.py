@@ -43,6 +43,8 @@ def _obstacle(world: World, node: str) -> str:
         return "it is blocked, or what it depends on is not complete"
     if node not in {one.id for one in finished_nodes(world)}:
         return "not all of its tasks are integrated, or it has none"
+    if why := world.unapproved.get(node):
+        return f"a person has to approve it: {why}"
     if node in world.held:
         return f"a module holds it back: {world.held[node]}"
     if world.red_tree:

@@ -9,7 +9,7 @@ from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
-from gluerun.core.plan import plan_cycle, plan_integrating
+from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
 from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError, OtherHostError
@@ -18,7 +18,7 @@ from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import give_way, upkeep, watch_disk
+from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -43,11 +43,11 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
-    "drain": (plan_intake, plan_recovery, plan_integrating),
-    "integrate": (plan_recovery, plan_integration),
+    "drain": (plan_intake, plan_recovery, plan_asking, plan_integrating),
+    "integrate": (plan_recovery, plan_asking, plan_integration),
     "plan": (plan_intake, plan_recovery),
     "promote": (plan_intake, plan_recovery, plan_promotion),
-    "actuate": (plan_intake, plan_recovery, plan_integrating, plan_launch),
+    "actuate": (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
 _MAX_ROUNDS = 10_000
@@ -109,6 +109,7 @@ def cycle(
         house.journal.mend(house.now())
         rebuild(house)
         finish_imports(house)
+        sweep_inputs(house)
         notes = Notes()
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
@@ -304,6 +305,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         refused=memory.refused | notes.refused,
         refusals=memory.refusals | notes.refusals,
         next_task=max(memory.next_task, world.next_task, notes.next_task),
+        next_approval=max(memory.next_approval, world.next_approval, notes.next_approval),
         node_tasks=node_tasks,
         exhausted=memory.exhausted | notes.exhausted,
         held=memory.held | notes.held_nodes,

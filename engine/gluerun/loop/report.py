@@ -89,6 +89,7 @@ class Notes:
         self.is_green_unproved = False
         self.red_head = ""
         self.next_task = 0
+        self.next_approval = 0
         self.has_seen_inputs = False
         self.reaped_ok = 0
         self.reaped_failed = 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from gluerun.ports import Files
+    from gluerun.records.approval import Approval
     from gluerun.records.lease import LeaseStatus
     from gluerun.records.order import Order
 
@@ -46,6 +47,8 @@ IMPORT = "import.json"
 SINCE = "tasks/since.json"
 ORDERS = "inbox/orders"
 ORDERS_DONE = "orders/done"
+APPROVALS = "approvals/live"
+APPROVALS_DONE = "approvals/done"
 
 
 def archive_path(task_id: str) -> str:
@@ -389,6 +392,35 @@ class Store:
 
         return self._one(Order, f"{ORDERS_DONE}/{names.check(order_id, names.ORDER, 'order id')}.json")
 
+    # requests for approval
+
+    def approvals(self) -> tuple[list[Approval], list[Broken]]:
+        """Return the requests that matter to a task, by number, and the files that cannot be used."""
+        if not self.files.names(APPROVALS):
+            return [], []
+        from gluerun.records.approval import Approval
+
+        found, broken = self._all(Approval, APPROVALS)
+        return sorted(found, key=lambda one: (len(one.id), one.id)), broken
+
+    def settled_approvals(self) -> list[Approval]:
+        """Return the requests of which nothing will come any more: slow, for verbs that list history."""
+        from gluerun.records.approval import Approval
+
+        found, _ = self._all(Approval, APPROVALS_DONE)
+        return sorted(found, key=lambda one: (len(one.id), one.id))
+
+    def has_approval(self, name: str) -> bool:
+        """Tell whether a request's number was given before."""
+        return any(self.files.mark(f"{folder}/{name}.json") for folder in (APPROVALS, APPROVALS_DONE))
+
+    def put_approval(self, approval: Approval, *, is_over: bool = False) -> None:
+        """Write a request; one of which nothing will come any more leaves the others by a rename."""
+        name = f"{names.check(approval.id, names.APPROVAL, 'request id')}.json"
+        self.files.write(f"{APPROVALS}/{name}", schema.dump(approval))
+        if is_over or approval.is_over:
+            self.files.move(f"{APPROVALS}/{name}", f"{APPROVALS_DONE}/{name}")
+
     # the rest
 
     def is_stopped(self) -> bool:
@@ -410,7 +442,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
         planning = (NODE_LEASES, PLAN_NOTES, "imports")
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS):
+        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS, APPROVALS):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.launch import low_disk
+from gluerun.loop.observe import TASKS, mark_text
 from gluerun.ports import BALLAST
 from gluerun.records.record import replace
 
@@ -22,6 +23,13 @@ def give_way(house: House) -> None:
     size, files = house.config.ballast_mb * _MB, house.doors.state
     if files.free_bytes() < size and files.remove(BALLAST):
         house.tell("disk.ballast", "the disk is full: the space that was held back is given up")
+
+
+def sweep_inputs(house: House) -> None:
+    """Remove what a verb that was cut left half-written among the task files, where anything there has changed."""
+    folder = house.doors.work.mark(TASKS)
+    if folder is not None and mark_text(folder) != house.store.memory().tasks_folder:
+        house.doors.work.sweep(TASKS)
 
 
 def watch_disk(house: House, world: World, memory: CycleMemory) -> CycleMemory:

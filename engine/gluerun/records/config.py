@@ -42,6 +42,25 @@ class TamperRule(StrEnum):
     BLOCK = "block"
 
 
+class ApprovalRule(StrEnum):
+    """When a person is asked: never, where something speaks for it, or always."""
+
+    NONE = "none"
+    RISK = "risk"
+    ALWAYS = "always"
+
+
+@record
+class AreaPolicy:
+    """What an area asks of a person; nothing where it leaves that to the rest of the configuration."""
+
+    approve_plan: ApprovalRule | None = None
+    approval: ApprovalRule | None = None
+    owners: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    expires_hours: float | None = None
+
+
 class PlanCritiqueMode(StrEnum):
     """Whether a critic judges a planner's batch before it is taken in."""
 
@@ -99,6 +118,11 @@ class Config:
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    approve_plan: ApprovalRule = ApprovalRule.NONE
+    approval: ApprovalRule = ApprovalRule.NONE
+    approval_expires_hours: float = 0.0
+    area_policy: dict[str, AreaPolicy] = {}  # noqa: RUF012
+    risk_paths: tuple[str, ...] = ()
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True

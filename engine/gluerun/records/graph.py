@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.records.config import ApprovalRule
 from gluerun.records.record import record
 
 
@@ -36,6 +37,8 @@ class Node:
     description: str | None = None
     authority: NodeAuthority | None = None
     human_gate: HumanGate | None = None
+    approve_plan: ApprovalRule | None = None
+    approval: ApprovalRule | None = None
 
 
 @record

@@ -10,6 +10,7 @@ TASK = r"^TASK-[0-9]{4,12}$"
 RUN = r"^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$"
 ORIGIN = r"^ORIGIN-[0-9]{8}T[0-9]{6}Z-[0-9]{1,10}$"
 ORDER = r"^ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$"
+APPROVAL = r"^APR-[0-9]{4,12}$"
 DISPATCH = r"^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.[0-9]{1,4}$"
 NODE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}(\.[A-Za-z0-9_-]{1,40}){0,3}$"
 AREA = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
@@ -32,6 +33,11 @@ def check(name: str, pattern: str, what: str) -> str:
 def is_task(name: str) -> bool:
     """Tell whether *name* can be a task id."""
     return re.fullmatch(TASK, name) is not None
+
+
+def is_approval(name: str) -> bool:
+    """Tell whether *name* can be the id of a request for approval."""
+    return re.fullmatch(APPROVAL, name) is not None
 
 
 def is_run(name: str) -> bool:

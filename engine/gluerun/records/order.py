@@ -23,6 +23,9 @@ class OrderVerb(StrEnum):
     REPRIORITIZE = "reprioritize"
     BREAKER_RESET = "breaker-reset"
     CLEAR_BACKOFF = "clear-backoff"
+    APPROVE = "approve"
+    REJECT = "reject"
+    RENEW = "renew"
 
 
 class OrderOutcome(StrEnum):

@@ -109,6 +109,7 @@ class CycleMemory:
     refused: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     refusals: dict[str, str] = {}  # noqa: RUF012
     next_task: int = 1
+    next_approval: int = 1
     node_tasks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exhausted: dict[str, str] = {}  # noqa: RUF012
     held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why

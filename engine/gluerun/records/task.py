@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from gluerun.records.config import ApprovalRule
 from gluerun.records.failure import Decision, FailureNote
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
@@ -55,6 +56,8 @@ class TaskSpec:
     supersedes: str | None = None
     notes: str = ""
     priority: int = 0
+    approve_plan: ApprovalRule | None = None
+    approval: ApprovalRule | None = None
 
 
 class ProofState(StrEnum):
@@ -139,6 +142,12 @@ class Task:
     def owned(self) -> tuple[str, ...]:
         """The paths this task may change: those it asked for and those it was given later."""
         return self.spec.owned_files + self.amended_files
+
+    @property
+    def parked_by(self) -> Ordered | None:
+        """The order that parked it; None if it is not parked, or was by a failure since the last order."""
+        is_parked = self.status is Status.BLOCKED and self.ordered is not None and self.ordered.verb == "park"
+        return self.ordered if is_parked else None
 
     @property
     def is_terminal(self) -> bool:

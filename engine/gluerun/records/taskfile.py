@@ -7,6 +7,7 @@ import re
 
 from gluerun.errors import ConfigError, SchemaError
 from gluerun.records import names
+from gluerun.records.config import ApprovalRule
 from gluerun.records.paths import covers, scope_entry
 from gluerun.records.record import record
 from gluerun.records.task import Policy, Status, TaskSpec
@@ -28,6 +29,8 @@ HEADERS = (
     "Supersedes",
     "Superseded by",
     "Priority",
+    "Approve plan",
+    "Approval",
 )
 _TITLE = re.compile(r"^#\s+(TASK-[0-9]+)\s*:\s*(.+?)\s*$")
 _KNOWN = {name.lower(): name for name in HEADERS}
@@ -192,6 +195,8 @@ class _Reader:
             supersedes=next(iter(self._ids("Supersedes")), None),
             notes=self._notes(),
             priority=self._priority(),
+            approve_plan=self._rule("Approve plan"),
+            approval=self._rule("Approval"),
         )
 
     def _check_branches(self, target: str, branch: str) -> None:
@@ -213,6 +218,16 @@ class _Reader:
         if not re.fullmatch(names.PRIORITY, word):
             raise self.fail(self._line("Priority"), f"{word!r} is no priority", "a whole number; higher goes first")
         return int(word)
+
+    def _rule(self, header: str) -> ApprovalRule | None:
+        word = self._value(header)
+        if not word:
+            return None
+        try:
+            return ApprovalRule(word)
+        except ValueError:
+            known = ", ".join(ApprovalRule)
+            raise self.fail(self._line(header), f"{word!r} is no answer to {header!r}", f"one of {known}") from None
 
     def _policy(self) -> Policy | None:
         word = self._value("Test policy")

@@ -204,6 +204,10 @@ class SimFiles:
                 self._apply(Operation(verb="write", path=path, data=data))
         self._unsure.clear()
 
+    def write_back(self) -> None:
+        """Let the machine write out by itself what it still held, as it does within half a minute."""
+        self._unsure.clear()
+
     def _found(self, path: str) -> tuple[bytes | None, ...]:
         unsure, data = self._unsure[path], self.files.get(path)
         if unsure.is_synced or data is None:
@@ -330,8 +334,10 @@ class SimFiles:
 
     def _list(self, folder: str) -> list[str]:
         start = f"{_clean(folder)}/" if folder else ""
-        inside = [*self.files, *(known for known in self._folders if known)]
-        return sorted({path[len(start) :].partition("/")[0] for path in inside if path.startswith(start)})
+        size = len(start)
+        inside = [path[size:] for path in self.files if path.startswith(start)]
+        inside += [path[size:] for path in self._folders if path and path.startswith(start)]
+        return sorted({path.partition("/")[0] for path in inside})
 
     def _check_place(self, path: str) -> None:
         if not _clean(path) or path in self._folders:

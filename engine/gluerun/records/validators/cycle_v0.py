@@ -62,6 +62,16 @@ def validate(data, place=''):
                     raise Invalid(place + '.nextTask', 'must be at least 0', data__nextTask)
                 if data__nextTask > 9007199254740991:
                     raise Invalid(place + '.nextTask', 'must be at most 9007199254740991', data__nextTask)
+        if 'nextApproval' in data_keys:
+            data_keys.remove('nextApproval')
+            data__nextApproval = data['nextApproval']
+            if not isinstance(data__nextApproval, int) and (not (isinstance(data__nextApproval, float) and data__nextApproval.is_integer())) or isinstance(data__nextApproval, bool):
+                raise Invalid(place + '.nextApproval', 'must be an integer', data__nextApproval)
+            if isinstance(data__nextApproval, (int, float)) and (not isinstance(data__nextApproval, bool)):
+                if data__nextApproval < 0:
+                    raise Invalid(place + '.nextApproval', 'must be at least 0', data__nextApproval)
+                if data__nextApproval > 9007199254740991:
+                    raise Invalid(place + '.nextApproval', 'must be at most 9007199254740991', data__nextApproval)
         if 'nodeTasks' in data_keys:
             data_keys.remove('nodeTasks')
             data__nodeTasks = data['nodeTasks']

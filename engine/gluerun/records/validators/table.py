@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "Invalid", "validator"]
 
 NAMES = (
+    "approval.v0",
     "attempts-index.v0",
     "audit-verdict.v0",
     "backtest.v0",
@@ -29,6 +30,8 @@ NAMES = (
     "gate-check.v0",
     "gate-result.v0",
     "host.v0",
+    "human-approval.v0",
+    "human-gate.v0",
     "identity.v0",
     "import-intent.v0",
     "journal-anchor.v0",
@@ -62,6 +65,8 @@ def validator(name: str) -> Callable[[object], object]:
 
 def _load(name: str) -> Callable[[object], object]:
     match name:
+        case "approval.v0":
+            from gluerun.records.validators.approval_v0 import validate
         case "attempts-index.v0":
             from gluerun.records.validators.attempts_index_v0 import validate
         case "audit-verdict.v0":
@@ -98,6 +103,10 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.gate_result_v0 import validate
         case "host.v0":
             from gluerun.records.validators.host_v0 import validate
+        case "human-approval.v0":
+            from gluerun.records.validators.human_approval_v0 import validate
+        case "human-gate.v0":
+            from gluerun.records.validators.human_gate_v0 import validate
         case "identity.v0":
             from gluerun.records.validators.identity_v0 import validate
         case "import-intent.v0":

@@ -736,6 +736,20 @@ def _taskspec(data, place=''):
                     raise Invalid(place + '.priority', 'must be at least -999999', data__priority)
                 if data__priority > 999999:
                     raise Invalid(place + '.priority', 'must be at most 999999', data__priority)
+        if 'approvePlan' in data_keys:
+            data_keys.remove('approvePlan')
+            data__approvePlan = data['approvePlan']
+            if not isinstance(data__approvePlan, str):
+                raise Invalid(place + '.approvePlan', 'must be a string', data__approvePlan)
+            if not (isinstance(data__approvePlan, str) and data__approvePlan == 'none' or (isinstance(data__approvePlan, str) and data__approvePlan == 'risk') or (isinstance(data__approvePlan, str) and data__approvePlan == 'always')):
+                raise Invalid(place + '.approvePlan', 'must be one of none, risk, always', data__approvePlan)
+        if 'approval' in data_keys:
+            data_keys.remove('approval')
+            data__approval = data['approval']
+            if not isinstance(data__approval, str):
+                raise Invalid(place + '.approval', 'must be a string', data__approval)
+            if not (isinstance(data__approval, str) and data__approval == 'none' or (isinstance(data__approval, str) and data__approval == 'risk') or (isinstance(data__approval, str) and data__approval == 'always')):
+                raise Invalid(place + '.approval', 'must be one of none, risk, always', data__approval)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
