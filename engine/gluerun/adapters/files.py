@@ -21,6 +21,8 @@ _TEMPORARY = ".tmp"
 _TURNS = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 1_048_576
+# A pipe that somebody left where a file should be holds up nobody.
+_READING = os.O_RDONLY | os.O_NONBLOCK
 _HINTS = {
     errno.ENOSPC: "free some disk space, then run it again",
     errno.EDQUOT: "free some disk space, then run it again",
@@ -45,7 +47,7 @@ class DiskFiles:
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
         try:
-            handle = os.open(self._at(path), os.O_RDONLY)
+            handle = os.open(self._at(path), _READING)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -63,7 +65,7 @@ class DiskFiles:
     def tail(self, path: str, limit: int) -> bytes:
         """Return the last *limit* bytes of a file at most; empty if there is no such file."""
         try:
-            handle = os.open(self._at(path), os.O_RDONLY)
+            handle = os.open(self._at(path), _READING)
         except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
