@@ -190,7 +190,7 @@ def test_a_program_that_does_its_work_is_proved_here(stubs):
         pytest.param(WORKS, "claude", id="a silent one"),
     ],
 )
-def test_a_program_that_does_not_is_not(stubs, does, verdict):
+def test_a_program_that_does_not_is_not(stubs, does, verdict):  # A49
     found = tried(stubs, does)
 
     assert not found.is_good

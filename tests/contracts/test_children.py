@@ -207,12 +207,12 @@ class TestWaiter:
         assert (done.how, done.exit_code) == (How.MISSING, 127)
         assert "cannot start" in (folder / "state/runs/r1/a1.log").read_text()
 
-    def test_a_child_that_takes_too_long_is_ended(self, inline):
+    def test_a_child_that_takes_too_long_is_ended(self, inline):  # A8
         done = inline.wait("r1", child("sleep 600", timeout=1, grace=PATIENCE))
         assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGTERM)
         assert done.duration_ms >= 900
 
-    def test_a_child_that_does_not_listen_is_killed(self, inline, folder):
+    def test_a_child_that_does_not_listen_is_killed(self, inline, folder):  # A31
         code = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
         done = _told(inline, folder, "deaf", *(child(code, timeout=span, grace=0) for span in spans(1)))
         assert (done.how, done.exit_code) == (How.TIMED_OUT, -signal.SIGKILL)
@@ -284,7 +284,7 @@ for number in range(200):
         assert "the line was cut" in remark
 
     @pytest.mark.parametrize("mask", [True, False])
-    def test_a_secret_does_not_reach_the_log(self, inline, folder, mask):
+    def test_a_secret_does_not_reach_the_log(self, inline, folder, mask):  # A23
         secret = "ghp_" + "a1B2" * 9
         inline.wait("r1", child(f"echo before {secret} after; printf {secret}", mask=mask))
         assert (secret in (folder / "state/runs/r1/a1.log").read_text()) is not mask

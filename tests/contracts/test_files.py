@@ -165,7 +165,7 @@ class TestFiles:
 
 class TestDiskFiles:
     @pytest.mark.parametrize("step", ["fsync", "rename"])
-    def test_a_crash_before_the_name_leaves_the_old_file_and_something_to_sweep(self, disk, step):
+    def test_a_crash_before_the_name_leaves_the_old_file_and_something_to_sweep(self, disk, step):  # A22
         disk.write("a/x", b"old")
         code = (
             "import os, signal, sys\n"
@@ -188,7 +188,7 @@ class TestDiskFiles:
         writer.join()
         assert (seen, writer.exitcode) == ({(100_000, 1)}, 0)
 
-    def test_two_writers_of_one_file_and_a_sweeper_do_not_disturb_each_other(self, disk):
+    def test_two_writers_of_one_file_and_a_sweeper_do_not_disturb_each_other(self, disk):  # C7
         context = multiprocessing.get_context("fork")
         writers = [context.Process(target=_write_often, args=(disk.root, letter, 100)) for letter in (b"1", b"2")]
         for writer in writers:
@@ -225,7 +225,7 @@ class TestDiskFiles:
         assert disk.read("once") == str(won.index(True)).encode()
         assert os.listdir(disk.root) == ["once"]
 
-    def test_appends_of_two_writers_stay_whole(self, disk):
+    def test_appends_of_two_writers_stay_whole(self, disk):  # C5
         context = multiprocessing.get_context("fork")
         writers = [context.Process(target=_append_often, args=(disk.root, letter)) for letter in (b"1", b"2")]
         for writer in writers:

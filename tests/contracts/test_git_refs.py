@@ -82,7 +82,7 @@ def test_a_symbolic_branch_is_still_followed(root, tmp_path):
     assert door.processes == 1
 
 
-def test_a_look_at_branches_starts_no_git(root, tmp_path):
+def test_a_look_at_branches_starts_no_git(root, tmp_path):  # A18
     door = RepositoryGit(str(root), str(tmp_path / "state"))
 
     assert door.heads(NAMES) == told_by_git(root)

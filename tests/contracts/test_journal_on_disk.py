@@ -49,7 +49,7 @@ def refuse(root: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_an_idle_cycle_starts_no_git_and_one_that_tells_starts_one_more(root, packed):
+def test_an_idle_cycle_starts_no_git_and_one_that_tells_starts_one_more(root, packed):  # FR-004
     house = open_house(str(root))
     refuse(root, 1)
     cycle(house, "apply")

@@ -109,7 +109,7 @@ class TestFlockLocks:
         with _Holding(tmp_path, "origin"), pytest.raises(BusyError, match=r"other loop.*99.*run-9"):
             FlockLocks(str(tmp_path)).origin(HOLDER).__enter__()
 
-    def test_a_killed_holder_leaves_the_lock_free_and_is_not_named_any_more(self, tmp_path):
+    def test_a_killed_holder_leaves_the_lock_free_and_is_not_named_any_more(self, tmp_path):  # C3
         locks = FlockLocks(str(tmp_path))
         with _Holding(tmp_path, "origin") as other:
             assert locks.origin_holder().owner == "other loop"
@@ -118,6 +118,13 @@ class TestFlockLocks:
             assert locks.origin_holder() is None
             with locks.origin(HOLDER):
                 assert locks.origin_holder() == HOLDER
+
+    def test_a_killed_holder_of_the_git_lock_does_not_block_git_for_good(self, tmp_path):  # C4
+        with _Holding(tmp_path, "git") as other:
+            other.kill()
+            other.wait()
+            with FlockLocks(str(tmp_path), git_patience=PATIENCE).git():
+                pass
 
     def test_the_git_lock_is_waited_for(self, tmp_path):
         with _Holding(tmp_path, "git") as other:

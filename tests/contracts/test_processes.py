@@ -211,7 +211,7 @@ class TestOsProcesses:
         assert document["bootId"] == tree.boot_id()
 
     @pytest.mark.parametrize("mode", ["pulse", "marker", "daemon"])
-    def test_a_wrapper_killed_while_somebody_of_its_tree_lives_leaves_orphans(self, real, mode):
+    def test_a_wrapper_killed_while_somebody_of_its_tree_lives_leaves_orphans(self, real, mode):  # A6
         real.start(R1, mode)
         real.settle(R1)
         if mode == "daemon":
@@ -265,7 +265,7 @@ class TestOsProcesses:
         assert real.processes.life(R1) is Life.DEAD
         zombie.wait()
 
-    def test_a_held_pulse_in_another_pid_namespace_is_alive(self, real):
+    def test_a_held_pulse_in_another_pid_namespace_is_alive(self, real):  # A40
         real.start(R1, "pulse")
         real.settle(R1)
         real.kill(R1)

@@ -142,7 +142,7 @@ class TestEveryTier:
         assert "late" in house.said
 
     @pytest.mark.parametrize("role", ["worker", "auditor"])
-    def test_nobody_writes_elsewhere(self, house, role):
+    def test_nobody_writes_elsewhere(self, house, role):  # FR-045
         before = {path: _content(path) for path in (place.format(**vars(house)) for place in ELSEWHERE)}
         ways = ("echo x >> {0}", "rm -f {0} && echo x > {0}", "echo x > $TMPDIR/x; mv $TMPDIR/x {0}", "mkdir {0}.d")
         code = [f"({way.format(path)}) && echo WROTE {path}" for path in before for way in ways]

@@ -158,7 +158,7 @@ def tree_for(tier):
 
 
 class TestEveryTier:
-    def test_nobody_survives_a_stop(self, stage):
+    def test_nobody_survives_a_stop(self, stage):  # A39
         code, count = tree_for(stage.tier)
         for number in range(KILLS):
             grace = int(number % ROUNDS_WITH_GRACE == ROUNDS_WITH_GRACE - 1)
@@ -170,7 +170,7 @@ class TestEveryTier:
             assert (done.how, done.tier, done.survivors, stage.sleepers()) == (How.KILLED, stage.tier, 0, [])
             assert done.ended >= count
 
-    def test_nobody_survives_a_success(self, stage):
+    def test_nobody_survives_a_success(self, stage):  # A17
         code, count = tree_for(stage.tier)
         go = f"until [ $(ps -eo args | grep -cx 'sleep {stage.mark}') -ge {count} ]; do sleep 0.05; done; exit 0"
         done = stage.wait(stage.child(code + go))

@@ -256,7 +256,7 @@ def words(*objects):
         (Role.WORKER, '{"commands": [{"cmd": "make", "exitCode": 0}], "summary": "cut he', (None, 0)),
     ],
 )
-def test_the_last_answer_of_a_message(role, text, answer):
+def test_the_last_answer_of_a_message(role, text, answer):  # C26
     assert last_answer(text, role) == answer
 
 

@@ -480,7 +480,7 @@ def test_without_the_fast_path_a_model_decides():
     assert work(host, {"decider_fast": False}).answer is Answer.CANCEL
 
 
-def test_a_waived_judgement_keeps_the_receipt_of_its_gate():
+def test_a_waived_judgement_keeps_the_receipt_of_its_gate():  # C10
     host = Host(**BLOCKED, decider=decides("accept-waiver"))
     ending = work(host)
     packet = replace(PACKET, evidence=(*PACKET.evidence, Evidence(kind="waiver", ref="decider:accept-waiver")))
@@ -518,7 +518,7 @@ def test_a_rule_is_not_waived_for_a_model(script, failure):
     assert host.kept("packet.json") is None
 
 
-def test_a_commit_of_an_earlier_try_is_not_accepted_by_a_waiver_of_a_later_one():
+def test_a_commit_of_an_earlier_try_is_not_accepted_by_a_waiver_of_a_later_one():  # C9
     host = Host(
         auditor=says("blocked"), inspect=[changed(diff="a"), replace(changed(), changed=())],
         decider=[decides("retry"), decides("accept-waiver")],
@@ -570,7 +570,7 @@ def test_the_auditors_nonce_does_not_exist_while_the_worker_runs():
     assert not any(nonce in prompt for nonce in nonces for prompt in host.prompts(Role.WORKER))
 
 
-def test_a_gate_runs_on_the_commit_and_nothing_else():
+def test_a_gate_runs_on_the_commit_and_nothing_else():  # C20
     host = Host()
     work(host)
 
@@ -582,7 +582,7 @@ def test_a_gate_runs_on_the_commit_and_nothing_else():
     assert host.of(RunGate) == [RunGate(attempt=1, commit=head_of(1), command="make check")]
 
 
-def test_every_place_is_set_up_in_the_same_way():
+def test_every_place_is_set_up_in_the_same_way():  # A27
     host = Host(prepare=Prepared(setup=("npm ci", "make deps")))
     ending = work(host)
 
@@ -622,7 +622,7 @@ def test_a_run_without_a_try_starts_no_agent():
     assert host.of(RunAgent) == []
 
 
-def test_tries_are_numbered_on_from_the_run_before():
+def test_tries_are_numbered_on_from_the_run_before():  # C12
     host = Host(gate=[red, green], inspect=DIFFERENT)
     ending = work(host, tries_used=2)
 
@@ -732,7 +732,7 @@ def test_a_planner(script, ending, kept):
     assert host.prompts(Role.PLANNER) in ([], ["plan this"])
 
 
-def test_a_receipt_names_the_commit_that_was_tested():
+def test_a_receipt_names_the_commit_that_was_tested():  # FR-027
     step = RunGate(attempt=1, commit=CANDIDATE, command="make")
 
     assert green(step).check == check(step)

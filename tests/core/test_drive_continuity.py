@@ -180,7 +180,7 @@ def test_only_the_first_start_of_a_try_goes_on_with_a_session():
     assert resumed(host) == ["", "s-1", ""]
 
 
-def test_a_session_is_kept_however_its_try_ended():
+def test_a_session_is_kept_however_its_try_ended():  # FR-037
     host = Host(worker=[did("s-1"), ({"foo": 1}, seat("s-2")), did("s-3")], **TWO_REDS)
     work(host)
     kept = host.kept("attempts/2/session.json")
@@ -208,7 +208,7 @@ def test_a_new_run_never_goes_on_with_the_session_of_another():
     assert [step.name for step in host.of(Recall) if step.run_id == run_id(1)] == ["attempts/2/session.json"]
 
 
-def test_auditors_and_deciders_are_always_fresh():
+def test_auditors_and_deciders_are_always_fresh():  # A44
     host = Host(worker=did(), auditor=(says("blocked"), seat("a-1")), inspect=DIFFERENT,
                 decider=[decides("retry"), decides("cancel")])  # fmt: skip
     work(host)
@@ -242,7 +242,7 @@ def test_the_capsule_of_a_failed_try_says_what_comes_next():
     assert (capsule["nextAction"], capsule["changedFiles"], "headSha" in capsule) == ("escalate-parked", [], False)
 
 
-def test_a_try_forgets_what_the_one_before_claimed_and_changed():
+def test_a_try_forgets_what_the_one_before_claimed_and_changed():  # A52
     host = Host(worker=[({"nextAction": "merge", "summary": "all done"}, seat()), agent(), {"foo": 1}],
                 gate=[red, green], inspect=DIFFERENT, auditor=says("needs-fix"))  # fmt: skip
     work(host, max_tries=3)

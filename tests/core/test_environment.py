@@ -37,7 +37,7 @@ def test_the_usual_names():
         ({"MODE": "own"}, {"env": {"MODE": "ci"}}, USUAL | {"MODE": "own"}),
     ],
 )
-def test_a_program_sees_the_usual_names_what_was_allowed_and_its_own(own, config, env):
+def test_a_program_sees_the_usual_names_what_was_allowed_and_its_own(own, config, env):  # C21
     assert of_program(ENVIRON, own, replace(CONFIG, **config)) == env | CALM
 
 

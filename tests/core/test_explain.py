@@ -307,7 +307,7 @@ def test_the_node_of_a_task(name, changes, state):
     assert (found.node.id, found.node.state, bool(found.node.words)) == (name, state, True)
 
 
-def test_every_command_that_is_named_is_a_verb():
+def test_every_command_that_is_named_is_a_verb():  # FR-003
     known = {verb.name for verb in VERBS} | set(LATER)
     said = [command for _, command in WAYS.values()] + ["gluerun unpark", "gluerun logs", "gluerun integrate"]
     words = [command.split()[1:] for command in said if command.startswith("gluerun")]

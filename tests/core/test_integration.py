@@ -166,5 +166,5 @@ def test_the_queue():
         (replace(PROVED, head_sha=OTHER), TARGET, False),
     ],
 )
-def test_a_proof_is_about_one_branch_and_one_target(of, target, current):
+def test_a_proof_is_about_one_branch_and_one_target(of, target, current):  # FR-040
     assert is_current(of.proof, of, target) is current

@@ -111,6 +111,7 @@ NODE = node("api", "base", description="the doors", required_completion="all doo
         (worker(), [*TASK_WORDS, "The engine will run: make check", "GLUERUN_OUTPUT"]),
         (worker(2, "gate-red: boom"), ["Try 2", "gate-red: boom"]),
         (auditor(), [*TASK_WORDS, f"headSha: {HEAD}\nnonce: {NONCE}", "+a line", "I did it", f"{TARGET}..{HEAD}",
+                     "literal names and numbers in the criteria",
                      f"`make check` on {HEAD}: green, exit code 0, 1200 ms.", "(f-000000000015) no test of zero"]),
         (auditor(gate=None, claim=None), ["No gate is configured: nothing was measured."]),
         (decider(), [*TASK_WORDS, f"failureClass: audit-blocked\nnonce: {NONCE}", "two tests fail",
@@ -121,7 +122,7 @@ NODE = node("api", "base", description="the doors", required_completion="all doo
     ],
     ids=["a first try", "a second try", "an audit", "an audit without a gate", "a decision", "a plan", "a bare plan"],
 )  # fmt: skip
-def test_a_prompt_says(text, words):
+def test_a_prompt_says(text, words):  # FR-033, FR-048
     assert [word for word in words if word not in text] == []
 
 

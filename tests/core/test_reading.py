@@ -239,7 +239,7 @@ PROSE = [
 
 
 @pytest.mark.parametrize("prose", PROSE)
-def test_the_agents_own_prose_is_never_judged(prose):
+def test_the_agents_own_prose_is_never_judged(prose):  # A1
     said = {"type": "assistant", "message": {"model": "m", "content": [{"type": "text", "text": prose}]}}
     item = {"type": "item.completed", "item": {"type": "agent_message", "text": prose}}
     part = {"type": "text", "part": {"text": prose}}

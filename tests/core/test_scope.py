@@ -34,7 +34,7 @@ from gluerun.core.scope import clashes, is_engines_own, may_amend, violations
         "not even when owned", "nor is the engine's state", "owning nothing allows nothing",
     ],
 )  # fmt: skip
-def test_violations(owned, forbidden, paths, outside):
+def test_violations(owned, forbidden, paths, outside):  # C8
     assert violations(paths, owned, forbidden) == outside
 
 

@@ -114,13 +114,13 @@ NAMED = [
 ] + [("chat webhook", "https://" + "hooks.slack.com" + "/services/" + "T0AB1CD2E/" + "B0AB1CD2E/" + WORD[:24])]
 
 
-def test_every_shape_has_an_example():
+def test_every_shape_has_an_example():  # C18
     assert {kind for kind, _ in LOOKALIKES + NAMED} == set(KINDS)
 
 
 @pytest.mark.parametrize(("kind", "secret"), LOOKALIKES)
 @pytest.mark.parametrize("form", ["{}", 'KEY = "{}"', "key: {}\r", "export KEY={} # mine", "({})"])
-def test_an_added_lookalike_is_found_and_not_quoted(kind, secret, form):
+def test_an_added_lookalike_is_found_and_not_quoted(kind, secret, form):  # C19
     hits = list(in_patch(patch(" one", "-two", "+" + form.format(secret), " three", start=7)))
 
     assert hits == [SecretHit(path="src/a.py", line=8, kind=kind)]

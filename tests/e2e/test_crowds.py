@@ -81,7 +81,7 @@ def test_what_judges_the_crowds_sees_a_line_that_was_lost_or_torn(lines, wrong):
     assert torn_or_lost(b"".join(lines)) == wrong
 
 
-def test_of_loops_started_at_one_instant_exactly_one_runs(backlog, wheel_python):
+def test_of_loops_started_at_one_instant_exactly_one_runs(backlog, wheel_python):  # A32
     backlog.task(1, writes(1, until="go"))
 
     ended = all_at_once(backlog, wheel_python, "auto", but_one=(backlog.root / "go").touch)

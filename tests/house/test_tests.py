@@ -38,7 +38,7 @@ def offences(check, rings):
     return [f"{path.relative_to(TESTS)}:{line}" for path, tree in trees.items() for line in check(tree)]
 
 
-def test_no_test_sleeps_but_where_processes_are_real():
+def test_no_test_sleeps_but_where_processes_are_real():  # FR-026, FR-036, FR-042
     rings = [path.name for path in TESTS.iterdir() if path.is_dir() and path.name not in MAY_SLEEP]
 
     assert offences(calls_of_sleep, rings) == []

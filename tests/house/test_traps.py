@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-def test_home_is_not_a_persons_home():
+def test_home_is_not_a_persons_home():  # FR-029
     assert Path.home().name.startswith("gluerun-test-home-")
     assert not list(Path.home().glob(".ssh"))
 

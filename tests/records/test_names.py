@@ -48,7 +48,7 @@ def test_good_names(pattern, name):
     [(pattern, name) for pattern, row in BAD for name in row]
     + [(pattern, row[0] + end) for pattern, row in GOOD for end in ("\n", "\0", " ", "/")],
 )
-def test_bad_names(pattern, name):
+def test_bad_names(pattern, name):  # C16
     with pytest.raises(SchemaError, match="is no name"):
         names.check(name, pattern, "name")
 

@@ -453,7 +453,7 @@ def test_any_text_is_read_or_refused_in_one_way(lines):
 
 @examples(100)
 @given(st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta"]), min_size=1, unique=True))
-def test_every_word_of_an_unknown_section_reaches_the_notes(words):
+def test_every_word_of_an_unknown_section_reaches_the_notes(words):  # FR-032
     more = "\n\n".join(f"## Section {word}\nSay {word}!" for word in words)
 
     assert all(f"Say {word}!" in spec_of(text(more=more)).notes for word in words)

@@ -48,7 +48,7 @@ def three(**config):
     return house
 
 
-def test_a_changed_configuration_is_used_from_the_next_cycle_on():
+def test_a_changed_configuration_is_used_from_the_next_cycle_on():  # A50
     house = three(max_concurrent=1, sleep=1.0)
     reopen = Edited(house, before_2={"max_concurrent": 5})
 

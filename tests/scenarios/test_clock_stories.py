@@ -39,7 +39,7 @@ class TestBoot:
         house.release(ONE).until_quiet()
         assert house.state(ONE) == "integrated"
 
-    def test_what_a_worker_of_the_boot_before_left_whole_is_taken_in_and_not_done_again(self):
+    def test_what_a_worker_of_the_boot_before_left_whole_is_taken_in_and_not_done_again(self):  # A7
         house = under_way().release(ONE).let_work()
 
         house.reboot().until_quiet()
@@ -128,7 +128,7 @@ class TestStep:
 
         assert (house.state(ONE), house.record(ONE).spent.seconds) == ("integrated", 0)
 
-    def test_a_worker_that_never_signed_in_is_not_waited_for_by_a_clock_that_was_set_back(self):
+    def test_a_worker_that_never_signed_in_is_not_waited_for_by_a_clock_that_was_set_back(self):  # C11
         house = SimHouse().given(ONE)
         house.cycle(work=False)
         house.processes.crash(house.lease(ONE).run_id)

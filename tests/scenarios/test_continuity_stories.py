@@ -162,7 +162,7 @@ def test_the_comparison_above_is_of_different_things():
 # --- the archive and the second audit --------------------------------------------------------------------
 
 
-def test_what_each_try_leaves_in_its_folder():
+def test_what_each_try_leaves_in_its_folder():  # A51
     house = house_of([writes(BAD, session="s-1"), writes(GOOD, answer={"summary": "did it"}, session="s-1")])
     house.until_quiet()
     run_id = run_of(house)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from gluerun.edge.graphs import graph
+from gluerun.edge.views import board
+from gluerun.loop.journal import SEALED
 from gluerun.loop.store import CIRCUIT
 from gluerun.records.dispatch import Role
 from gluerun.records.order import OrderVerb
+from gluerun.records.task import ProofState
 from gluerun.testing import Move, SimHouse, ended, speaker, verdict
 
-ONE = "TASK-0001"
+ONE, TWO = "TASK-0001", "TASK-0002"
 GOOD = Move(writes={"a.txt": "good"})
 
 
@@ -71,7 +74,7 @@ def test_an_interpreter_that_crashes_at_random_is_one_red_gate_and_not_the_end()
     assert house.until_quiet().state(ONE) == "integrated"
 
 
-def test_gates_of_nodes_that_no_graph_has_are_not_counted():  # A43, FR-001
+def test_gates_of_nodes_that_no_graph_has_are_not_counted():  # A43, FR-001, FR-002
     house = SimHouse().graph("core").given(ONE, owned=["a.txt"], node="core", area="src").until_quiet()
     record = house.work_files.read("docs/orchestration/gates/core.gate-result.json")
     house.work_files.write("docs/orchestration/gates/old.gate-result.json", record.replace(b'"core"', b'"old"'))
@@ -188,3 +191,59 @@ def test_what_is_accepted_without_an_audit_is_integrated_like_all_else():  # C29
 
     assert house.state(ONE) == "integrated"
     assert house.prompts(ONE, Role.AUDITOR) == []
+
+
+def test_recovery_needs_no_folder_that_a_crash_took_away():  # FR-021
+    house = one_task().hold(ONE)
+    house.cycle()
+    house.crash(ONE)
+    for place in [place for place in house.git.worktrees if place.endswith(ONE)]:
+        house.git.worktrees.pop(place)
+
+    assert house.release(ONE).until_quiet().state(ONE) == "integrated"
+
+
+def test_a_proof_that_takes_long_keeps_no_cycle_and_nobody_else_waiting():  # FR-024
+    house = one_task()
+    house.cycle()
+    house.colleague("b.txt", "hers")
+    house.cycle(work=False)
+    house.given(TWO)
+    report = house.cycle(25, work=False)
+
+    assert house.record(ONE).proof.state is ProofState.PROVING
+    assert report.dispatched == (TWO,)
+    assert [(one.id, one.phase) for one in board(house.open()).tasks if one.id == ONE] == [(ONE, "proving")]
+
+
+class Unread:
+    """A storage door that does not let anybody read what was sealed."""
+
+    def __init__(self, files):
+        self._files = files
+
+    def __getattr__(self, name):
+        return getattr(self._files, name)
+
+    def read(self, path):
+        """Read anything but a sealed journal."""
+        assert not path.startswith(f"{SEALED}/"), path
+        return self._files.read(path)
+
+
+def test_the_journal_is_not_read_from_its_beginning_to_tell_the_state():  # C27
+    house = one_task(journal_file_bytes=900).until_quiet()
+    assert house.state_files.names(SEALED)
+    house.state_files = Unread(house.state_files)
+
+    assert board(house.open()).tasks == ()
+    house.given(TWO).cycle(work=False)
+    assert house.state(TWO) == "running"
+
+
+def test_what_is_integrated_leaves_no_work_tree_no_lease_and_no_branch():  # C28
+    house = one_task().until_quiet()
+
+    assert [place for place in house.git.worktrees if ".worktrees" in place] == []
+    assert house.state_files.names("leases") == []
+    assert [ref for ref in house.git.refs if "/agent/" in ref] == []

@@ -88,7 +88,7 @@ def test_a_dry_run_writes_nothing_and_says_the_same():
     assert answer.tasks == bring(house, CHECKLIST).tasks
 
 
-def test_nothing_is_written_where_anything_is_refused_and_each_refusal_has_its_line():
+def test_nothing_is_written_where_anything_is_refused_and_each_refusal_has_its_line():  # A38
     house = house_of()
     text = "- [ ] Good\n  - Area: src\n  - It is.\n- [ ] No files\n  - It is.\n- [ ] No criterion\n  - Area: src\n"
     text += "- [ ] Engine's\n  - Owned: .gluerun-state/x\n  - It is.\n"

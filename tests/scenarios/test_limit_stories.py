@@ -161,7 +161,7 @@ def test_five_workers_that_hit_the_wall_at_once_are_one_back_off():
     assert [house.record(task_id).tries for task_id in FIVE] == [1] * 5
 
 
-def test_an_overload_is_waited_for_twice_as_long_each_time():
+def test_an_overload_is_waited_for_twice_as_long_each_time():  # A33
     house = one_task([OVERLOAD, OVERLOAD, OVERLOAD, writes("good")])
     waits = []
     while house.cycle(0).running or house.state(ONE) != "integrated":
@@ -315,7 +315,7 @@ def turned_out(text: str, usd: float = 0.0) -> Move:
     return Move(writes={"a.txt": text, "b.txt": text}, says=said, exit_code=1)
 
 
-def test_a_limit_rescues_what_the_try_wrote_and_the_next_one_starts_at_the_base():
+def test_a_limit_rescues_what_the_try_wrote_and_the_next_one_starts_at_the_base():  # FR-043
     seen = []
     good = Move(writes={"a.txt": "good"}, act=lambda scene: seen.append(sorted(scene.tree())))
     house = one_task([turned_out("half"), good]).until_quiet()

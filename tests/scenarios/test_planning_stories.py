@@ -33,7 +33,7 @@ def line(house, node="core"):
     return next(one for one in look(house).nodes if one.id == node)
 
 
-def test_a_refused_batch_is_told_once_and_the_planner_hears_why():
+def test_a_refused_batch_is_told_once_and_the_planner_hears_why():  # C2
     house = SimHouse().graph("core").planner("core", [batch(proposal("elsewhere")), batch(proposal())])
     house.cycles(2)
     reason = "batch refused: TASK-0001: it belongs to elsewhere in src, not to core in src"
@@ -64,7 +64,7 @@ def test_a_parked_plan_of_a_node_that_is_gone_from_the_graph_needs_nobody():
     assert not any("core" in one for one in look(house).needs_you)
 
 
-def test_refusals_neither_open_the_breaker_nor_hold_other_nodes_back():  # A19
+def test_refusals_neither_open_the_breaker_nor_hold_other_nodes_back():  # A19, A5
     house = SimHouse(max_consec_fails=1).graph("core", {"id": "shell", "area": "lib"})
     house.planner("core", [batch(proposal("elsewhere"))])
     house.planner("shell", [batch(proposal("shell", "lib/x").replace("Area: src", "Area: lib"))])
@@ -101,7 +101,7 @@ def test_a_lease_whose_planner_is_gone_does_not_block_its_area_for_ever():  # A1
     assert house.state(ONE) == "integrated"
 
 
-def test_a_planner_works_where_it_can_change_nothing_of_yours():  # C6
+def test_a_planner_works_where_it_can_change_nothing_of_yours():  # C6, A25
     house = SimHouse().graph("core").planner("core", [Move(writes={"README.md": "mine now"}, answer={"tasks": []})])
     house.cycles(3)
 
@@ -200,7 +200,7 @@ def finished(**config):
     return SimHouse(**config).graph("core").planner("core", [batch(proposal())])
 
 
-def test_a_node_rests_on_the_hashed_log_of_a_gate_that_was_green_on_the_targets_tree():
+def test_a_node_rests_on_the_hashed_log_of_a_gate_that_was_green_on_the_targets_tree():  # A34
     house = finished().until_quiet()
     [tasks, log] = house.node_file("core")["evidence"]
 

@@ -240,7 +240,7 @@ def all_views(house) -> None:
     next(follow(house, ONE, Wanted(), 5))
 
 
-def test_reading_writes_nothing_and_needs_no_lock():
+def test_reading_writes_nothing_and_needs_no_lock():  # FR-013
     # FR-025: a look rewrote files of the repository. It works on a disk that takes nothing, and beside a cycle.
     house = busy_house()
     house.state_files, house.work_files = ReadOnly(house.state_files), ReadOnly(house.work_files)

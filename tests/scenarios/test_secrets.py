@@ -97,7 +97,7 @@ def pushing(**changes: object) -> SimHouse:
     return house
 
 
-def test_a_push_that_would_bring_a_secret_waits_and_says_where_it_stands():
+def test_a_push_that_would_bring_a_secret_waits_and_says_where_it_stands():  # FR-052
     house = pushing().given(ONE, owned=["a.txt"]).agent(ONE, [Move(writes={"a.txt": "1"})])
     before = house.git.remote["main"]
     house.colleague("notes.md", f"one\n{KEY}\n").colleague("notes.md", "one\n")

@@ -132,7 +132,7 @@ def test_reds_without_end_park_the_task_with_its_reason():
     assert house.record(ONE).last_failure.reason == "the gate ended with 7"
 
 
-def test_the_same_failure_at_the_same_difference_twice_stops_at_once():
+def test_the_same_failure_at_the_same_difference_twice_stops_at_once():  # A29
     house = SimHouse(max_retries=9).given(ONE, owned=["a.txt"]).agent(ONE, fixes("a.txt", "same"))
     house.gate(lambda tree: 1).decider(ONE, [decision("retry")])
 
@@ -141,7 +141,7 @@ def test_the_same_failure_at_the_same_difference_twice_stops_at_once():
     assert (house.state(ONE), house.record(ONE).tries) == ("parked", 2)
 
 
-def test_a_gate_that_cannot_start_says_nothing_about_the_work():
+def test_a_gate_that_cannot_start_says_nothing_about_the_work():  # A28
     house = SimHouse().given(ONE).gate(lambda tree: 127)
 
     house.until_quiet()
@@ -219,7 +219,7 @@ def test_an_expired_lease_whose_tree_cannot_be_ended_is_never_given_away():
     assert house.state(ONE) == "running"
 
 
-def test_a_lease_without_a_living_process_is_reclaimed():
+def test_a_lease_without_a_living_process_is_reclaimed():  # A53
     house = SimHouse().given(ONE).hold(ONE)
     house.cycle()
     house.processes.crash(house.lease(ONE).run_id)
@@ -240,7 +240,7 @@ def test_an_orphaned_tree_gets_its_grace_then_is_ended_then_the_task_is_tried_ag
     assert kinds == [["mark-orphan"], [], [], ["stop", "settle", "start"]]
 
 
-def test_an_ending_of_an_older_epoch_is_ignored():
+def test_an_ending_of_an_older_epoch_is_ignored():  # C31
     house = SimHouse().given(ONE).hold(ONE)
     house.cycle()
     store = house.open().store
@@ -418,7 +418,7 @@ def test_findings_reach_the_next_run():
 
 
 @pytest.mark.parametrize("wrong", [{"nonce": "0" * 32}, {"headSha": "0" * 40}])
-def test_a_verdict_about_something_else_is_a_fault_and_never_an_acceptance(wrong):
+def test_a_verdict_about_something_else_is_a_fault_and_never_an_acceptance(wrong):  # C24
     house = SimHouse().given(ONE).auditor(ONE, [verdict("accepted", **wrong)])
 
     house.until_quiet()
@@ -514,7 +514,7 @@ def test_a_red_combined_gate_goes_back_with_its_log_and_parks_when_the_tries_are
     assert "both together fail" in house.prompts(ONE)[1]
 
 
-def test_a_failing_integration_is_tried_once_for_each_pair_of_branch_and_target():
+def test_a_failing_integration_is_tried_once_for_each_pair_of_branch_and_target():  # C1
     house = SimHouse(max_retries=0).given(ONE).gate(lambda tree: int("b.txt" in tree))
     house.cycle()
     house.colleague("b.txt", "hers")
@@ -580,7 +580,7 @@ def test_progress_resets_the_breaker():
     assert house.states() == {ONE: "parked", TWO: "integrated", THREE: "parked", "TASK-0004": "integrated"}
 
 
-def test_low_disk_stops_dispatch_only():
+def test_low_disk_stops_dispatch_only():  # FR-005
     house = SimHouse().given(ONE)
     house.cycle()
     house.state_files.free = 1
@@ -592,7 +592,7 @@ def test_low_disk_stops_dispatch_only():
     assert "low disk" in house.cycle().dispatch_gate
 
 
-def test_low_disk_is_told_once_named_on_the_board_and_ends_by_itself():
+def test_low_disk_is_told_once_named_on_the_board_and_ends_by_itself():  # A24
     from gluerun.edge.views import board
 
     house = SimHouse().given(ONE)
@@ -626,7 +626,7 @@ def empty_the_disk(house):
     house.fuse.chooses, house.state_files.free = None, 1 << 40
 
 
-def test_a_disk_without_a_byte_left_lets_a_run_end_land_and_be_told():
+def test_a_disk_without_a_byte_left_lets_a_run_end_land_and_be_told():  # FR-053
     house = SimHouse(ballast_mb=16).given(ONE, owned=["a.txt"]).given(TWO, owned=["b.txt"])
     house.agent(
         TWO, [Move(act=lambda scene: (scene.write("b.txt", "half"), fill_the_disk(house), house.vanish(scene.run_id)))]
@@ -901,7 +901,7 @@ def test_a_planner_that_vanishes_gives_its_node_back():
     assert house.state(ONE) == "integrated"
 
 
-def test_ids_are_never_used_again_even_if_the_cache_is_lost():
+def test_ids_are_never_used_again_even_if_the_cache_is_lost():  # A2
     house = SimHouse().graph("core").given(ONE).until_quiet()
     house.state_files.remove("cycle.json")
     house.planner("core", [batch(*proposals("TASK-9001"))])

@@ -118,7 +118,7 @@ def test_one_commit_can_be_asked_for_and_another_is_refused(house):
         seen(house, house.git.commits[merge_of(house, ONE)].parents[0])
 
 
-def test_a_merge_names_all_that_it_rests_on(house):
+def test_a_merge_names_all_that_it_rests_on(house):  # FR-016, FR-050
     commit = house.git.commits[merge_of(house, ONE)]
     said = of_message(commit.message)
     packet = json.loads(house.state_files.files[f"runs/{said.run}/packet.json"])
@@ -133,7 +133,7 @@ def test_a_merge_names_all_that_it_rests_on(house):
     assert (document["seq"], document["hash"]) == (said.journal.seq, said.journal.hash)
 
 
-def test_a_fresh_clone_follows_a_merge_without_the_state_folder(house):
+def test_a_fresh_clone_follows_a_merge_without_the_state_folder(house):  # FR-017
     lose_state(house)
 
     found = seen(house)

@@ -48,7 +48,7 @@ def test_what_a_worker_leaves_as_evidence_is_kept_with_its_run_and_out_of_its_co
     assert not [path for path in house.target_files() if "evidence" in path]
 
 
-def test_evidence_outlives_the_work_tree_of_a_try_that_failed_and_holds_no_secret():  # FR-021
+def test_evidence_outlives_the_work_tree_of_a_try_that_failed_and_holds_no_secret():  # FR-021, FR-023
     left = {".gluerun-evidence/red.log": f"token {SECRET}\n", ".gluerun-evidence/other.log": "no\n"}
     house = one_task([Move(writes=left)], max_retries=0).until_quiet()
 

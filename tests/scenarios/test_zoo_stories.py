@@ -69,7 +69,7 @@ def house_with_a_new_test(*, is_hollow, **changes):
 
 
 @pytest.mark.parametrize("rule", list(TamperRule))
-def test_a_new_test_that_is_green_without_the_change_is_told_and_fails_nothing(rule):
+def test_a_new_test_that_is_green_without_the_change_is_told_and_fails_nothing(rule):  # FR-051
     house = house_with_a_new_test(is_hollow=True, test_tamper=rule).until_quiet()
 
     assert house.state(ONE) == "integrated"

@@ -38,6 +38,7 @@ def import_file(
     from gluerun.edge import backlog
     from gluerun.edge.wishes import wishes_in
 
+    here(context).root()  # where we stand is asked before what we are given
     text = text_of(file)
     given = backlog.Draft(owned=tuple(owned), accept=tuple(accept), area=area, node=node, gate=gate)
     name = "stdin" if file == "-" else file
@@ -52,7 +53,9 @@ def text_of(name: str) -> str:
         data = typer.get_binary_stream("stdin").read() if name == "-" else Path(name).read_bytes()
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror or error}", "name a Markdown file", file=name) from None
+        raise UsageError(
+            f"{name}: {error.strerror or error}", "name a file that is there, or - for stdin", file=name
+        ) from None
     except UnicodeDecodeError:
         raise UsageError(f"{name}: not readable as UTF-8", "save it as UTF-8", file=name) from None
 
