@@ -80,6 +80,7 @@ class Week(Days):
         self.passed = 0.0
         self.edit: dict[str, object] | str | None = None
         self.killed = 0
+        self.told: list[dict[str, object]] = []
         self.hits: list[Callable[[], None]] = []  # what happens as soon as somebody is at work
         self.found: tuple[tuple[str, str], ...] = ()
         self.refused: list[str] = []
@@ -292,7 +293,10 @@ class Week(Days):
             closes_the_breaker(self)
             asks_for_plans_again(self)
             approves_a_day_late(self)
-        if page.loop and not passing and self.house.open().store.leases()[0] == []:
+        store = self.house.open().store
+        told = self.house.open().journal.last(1)
+        was, self.told = self.told, told
+        if page.loop and not passing and told == was and not store.leases()[0] and not store.node_leases()[0]:
             self.found = tuple((one.kind, one.about) for one in page.matters)
             self.ask(OrderVerb.STOP)
 
