@@ -97,7 +97,7 @@ def require_actable(config: Config) -> None:
     if not config.target_branch:
         raise ConfigError("no target branch is set", f'add "targetBranch": "main" to {FILE}', file=FILE)
     if not config.runner_of("worker"):
-        hint = f'add "runners" and "runner": "<name>" to {FILE}'
+        hint = "`gluerun runners` lists the programs that can; name one: `gluerun config set runner NAME`"
         raise ConfigError("no runner plays the worker", hint, file=FILE)
     if config.require_audit and not config.runner_of("auditor"):
         hint = f'add "roles": {{"auditor": {{"runner": "<name>"}}}} or "requireAudit": false to {FILE}'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -107,3 +109,28 @@ def test_every_verb_that_is_built_can_be_loaded():
     listed = program.build("*").registered_commands
 
     assert {command.callback.__name__ for command in listed if command.callback} >= {"init", "doctor", "reconcile"}
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_sentence_is_cut_between_words_in_a_terminal_only(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    sentence = "  - the worker is parked: look at its log and let it go on"
+    terminal, pipe = Terminal(), io.StringIO()
+    with redirect_stdout(terminal):
+        show.say(sentence, wrapped=True)
+        show.say("x" * 50)
+    with redirect_stdout(pipe):
+        show.say(sentence, wrapped=True)
+
+    assert terminal.getvalue().splitlines() == [
+        "  - the worker is parked: look at its",
+        "    log and let it go on",
+        "x" * 50,
+    ]
+    assert pipe.getvalue() == f"{sentence}\n"

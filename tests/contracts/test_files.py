@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -452,6 +453,25 @@ def _while_held_back(root, real):
         return real(*args)
 
     return call
+
+
+@pytest.mark.parametrize("way", ["read", "tail"])
+def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(disk, tmp_path, way):
+    disk.write("here", b"")
+    os.mkfifo(f"{disk.root}/pipe")
+    said = []
+
+    def look():
+        try:
+            said.append(disk.read("pipe") if way == "read" else disk.tail("pipe", 10))
+        except StateError as error:
+            said.append(error.message)
+
+    reader = threading.Thread(target=look, daemon=True)
+    reader.start()
+    reader.join(20)
+
+    assert said in ([b""], ["cannot read pipe: illegal seek"])
 
 
 class TestBallast:

@@ -13,7 +13,7 @@ import pytest
 
 from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
-from gluerun.cli.verbs import VERBS
+from gluerun.cli.verbs import SECTIONS, VERBS
 from gluerun.core.humangates import default_refs
 from gluerun.loop.store import Store
 from gluerun.records import schema
@@ -214,3 +214,15 @@ def test_what_cannot_be_done_is_one_sentence_and_no_byte(words, code, sentence, 
     assert (found, sentence.lower() in said.lower()) == (code, True), said
     assert len(said.splitlines()) <= 2
     assert state(repo) == before
+
+
+def test_every_verb_stands_under_one_heading_and_the_first_steps_come_first():
+    listed = [name for _, names in SECTIONS for name in names]
+    code, said = typed("--help")
+
+    assert sorted(listed) == sorted(NAMES)
+    assert code == 0
+    assert "\nMore:\n" not in said
+    places = [said.index(f"\n{heading}:\n") for heading, _ in SECTIONS]
+    assert places == sorted(places)
+    assert SECTIONS[0][0] == "Start here"

@@ -8,7 +8,7 @@ import pytest
 from tests.core.worlds import CANDIDATE, HEAD, NOW, accepted, after, node, proof, task, task_id, world
 
 from gluerun.core.actions import Advance, AskApproval
-from gluerun.core.approvals import Facts, plan_approvals, rule_of, word_of
+from gluerun.core.approvals import plan_approvals, rule_of, word_of
 from gluerun.core.expect import expect
 from gluerun.core.explain import explain
 from gluerun.core.frontier import frontier
@@ -16,7 +16,7 @@ from gluerun.core.gates import gate_sha256
 from gluerun.core.integration import plan_integration
 from gluerun.core.knowing import Known
 from gluerun.core.orders import obeyed, refusal
-from gluerun.core.risks import Work, of_landing, of_plan
+from gluerun.core.risks import Facts, Work, of_landing, of_plan
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.config import ApprovalRule, AreaPolicy
 from gluerun.records.order import Order, OrderOutcome, OrderVerb

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from gluerun.core.graph import circle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENGINE = CHECKOUT / "engine" / "gluerun"
@@ -125,3 +128,25 @@ def test_nothing_imports_the_door_of_the_program():
     guilty = [str(path) for path in ENGINE.rglob("*.py") if any("__main__" in name for name in imported(path))]
 
     assert guilty == []
+
+
+def arrows(folder: Path) -> dict[str, list[str]]:
+    """Return the modules of the engine below *folder* that each of its modules imports, wherever it does so."""
+    code = (
+        "import grimp, json; found = grimp.build_graph('gluerun', cache_dir=None)\n"
+        "print(json.dumps({one: sorted(found.find_modules_directly_imported_by(one)) for one in found.modules}))"
+    )
+    env = os.environ | {"PYTHONPATH": f"{folder / 'engine'}"}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    assert circle(arrows(CHECKOUT)) == []
+
+
+def test_a_circle_of_rooms_is_seen(replica):
+    for one, other in (("east", "west"), ("west", "east")):
+        (replica / f"core/{one}.py").write_text(f"def go():\n    from gluerun.core import {other}\n")
+
+    assert set(circle(arrows(replica.parents[1]))) == {"gluerun.core.east", "gluerun.core.west"}

@@ -497,9 +497,9 @@ SCENARIOS = {
         typed("drive", drive_one),
         typed("recover", lambda house: reconcile(house.open(), "recover")),
         typed("integrate", lambda house: drain(house.open(), mode="integrate")),
-        # Whoever is told that it failed types it again.
+        # Whoever is told that it failed types it again, also while the disk is full.
         typed("task new", add_task),
-        add_task,
+        *[add_task] * 5,
         typed("promote-gate", promote),
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),

@@ -8,8 +8,9 @@ import pytest
 from tests.scenarios.backlogs import WorkingWatch
 
 from gluerun.core.board import Board
+from gluerun.edge.gates import gates
 from gluerun.edge.views import board
-from gluerun.loop import drive, plotting
+from gluerun.loop import drive, plotting, promotion
 from gluerun.loop.hosting import holder, new_origin_run
 from gluerun.records import schema
 from gluerun.records.dispatch import Role
@@ -178,6 +179,15 @@ def test_a_drive_is_not_left_in_the_middle_because_another_cycle_came_between():
     assert house.watch.asked[1] == ()
 
 
+def test_a_promotion_is_not_left_in_the_middle_because_another_cycle_came_between():
+    text = markdown("TASK-9001", area="src", node="core", owned=["src/one"], gate="own")
+    house = SimHouse(auto_promote_gates=False).graph("core").planner("core", [batch(text)]).until_quiet()
+    house.watch = Crossed(house)
+
+    assert promotion.promote(house.open(), "core") == f"{GATE}/core.gate-result.json"
+    assert len(house.watch.asked) >= 2
+
+
 def test_who_waits_for_one_thing_is_not_woken_by_what_ended_elsewhere():
     house = SimHouse().given("TASK-0002").graph("core").planner("core", [batch(proposal())])
     house.cycle(work=False)
@@ -245,6 +255,7 @@ def test_a_folder_in_the_place_of_a_gate_file_blocks_its_node_and_stops_no_cycle
     house.until_quiet()
 
     assert (line(house).state, house.state(ONE)) == ("blocked", "integrated")
+    assert [one.state for one in gates(house.open(), 1).nodes] == ["blocked"]
 
 
 def test_a_node_is_complete_in_the_cycle_in_which_its_last_task_lands_and_needs_no_seat():  # A12

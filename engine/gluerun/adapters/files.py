@@ -21,6 +21,8 @@ _TEMPORARY = ".tmp"
 _TURNS = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 1_048_576
+# A pipe that somebody left where a file should be holds up nobody.
+_READING = os.O_RDONLY | os.O_NONBLOCK
 _HINTS = {
     errno.ENOSPC: "free some disk space, then run it again",
     errno.EDQUOT: "free some disk space, then run it again",
@@ -45,34 +47,34 @@ class DiskFiles:
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes; None if there is no such file. StateError if it cannot be read."""
         try:
-            handle = os.open(self._at(path), os.O_RDONLY)
+            handle = os.open(self._at(path), _READING)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refusal("read", path, error) from error
+            raise refusal("read", path, error) from error
         try:
             parts = []
             while part := os.read(handle, 1_048_576):
                 parts.append(part)
             return b"".join(parts)
         except OSError as error:
-            raise _refusal("read", path, error) from error
+            raise refusal("read", path, error) from error
         finally:
             os.close(handle)
 
     def tail(self, path: str, limit: int) -> bytes:
         """Return the last *limit* bytes of a file at most; empty if there is no such file."""
         try:
-            handle = os.open(self._at(path), os.O_RDONLY)
+            handle = os.open(self._at(path), _READING)
         except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
-            raise _refusal("read", path, error) from error
+            raise refusal("read", path, error) from error
         try:
             size = os.fstat(handle).st_size
             return os.pread(handle, limit, max(0, size - limit))
         except OSError as error:
-            raise _refusal("read", path, error) from error
+            raise refusal("read", path, error) from error
         finally:
             os.close(handle)
 
@@ -103,7 +105,7 @@ class DiskFiles:
                 os.close(handle)
         except OSError as error:
             if not self._gives_way(error):
-                raise _refusal("write", path, error) from error
+                raise refusal("write", path, error) from error
             self.append(path, data)
         if is_new:
             self._sync_names(path)
@@ -127,7 +129,7 @@ class DiskFiles:
         except OSError as error:
             if self._gives_way(error):
                 return self.move(path, new) or os.path.lexists(target)
-            raise _refusal("move", path, error) from error
+            raise refusal("move", path, error) from error
         return True
 
     def remove(self, path: str) -> bool:
@@ -139,7 +141,7 @@ class DiskFiles:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise _refusal("remove", path, error) from error
+            raise refusal("remove", path, error) from error
         return True
 
     def drop(self, folder: str) -> bool:
@@ -155,7 +157,7 @@ class DiskFiles:
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
                 return False
-            raise _refusal("remove", folder, error) from error
+            raise refusal("remove", folder, error) from error
         return True
 
     def names(self, folder: str) -> list[str]:
@@ -174,7 +176,7 @@ class DiskFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refusal("read", path, error) from error
+            raise refusal("read", path, error) from error
         return FileMark(mtime_ns=found.st_mtime_ns, size=found.st_size, inode=found.st_ino)
 
     def free_bytes(self) -> int:
@@ -196,7 +198,7 @@ class DiskFiles:
         except OSError as error:
             if error.errno in _FULL:
                 return False
-            raise _refusal("write", BALLAST, error) from error
+            raise refusal("write", BALLAST, error) from error
 
     def sweep(self, folder: str) -> int:
         """Remove what a crash left half-written directly in *folder*; return how many."""
@@ -210,14 +212,14 @@ class DiskFiles:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _refusal("remove", path, error) from error
+            raise refusal("remove", path, error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(target)
         except (BlockingIOError, FileNotFoundError):
             return False  # its writer lives, or has just finished
         except OSError as error:
-            raise _refusal("remove", path, error) from error
+            raise refusal("remove", path, error) from error
         finally:
             os.close(handle)
         return True
@@ -228,7 +230,7 @@ class DiskFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _refusal("list", folder, error) from error
+            raise refusal("list", folder, error) from error
 
     def _at(self, path: str) -> str:
         if path in {"", "."}:
@@ -257,7 +259,7 @@ class DiskFiles:
         except OSError as error:
             if self._gives_way(error):
                 return self._put(path, data, durable=durable, replace=replace)
-            raise _refusal("write", path, error) from error
+            raise refusal("write", path, error) from error
 
     def _gives_way(self, error: OSError) -> bool:
         """Give up the ballast if the disk is full; tell whether there was one to give up."""
@@ -303,7 +305,7 @@ class DiskFiles:
         try:
             self._sync(os.path.dirname(self._at(path)))
         except OSError as error:
-            raise _refusal("write", path, error) from error
+            raise refusal("write", path, error) from error
 
     def _sync(self, folder: str) -> None:
         """Let the names in *folder* survive power loss; where the disk is full only this is done again."""
@@ -391,7 +393,8 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
-def _refusal(verb: str, path: str, error: OSError) -> StateError:
+def refusal(verb: str, path: str, error: OSError) -> StateError:
+    """Return what to tell a person whose disk refuses, and what helps."""
     words = (error.strerror or "unknown reason").lower()
     hint = _HINTS.get(error.errno or 0, "look at that file and its folder, then run it again")
     return StateError(f"cannot {verb} {path}: {words}", hint, file=path)

@@ -10,8 +10,8 @@ import fcntl
 import os
 import time
 
-from gluerun.adapters.files import DiskFiles
-from gluerun.errors import BusyError, StateError
+from gluerun.adapters.files import DiskFiles, refusal
+from gluerun.errors import BusyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,11 +168,7 @@ def open_lock(path: str) -> int:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise StateError(
-            f"cannot open the lock {path}: {(error.strerror or 'unknown reason').lower()}",
-            "give this user the right to write there, then run it again",
-            file=path,
-        ) from error
+        raise refusal("open the lock", path, error) from error
 
 
 def take(handle: int, patience: float) -> bool:

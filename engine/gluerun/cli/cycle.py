@@ -225,6 +225,8 @@ def _board(board: Board) -> None:
         ]
         table(("task", "status", "phase", "try", "why"), rows, styles=_STYLES)
         say()
+    else:
+        say("no task is under way: `gluerun task new` writes one, `gluerun report` says what landed", wrapped=True)
     counts = (
         f"{board.running} running, {board.accepted} accepted, {board.ready} ready, "
         f"{board.waiting} waiting, {board.parked} parked"
@@ -234,7 +236,7 @@ def _board(board: Board) -> None:
         say("nodes: " + ", ".join(f"{node.id} {node.state}" for node in board.nodes))
         for node in board.nodes:
             if node.reason and node.state == "open":
-                say(f"  {node.id}: {node.reason}")
+                say(f"  {node.id}: {node.reason}", wrapped=True)
     for other in board.other_engines:
         words = "the resident loop" if other.who == "loop" else f"the {other.who} of {other.task}"
         say(f"{words} still runs gluerun {other.version} ({other.run})")
@@ -248,7 +250,7 @@ def _board(board: Board) -> None:
         say()
         say("needs you:")
         for one in board.needs_you:
-            say(f"  - {one}")
+            say(f"  - {one}", wrapped=True)
 
 
 def _summary(ended: AutoReport) -> None:

@@ -79,6 +79,7 @@ def promote_gate(context: typer.Context, node: str = NODE, as_json: bool = JSON)
     from gluerun.loop.promotion import promote
     from gluerun.wiring import open_house
 
+    _open(context).node(node)
     place = here(context)
     path = promote(open_house(place.root(), flags=place.flags()), node)
     show(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,8 +10,7 @@ import typer
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.show import say, show, warn
-from gluerun.cli.tasks import text_of
-from gluerun.errors import REFUSED
+from gluerun.errors import REFUSED, UsageError
 
 if TYPE_CHECKING:
     from gluerun.edge.backlog import Draft
@@ -38,10 +38,26 @@ def import_file(
     from gluerun.edge import backlog
     from gluerun.edge.wishes import wishes_in
 
+    here(context).root()  # where we stand is asked before what we are given
     text = text_of(file)
     given = backlog.Draft(owned=tuple(owned), accept=tuple(accept), area=area, node=node, gate=gate)
     name = "stdin" if file == "-" else file
     take_in_all(context, wishes_in(text, name), name, given, dry_run=dry_run, as_json=as_json)
+
+
+def text_of(name: str) -> str:
+    """Return the text of a file, or of stdin; UsageError where it cannot be read."""
+    if not name:
+        return ""
+    try:
+        data = typer.get_binary_stream("stdin").read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(
+            f"{name}: {error.strerror or error}", "name a file that is there, or - for stdin", file=name
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: not readable as UTF-8", "save it as UTF-8", file=name) from None
 
 
 def take_in_all(

@@ -38,7 +38,7 @@ def _say(found: Report) -> None:
     say(f"{found.target_branch} at {found.head[:12] or 'nothing'}, {found.since:%Y-%m-%d %H:%M} to "
         f"{found.until:%Y-%m-%d %H:%M} UTC")  # fmt: skip
     money = found.costs.total
-    cost = "untold" if money.cost_usd is None else f"{'~' if money.estimated else ''}${money.cost_usd:.2f}"
+    cost = "cost unknown" if money.cost_usd is None else f"{'~' if money.estimated else ''}${money.cost_usd:.2f}"
     say(f"{len(found.integrated)} integrated, {len(found.parked)} parked, {found.running} running, {found.ready} ready")
     say(f"{money.programs} programs of agents: {cost}, {duration(found.agent_seconds)}; "
         f"gates: {duration(found.gate_seconds)}; {len(found.retries)} tries failed")  # fmt: skip

@@ -34,12 +34,17 @@ class Place:
             raise UsageError(f"{self.repo}: no such folder", "name the folder of a git repository: --repo PATH")
         return str(folder)
 
+    def top(self) -> str:
+        """Return the top level of the repository, empty where there is none; UsageError in the work tree of a run."""
+        folder = Path(os.path.realpath(self.folder()))
+        found = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+        return _not_a_run(found) if found else ""
+
     def root(self) -> str:
         """Return the top level of the repository; UsageError where there is none."""
+        if top := self.top():
+            return top
         folder = Path(os.path.realpath(self.folder()))
-        for one in (folder, *folder.parents):
-            if (one / ".git").exists():
-                return _not_a_run(one)
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
             raise UsageError(f"{folder} is a bare repository", "go to a clone that has a work tree")
         raise UsageError(f"{folder} is not inside a git repository", "go to one, or name it: --repo PATH")

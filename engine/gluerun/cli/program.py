@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 import typer
+import typer.core
 
 from gluerun.cli.place import take_place
-from gluerun.cli.verbs import LATER, VERBS, Verb
+from gluerun.cli.verbs import LATER, SECTIONS, VERBS, Verb
 from gluerun.errors import OK, UsageError
 from gluerun.settings_walk import nearest
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _WITH_VALUE = ("--repo", "--set")
 _COMPLETE = "_GLUERUN_COMPLETE"
@@ -42,6 +47,7 @@ def invoke(argv: list[str]) -> int:
 def _usage(error: BaseException, verb: str) -> UsageError:
     say = getattr(error, "format_message", None)
     message = str(say() if say else error).rstrip(".")
+    message = message.partition(" (Possible options:")[0]  # the nearest one is the hint
     near = list(getattr(error, "possibilities", None) or ())
     words = f"gluerun {verb}".strip()
     hint = f"did you mean `{near[0]}`?" if near else f"type `{words} --help`"
@@ -101,11 +107,26 @@ def _known(name: str) -> str:
     return name
 
 
+class _Sections(typer.core.TyperGroup):
+    """The whole program, which lists its verbs by what somebody wants to do, those of two words as they are typed."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        docs = {verb.name: verb.doc for verb in VERBS}
+        listed = {name for _, names in SECTIONS for name in names}
+        rest = tuple(name for name in docs if name not in listed)
+        for title, names in (*SECTIONS, ("More", rest)):
+            if names:
+                with formatter.section(title):
+                    formatter.write_dl([(name, docs[name]) for name in names])
+
+
 def build(wanted: str) -> typer.Typer:
     """Return the program with the *wanted* verb loaded, `*` for all; the others are only named."""
     program = typer.Typer(
         name="gluerun",
+        cls=_Sections,
         help="Turn a backlog into merged, verified commits with AI coding agents.",
+        epilog="`gluerun VERB --help` says more about one verb.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -45,9 +45,9 @@ def _say_explanation(found: Explanation) -> None:
 
 def _say_reason(one: Because) -> None:
     since = f" (since {one.since:%Y-%m-%d %H:%M:%SZ})" if one.since else ""
-    say(f"  - {one.words}{since}")
+    say(f"  - {one.words}{since}", wrapped=True)
     if one.change:
-        say(f"    {one.change}")
+        say(f"    {one.change}", wrapped=True)
     if one.command:
         say(f"    type: {one.command}")
 
@@ -66,7 +66,7 @@ def _say_health(found: HealthPage) -> None:
         say(f"well; {found.loop or 'no loop'} is at work, and nothing needs attention")
     for one in found.matters:
         hint = f"  → {one.command}" if one.command else ""
-        say(f"{'needs you' if one.needs_you else 'look at':<9}  {one.words}{hint}")
+        say(f"{'needs you' if one.needs_you else 'look at':<9}  {one.words}{hint}", wrapped=True)
 
 
 def gates(

@@ -34,7 +34,9 @@ def init(
     as_json: bool = JSON,
 ) -> None:
     """Write what is missing and keep what is there."""
-    report = setup.init(probe_at(here(context).folder()), runner, dry_run=dry_run)
+    place = here(context)
+    place.top()  # the work tree of a run is no place to set up
+    report = setup.init(probe_at(place.folder()), runner, dry_run=dry_run)
     show(report, as_json=as_json, words=lambda: _say_init(report))
 
 
@@ -47,7 +49,7 @@ def _say_init(report: setup.InitReport) -> None:
     if report.target_branch:
         say(f"Work is merged into {report.target_branch}.")
     if report.gate_command == NO_GATE:
-        say(f"No test command was found: set gateCommand in {setup.CONFIG}.")
+        say("No test command was found: type `gluerun config set gateCommand '...'`.")
     elif report.gate_command:
         language = f"{report.language}, " if report.language else ""
         say(f"The gate is `{report.gate_command}` ({language}by {report.reason}).")
@@ -56,10 +58,10 @@ def _say_init(report: setup.InitReport) -> None:
     if report.dry_run:
         say("Nothing was written.")
         return
-    first = (
-        f"type `gluerun doctor --runner {report.runner}`" if report.runner else f"describe your agent in {setup.CONFIG}"
-    )
-    say(f"Next: {first}, type `gluerun doctor`, then commit these files.")
+    first = f"type `gluerun doctor --runner {report.runner}`, " if report.runner else ""
+    if not report.runner and setup.CONFIG in report.written:
+        first = "name your agent with `gluerun config set runner NAME` (`gluerun runners` lists them), "
+    say(f"Next: {first}type `gluerun doctor`, then commit these files.", wrapped=True)
 
 
 def config_show(
@@ -204,4 +206,4 @@ def _say_checks(checks: tuple[doctors.Check, ...]) -> None:
     table(("", "check", "what was seen"), rows, styles=_COLOURS)
     for check in checks:
         if check.remedy:
-            say(f"{check.id}: {check.remedy}{f'; type: {check.command}' if check.command else ''}")
+            say(f"{check.id}: {check.remedy}{f'; type: {check.command}' if check.command else ''}", wrapped=True)

@@ -9,7 +9,7 @@ from gluerun.records.codec import encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TextIO
 
     from gluerun.errors import GluerunError
 
@@ -24,14 +24,27 @@ def show(document: Any, *, as_json: bool, words: Callable[[], None]) -> None:
         words()
 
 
-def say(text: str = "") -> None:
-    """Print a line of the result."""
-    sys.stdout.write(plain(text) + "\n")
+def say(text: str = "", *, wrapped: bool = False) -> None:
+    """Print a line of the result; *wrapped* is for sentences, which a terminal would cut within a word."""
+    text = plain(text)
+    sys.stdout.write((_wrapped(text, sys.stdout) if wrapped else text) + "\n")
 
 
 def warn(text: str) -> None:
     """Print a line that is not part of the result."""
-    sys.stderr.write(f"gluerun: {plain(text)}\n")
+    sys.stderr.write(_wrapped(f"gluerun: {plain(text)}", sys.stderr) + "\n")
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """Return *text* in lines of the terminal's width, those that follow set in; as it is where no terminal is."""
+    if "\n" in text or not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(shutil.get_terminal_size().columns, 40)
+    inner = " " * (len(text) - len(text.lstrip(" -")) or 2)
+    return textwrap.fill(text, width, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False)
 
 
 def put_file(name: str, text: str) -> None:
@@ -79,4 +92,4 @@ def complain(error: GluerunError, *, as_json: bool) -> None:
         return
     warn(error.message)
     if error.hint:
-        sys.stderr.write(f"   hint: {plain(error.hint)}\n")
+        sys.stderr.write(_wrapped(f"   hint: {plain(error.hint)}", sys.stderr) + "\n")

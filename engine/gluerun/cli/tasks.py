@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from gluerun.adapters.files import DiskFiles
+from gluerun.cli.imports import take_in_all, text_of
 from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.show import say, show, table, warn
@@ -124,7 +124,6 @@ def task_new(
         if edit or title or objective or from_file or depends_on:
             hint = "only --owned, --accept, --area, --gate and --node go with it, for tasks that say nothing themselves"
             raise UsageError("a specification says for itself what its tasks are", hint)
-        from gluerun.cli.imports import take_in_all
         from gluerun.edge.wishes import specification
 
         wishes = specification(text_of(from_spec), from_spec)
@@ -135,19 +134,6 @@ def task_new(
         if not backlog.file_of(work, need) and store.any_task(need) is None:
             warn(f"{task_id} depends on {need}, which nobody knows yet")
     show({"taskId": task_id, "path": path}, as_json=as_json, words=lambda: say(f"wrote {path}"))
-
-
-def text_of(name: str) -> str:
-    """Return the text of a file, or of stdin; UsageError where it cannot be read."""
-    if not name:
-        return ""
-    try:
-        data = typer.get_binary_stream("stdin").read() if name == "-" else Path(name).read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{name}: {error.strerror or error}", "name a Markdown file", file=name) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: not readable as UTF-8", "save it as UTF-8", file=name) from None
 
 
 def _edited(root: str, config: Config, draft: backlog.Draft) -> tuple[str, str]:

@@ -98,6 +98,21 @@ VERBS: tuple[Verb, ...] = (
 )
 # fmt: on
 
+# What `--help` lists under which heading, the first steps first; every verb stands in exactly one.
+SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Start here", ("init", "doctor", "task new", "reconcile", "auto", "status", "demo")),
+    ("Work", ("import", "drive", "integrate", "recover", "task list", "task show")),
+    ("Look", ("watch", "explain", "logs", "health", "report", "costs", "gates", "lease list", "lease show")),
+    ("Steer", ("stop", "resume", "wake", "park", "unpark", "retry", "cancel", "supersede", "reprioritize",
+               "breaker show", "breaker reset", "clear-backoff")),
+    ("Approve", ("approvals", "approval show", "approve", "reject", "approval renew", "human-gate request",
+                 "human-gate status", "human-gate approve", "human-gate reject")),
+    ("Plan", ("plan", "graph", "validate-dag", "next-area", "next-areas", "node-fields", "area-gate", "promote-gate")),
+    ("Safety", ("rescue list", "rescue show", "rescue restore", "gc", "verify", "backtest")),
+    ("Setting up", ("runners", "config show", "config set", "config unset", "timer install", "timer show",
+                    "timer remove", "update", "migrate", "version")),
+)  # fmt: skip
+
 # Verbs of the predecessor that people may still type.
 LATER = (
     "console", "gate", "ask", "accept-packet", "setup", "test",

@@ -36,12 +36,12 @@ _QUIT = ("q", "Q", "\x03", "\x04")
 
 def watch(context: typer.Context) -> None:
     """Show what runs, what waits and what needs you, as it changes; `q` ends it."""
+    house = open_place(context)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("`gluerun watch` needs a terminal", "`gluerun status` prints the same once")
     from rich.console import Console
     from rich.live import Live
 
-    house = open_place(context)
     console = Console()
     first = live.page(house, _EVENTS)
     with _keys(), Live(_drawn(first, console), console=console, screen=True, auto_refresh=False) as screen:

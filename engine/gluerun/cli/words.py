@@ -22,5 +22,7 @@ def cycle_text(report: CycleReport) -> str:
     lines += [f"integrated {task} into {report.target_branch}" for task in report.integrated]
     if report.dispatch_gate:
         lines.append(f"nothing is started: {report.dispatch_gate}")
+    if report.mode == "plan" and report.actions:
+        lines.append("nothing was done yet: `gluerun auto` does it, `gluerun reconcile --actuate` one cycle of it")
     lines.append(f"{report.target_branch} at {report.head[:12] or 'nothing'}; {report.running} running")
     return plain("\n".join(lines) + "\n")

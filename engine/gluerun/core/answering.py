@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gluerun.core import lifecycle
 from gluerun.core.approvals import is_expired, why_stale
+from gluerun.core.effects import Effect, Refusal, closest
 from gluerun.core.lifecycle import Trigger
-from gluerun.core.orders import Effect, Refusal, closest
 from gluerun.records.approval import ApprovalState, Point
 from gluerun.records.record import replace
 from gluerun.records.task import Ordered

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from gluerun.core.actions import AskApproval, LapseApproval
 from gluerun.core.gates import gate_sha256
-from gluerun.core.risks import Work, of_landing, of_plan
+from gluerun.core.risks import of_landing, of_plan
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.config import ApprovalRule
 from gluerun.records.paths import overlap
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
 _ORDER = list(ApprovalRule)
 NO_CRITERIA = "it has no acceptance criteria, so nobody is asked to approve it, and it is not started"
-
-
-@record
-class Facts:
-    """What is known of a proved candidate: its difference from the target, its evidence, and signals of risk."""
-
-    candidate: str
-    diff_sha256: str
-    receipt: str | None = None
-    verdict: str | None = None
-    work: Work = Work()
 
 
 @record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.core import lifecycle
 from gluerun.core.actions import PLANNING, Obey
+from gluerun.core.effects import Effect, Refusal, closest
 from gluerun.core.lifecycle import Trigger
 from gluerun.records.order import OrderOutcome, OrderVerb
 from gluerun.records.record import record, replace
@@ -15,31 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gluerun.core.world import World
-    from gluerun.records.approval import Approval
     from gluerun.records.order import Order
     from gluerun.records.task import Task
-
-
-@record
-class Refusal:
-    """Why an order is not carried out; `is_decided` if its task is parked or terminal, and so stays."""
-
-    why: str
-    hint: str = ""
-    is_decided: bool = False
-
-
-@record
-class Effect:
-    """What an order does, as `Obey` carries it out, and the sentence that says so."""
-
-    says: str
-    tasks: tuple[Task, ...] = ()
-    ends_runs: bool = False
-    stop: bool | None = None
-    resets_breaker: bool = False
-    backoffs: tuple[str, ...] = ()
-    approvals: tuple[Approval, ...] = ()
 
 
 @record
@@ -110,13 +88,6 @@ def _no_living(world: World, task_id: str) -> Refusal:
         return Refusal(why=f"{task_id} is not taken in yet", hint="the next cycle does so: `gluerun reconcile --apply`")
     near = closest(task_id, [task.task_id for task in world.tasks])
     return Refusal(why=f"there is no task {task_id!r}", hint=f"did you mean {near}?" if near else "`gluerun task list`")
-
-
-def closest(name: str, known: list[str]) -> str:
-    """Return which of *known* was probably meant; empty if none looks like it."""
-    import difflib  # only a refusal needs it
-
-    return next(iter(difflib.get_close_matches(name, known, 1, 0.6)), "")
 
 
 def _decided(world: World, order: Order, outcome: OrderOutcome, answer: str) -> Order:

@@ -66,6 +66,17 @@ class Work:
     is_unread: bool = False
 
 
+@record
+class Facts:
+    """What is known of a proved candidate: its difference from the target, its evidence, and signals of risk."""
+
+    candidate: str
+    diff_sha256: str
+    receipt: str | None = None
+    verdict: str | None = None
+    work: Work = Work()
+
+
 def of_plan(spec: TaskSpec, config: Config) -> tuple[str, ...]:
     """Return what speaks for a look at a task's text before it is started."""
     owned = spec.owned_files

@@ -18,7 +18,7 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gluerun.core.approvals import Facts
+    from gluerun.core.risks import Facts
     from gluerun.records.approval import Approval
     from gluerun.records.order import Order
 

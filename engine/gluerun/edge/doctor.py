@@ -286,7 +286,7 @@ def _runners(patient: Patient, loaded: Settings) -> Iterator[Check]:
 
 def _roles(loaded: Settings) -> Iterator[Check]:
     config = loaded.config
-    remedy = f'add "runner": "<name>" or "roles" to {settings.FILE}'
+    remedy = f'name one in {settings.FILE}, as "runner" or under "roles"; `gluerun runners` lists them'
     somebody = config.runner_of("worker") or next(iter(config.runners), "")
     command = _set("runner", somebody) if somebody else ""
     if not config.runner_of("worker"):

@@ -104,10 +104,10 @@ def _graph(house: House) -> tuple[Graph | None, str]:
 
 def _node(house: House, node: Node) -> NodeGate:
     view, path = node_view(house.doors.work.read, node, house.config), gate_path(node.id)
-    data = house.doors.work.read(path)
     try:
+        data = house.doors.work.read(path)
         result = schema.load(GateResult, data, file=path) if data is not None else None
-    except SchemaError:
+    except GluerunError:
         result = None  # the view has said so
     return NodeGate(
         node=node.id,

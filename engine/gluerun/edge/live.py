@@ -48,7 +48,7 @@ def page(house: House, count: int) -> LivePage:
     now = seen.world.now
     today = spendings_since(house, now.replace(hour=0, minute=0, second=0))
     money = costs(today, "role").total
-    told = f"${money.cost_usd:.2f}" if money.cost_usd is not None else "untold" if money.programs else "nothing"
+    told = f"${money.cost_usd:.2f}" if money.cost_usd is not None else "unknown" if money.programs else "nothing"
     runs = tuple(run for run in living_runs(seen.world) if house.store.ending(run) is None)
     return LivePage(
         at=now,

@@ -91,7 +91,11 @@ def _tiles(found: Report) -> str:
         ("bad" if found.parked else "", str(len(found.parked)), "parked"),
         ("bad" if needs else "good", str(needs), "need you"),
         ("", str(found.running), "running"),
-        ("", _usd(money), "spent" if money.cost_usd is None or not money.unknown else f"spent, {money.unknown} untold"),
+        (
+            "",
+            _usd(money),
+            "spent" if money.cost_usd is None or not money.unknown else f"spent, {money.unknown} unknown",
+        ),
         ("", duration(found.agent_seconds), "of agents"),
         ("warn" if found.retries else "", str(len(found.retries)), "failed tries"),
     )
@@ -121,7 +125,7 @@ def _needs(found: Report) -> str:
 def _landed(found: Report) -> str:
     rows = [
         (_id(one.task), safe(one.title), f"<code>{safe(one.commit[:12])}</code>", str(one.tries),
-         f"${one.usd:.2f}" if one.usd else "untold", duration(one.seconds), _at(one.at)) for one in found.integrated
+         f"${one.usd:.2f}" if one.usd else "unknown", duration(one.seconds), _at(one.at)) for one in found.integrated
     ]  # fmt: skip
     head = ("", "title", "merge", "#tries", "#cost", "#agents", "at")
     return _table("Integrated", head, rows) or "<section><h2>Integrated</h2>Nothing landed in this time.</section>"
@@ -209,12 +213,12 @@ def _at(moment: datetime) -> str:
 
 
 def _figure(value: int | None) -> str:
-    return "untold" if value is None else f"{value:,}"
+    return "unknown" if value is None else f"{value:,}"
 
 
 def _usd(line: CostLine) -> str:
     if line.cost_usd is None:
-        return "untold" if line.programs else "$0.00"
+        return "unknown" if line.programs else "$0.00"
     return f"{'~' if line.estimated else ''}${line.cost_usd:.2f}"
 
 

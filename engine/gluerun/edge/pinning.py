@@ -10,9 +10,9 @@ from gluerun import settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.edge.setup import set_key
 from gluerun.errors import OtherSchemaError, UsageError
-from gluerun.records.codec import decode
 from gluerun.records.record import record
 from gluerun.release import SCHEMA
+from gluerun.settings_walk import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ def pinned(root: str) -> tuple[str, str]:
     """Return what the two pins of a repository say, each empty where it says nothing; the first one wins."""
     words = (settings.read_file(f"{root}/{PIN}") or b"").decode(errors="replace").split()
     data = settings.read_file(f"{root}/{settings.FILE}")
-    document = decode(data, file=settings.FILE) if data is not None else {}
+    document = parsed(data, settings.FILE)[1] if data is not None else {}
     named = document.get("engineVersion") if isinstance(document, dict) else None
     return words[0] if words else "", named if isinstance(named, str) else ""
 
@@ -94,7 +94,7 @@ def _require_schema(root: str, wanted: str, python: str, probe: Probe) -> None:
     if not theirs:
         raise UsageError(f"gluerun {wanted} does not start", "install it again: `python3 install.py` from a checkout")
     data = settings.read_file(f"{root}/{settings.FILE}")
-    document = decode(data, file=settings.FILE) if data is not None else {}
+    document = parsed(data, settings.FILE)[1] if data is not None else {}
     ours = str((document.get("schemaVersion") if isinstance(document, dict) else "") or SCHEMA)
     if theirs != ours:
         words = f"gluerun {wanted} has schema {theirs}, and this repository is written for {ours}"

@@ -12,12 +12,12 @@ from gluerun.adapters.files import DiskFiles
 from gluerun.core.detecting import NO_AREAS, NO_GATE, TOLD, Detected, detect
 from gluerun.edge.starter import GUIDE, TEMPLATE, starter_graph
 from gluerun.errors import MISSING, ConfigError, GluerunError, StateError, ToolMissingError, UsageError
-from gluerun.records.codec import decode, encode
+from gluerun.records.codec import encode
 from gluerun.records.paths import ORCHESTRATION, RUNTIME
 from gluerun.records.record import record
 from gluerun.settings_runners import declared_names, is_declared
 from gluerun.settings_table import BY_KEY, SHAPES
-from gluerun.settings_walk import nearest
+from gluerun.settings_walk import nearest, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -178,7 +178,7 @@ def _create(path: Path, data: bytes) -> bool:
         return DiskFiles(str(path.parent)).create(path.name, data)
     except StateError as error:
         raise ConfigError(
-            f"{path}: {error.message.rpartition(': ')[2]}", "check the folder's permissions", file=str(path)
+            f"cannot write {path}: {error.message.rpartition(': ')[2]}", error.hint, file=str(path)
         ) from None
 
 
@@ -222,7 +222,7 @@ def set_key(root: str, key: str, text: str | None) -> object:
     data = settings.read_file(str(path))
     if data is None:
         raise ConfigError(f"there is no {CONFIG}", "type `gluerun init`", file=CONFIG)
-    document = decode(data, file=CONFIG)
+    _, document = parsed(data, CONFIG)
     if not isinstance(document, dict):
         raise ConfigError(f"{CONFIG} is no object", "put it aside, then type `gluerun init`", file=CONFIG)
     could_be_used = _is_usable(root, data)

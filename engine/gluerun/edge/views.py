@@ -36,7 +36,7 @@ UNKNOWN = "unknown"
 
 
 @record
-class LeasePage:
+class TaskLease:
     """The lease of a task, as its page shows it."""
 
     run_id: str
@@ -76,7 +76,7 @@ class TaskPage:
     objective: str
     acceptance_criteria: tuple[str, ...]
     node: str | None = None
-    lease: LeasePage | None = None
+    lease: TaskLease | None = None
     last_failure: str | None = None
     decision: str | None = None
     run: str | None = None
@@ -190,7 +190,7 @@ def task_page(house: House, task_id: str) -> TaskPage:
         objective=task.spec.objective,
         acceptance_criteria=task.spec.acceptance_criteria,
         node=task.spec.dag_node,
-        lease=LeasePage(
+        lease=TaskLease(
             run_id=lease.run_id,
             epoch=lease.epoch,
             status=lease.status.value,

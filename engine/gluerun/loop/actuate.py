@@ -77,7 +77,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
 
             return approving.handle(house, action, notes)
         case Obey():
-            from gluerun.loop.ordering import obey  # a cycle without orders needs none of it
+            from gluerun.loop.obeying import obey  # a cycle without orders needs none of it
 
             return obey(house, world, action, notes)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core.actions import AskApproval, LapseApproval
-from gluerun.core.approvals import Facts
 from gluerun.core.continuity import ACCEPTED
-from gluerun.core.risks import Work
+from gluerun.core.risks import Facts, Work
 from gluerun.core.tamper import EVIDENCE
 from gluerun.errors import GluerunError
 from gluerun.loop.evidence import AUDIT, CANDIDATE, PACKET, RECEIPT

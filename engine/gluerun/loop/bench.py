@@ -54,6 +54,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.steps import Answered, Step
     from gluerun.loop.house import House
+    from gluerun.ports import Files
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.objection import Objection
@@ -219,6 +220,7 @@ class Bench:
         for path in step.paths:
             data = self.house.doors.git.file_at(step.commit, path)
             name = bytes_of(path).decode("utf-8", "surrogateescape")
+            _clear_way(files, name)
             if data is None:
                 files.remove(name)
             else:
@@ -306,22 +308,32 @@ class Bench:
         for name in EVIDENCE:
             path = f"{EVIDENCE_FOLDER}/{name}.log"
             try:
-                text = None if files.is_link(path) else files.read(path)
+                text = b"" if files.is_link(path) else files.tail(path, LONGEST_EVIDENCE)
             except StateError:
                 continue  # it left something else under that name
             if text:
-                kept = secrets.redacted(text[-LONGEST_EVIDENCE:].decode("utf-8", "replace")).encode()
+                kept = secrets.redacted(text.decode("utf-8", "replace")).encode()
                 self.house.store.files.write(run_path(self.dispatch.run_id, f"worker-evidence/{name}.log"), kept)
 
     def _objections(self, base: str, now: str, changed: tuple[str, ...]) -> tuple[Objection, ...]:
         """Ask the modules, if any are listed and anything was changed."""
         if not self.house.config.modules or not changed:
             return ()
-        from gluerun.loop.modules import candidate_objections
+        from gluerun.kit import Candidate
+        from gluerun.loop import modules
 
-        spec = self.dispatch.spec
-        task = (self.dispatch.task_id or "", spec.area if spec else "", self.dispatch.owned_files)
-        return candidate_objections(self.house, base, now, changed, task)
+        git, spec = self.house.doors.git, self.dispatch.spec
+        candidate = Candidate(
+            task_id=self.dispatch.task_id or "",
+            area=spec.area if spec else "",
+            owned=self.dispatch.owned_files,
+            changed=changed,
+            before=lambda path: git.file_at(base, path),
+            after=lambda path: git.file_at(now, path),
+        )
+        # As they were where the try began: what guards an agent is what people have merged.
+        loaded = modules.load(self.house.config.modules, lambda path: git.file_at(base, path))
+        return modules.objections(loaded, modules.CHECK, candidate=candidate)
 
     def _tests(self, base: str, now: str, changed: tuple[str, ...]) -> tamper.Tamper | None:
         """Measure what became of the tests among *changed*; None if there are none."""
@@ -383,6 +395,19 @@ class Bench:
             if data is not None:
                 found.append(DeclaredOutput(path=file.target, sha256=hashlib.sha256(data).hexdigest()))
         return tuple(found)
+
+
+def _clear_way(files: Files, path: str) -> None:
+    """Take away what an agent put in the place of a folder that *path* lies in: a link may lead anywhere."""
+    folders = path.split("/")[:-1]
+    for end in range(1, len(folders) + 1):
+        folder = "/".join(folders[:end])
+        if not files.is_link(folder):
+            try:
+                files.tail(folder, 1)
+            except StateError:
+                continue  # a folder, as it should be
+        files.remove(folder)
 
 
 def _gate_verdict(done: ChildDone) -> GateVerdict:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gluerun.core.collecting import KEPT, ConfigSeen, GiveUp, Kind, RescueSeen, RunSeen, Seen, plan_collection
-from gluerun.errors import GitError, GluerunError, StateError
+from gluerun.errors import GitError, GluerunError, SchemaError, StateError
 from gluerun.loop.booking import EXPENSES
-from gluerun.loop.hosting import holder, new_origin_run
+from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.house import RESCUE
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
@@ -56,6 +56,7 @@ def collect(house: House, *, acting: bool, rescues_older_than: int | None = None
     if not acting:
         return _collected(*_plan(house, rescues_older_than, with_rescues=True), acted=False)
     with house.doors.locks.origin(holder(house, new_origin_run(house))):
+        claim(house)
         plan, rescues = _plan(house, rescues_older_than, with_rescues=True)
         _give_up(house, plan)
         with house.doors.locks.git():
@@ -197,7 +198,7 @@ def when(told: Logged) -> datetime:
     said = trailer(told.message, "Gluerun-Rescue")
     try:
         return codec.moment(said)
-    except ValueError:
+    except (ValueError, SchemaError):  # a ref that somebody else put there
         return datetime.fromtimestamp(told.at, UTC)
 
 

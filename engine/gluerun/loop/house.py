@@ -57,9 +57,13 @@ class House:
 
     def _hear(self, events: list[Event]) -> None:
         """Let the modules that listen hear of events."""
-        from gluerun.loop.modules import Listeners  # nothing of modules is imported where none is listed
+        from gluerun.loop.modules import Listeners, load  # nothing of modules is imported where none is listed
 
-        self._listeners = self._listeners or Listeners(self)
+        if self._listeners is None:
+            git = self.doors.git
+            head = git.commit_of(f"refs/heads/{self.config.target_branch}")
+            loaded = load(self.config.modules, lambda path: git.file_at(head, path) if head else None)
+            self._listeners = Listeners(loaded, self.tell)
         self._listeners.hear(events)
 
     def now(self) -> datetime:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from gluerun.loop.house import House
     from gluerun.records.event import Event
 
 # A module that calls `sys.exit` ends nothing but itself.
@@ -52,40 +51,16 @@ def objections(loaded: Iterable[Loaded], hook: str, **given: object) -> tuple[Ob
     return tuple(found)
 
 
-def candidate_objections(
-    house: House, base: str, snapshot: str, changed: tuple[str, ...], task: tuple[str, str, tuple[str, ...]]
-) -> tuple[Objection, ...]:
-    """Return what the modules, as they were at *base*, have against a try's changes."""
-    from gluerun.kit import Candidate
-
-    git = house.doors.git
-    task_id, area, owned = task
-    candidate = Candidate(
-        task_id=task_id,
-        area=area,
-        owned=owned,
-        changed=changed,
-        before=lambda path: git.file_at(base, path),
-        after=lambda path: git.file_at(snapshot, path),
-    )
-    loaded = load(house.config.modules, lambda path: git.file_at(base, path))
-    return objections(loaded, CHECK, candidate=candidate)
-
-
 class Listeners:
-    """The modules of one house that hear of events; one that fails is told of once, and left alone."""
+    """The modules that hear of events; one that fails is told of once, by *tell*, and left alone."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._loaded: tuple[Loaded, ...] | None = None
+    def __init__(self, loaded: tuple[Loaded, ...], tell: Callable[..., None]) -> None:
+        self._loaded = loaded
+        self._tell = tell
         self._failed: set[str] = set()
 
     def hear(self, events: list[Event]) -> None:
         """Pass events on."""
-        if self._loaded is None:
-            git, config = self._house.doors.git, self._house.config
-            head = git.commit_of(f"refs/heads/{config.target_branch}")
-            self._loaded = load(config.modules, lambda path: git.file_at(head, path) if head else None)
         for one in self._loaded:
             if one.name in self._failed:
                 continue
@@ -97,7 +72,7 @@ class Listeners:
                 trouble = f"failed: {_words(error)}"
             if trouble:
                 self._failed.add(one.name)
-                self._house.tell("module.failed", f"the module {one.name} {trouble}", module=one.name)
+                self._tell("module.failed", f"the module {one.name} {trouble}", module=one.name)
 
 
 def _load(name: str, read: Callable[[str], bytes | None]) -> Loaded:

@@ -1,43 +1,26 @@
-"""Orders: written by whoever wants something, decided and carried out under the origin lock, once."""
+"""Who gives an order: it is written down, and a cycle carries it out at once if none is at work."""
 
 from __future__ import annotations
 
-from gluerun.core import lifecycle
-from gluerun.core.actions import PLANNING
 from gluerun.core.masking import masked_text
 from gluerun.core.orders import obeyed, refusal
-from gluerun.core.outlook import living_runs, runs_of
+from gluerun.core.outlook import living_runs
 from gluerun.errors import BusyError, DecidedError, OtherHostError, UsageError
-from gluerun.loop.booking import book
 from gluerun.loop.hosting import new_origin_run
 from gluerun.loop.observe import observe
-from gluerun.loop.rescue import tidy_run
-from gluerun.loop.settling import clear_places, end_lease
 from gluerun.records.dispatch import Life
-from gluerun.records.lease import LeaseStatus
 from gluerun.records.names import is_task
 from gluerun.records.order import Order, OrderOutcome
 from gluerun.records.record import record, replace
-from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gluerun.core.actions import Obey
     from gluerun.core.world import World
     from gluerun.loop.house import House
-    from gluerun.loop.report import Notes
     from gluerun.records.order import OrderVerb
-    from gluerun.records.task import Task
 
 # For how long a verb waits for a cycle that holds the lock, and how often it looks.
 _PATIENCE, _LOOK = 2.0, 0.1
-# Where in the journal an event is looked for that a crash may have cut from its order.
-_RECENT = 64
-_LEASE_WORDS: dict[Status | None, LeaseStatus] = {
-    Status.BLOCKED: LeaseStatus.BLOCKED,
-    Status.CANCELLED: LeaseStatus.CANCELLED,
-    Status.SUPERSEDED: LeaseStatus.SUPERSEDED,
-}
 
 
 @record
@@ -143,77 +126,3 @@ def wait_for_runs(house: House, timeout: float) -> tuple[str, ...]:
         if not runs or (timeout and house.doors.clock.awake() - started >= timeout):
             return runs
         house.doors.watch.wait(runs, house.config.drain_poll_secs)
-
-
-def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
-    """Carry an order out: its decision first, then its effect, the journal, and last it goes to those done."""
-    order = action.order
-    if not action.is_repeated:
-        house.store.put_order(order)
-    if action.ends_runs and not _end_run(house, world, action, notes):
-        return False
-    for task in action.tasks:
-        house.store.put_task(_charged(house, world, task, action))
-    for request in action.approvals:
-        house.store.put_approval(request)
-    if action.ends_runs:
-        after = next((task.status for task in action.tasks if task.task_id == order.subject), None)
-        end_lease(house, world, order.subject, _LEASE_WORDS.get(after, LeaseStatus.STALE))
-    _set_switches(house, action)
-    _tell(house, action)
-    house.store.end_order(order)
-    return True
-
-
-def _end_run(house: House, world: World, action: Obey, notes: Notes) -> bool:
-    """End whatever runs for an order's task, and rescue what it left; False if somebody lives on."""
-    task, lease = world.task(action.order.subject), world.lease(action.order.subject)
-    for run_id in runs_of(world, action.order.subject):
-        if not house.doors.processes.end(run_id, grace=house.config.kill_grace_sec):
-            notes.trouble.append(f"some process of {run_id} could not be ended")
-            return False
-    if task is not None and lease is not None:
-        clear_places(house, task, lease.run_id, f"{action.order.verb} was ordered")
-    if task is not None and task.proof is not None and task.proof.run_id is not None:
-        tidy_run(house, task.proof.run_id)
-    return True
-
-
-def _charged(house: House, world: World, after: Task, action: Obey) -> Task:
-    """Return a task with the costs of the run that an order ends, counted once."""
-    lease = world.lease(after.task_id)
-    if not action.ends_runs or after.task_id != action.order.subject or lease is None:
-        return after
-    return after if after.settled_run == lease.run_id else lifecycle.charged(after, book(house, lease.run_id))
-
-
-def _set_switches(house: House, action: Obey) -> None:
-    order = action.order
-    if action.stop is True:
-        house.store.set_stop(f"{order.id} {order.by} {order.reason}".rstrip())
-    elif action.stop is False:
-        house.store.clear_stop()
-    if action.resets_breaker:
-        house.store.reset_circuit(house.now())
-    for provider in action.backoffs:
-        if provider == PLANNING:
-            house.store.end_backoff()
-        else:
-            house.store.end_provider_backoff_of(provider)
-
-
-def _tell(house: House, action: Obey) -> None:
-    """Tell the journal, durably; after a crash only what it was not told before."""
-    order = action.order
-    if action.is_repeated and any(
-        one.get("type") == action.event and _order_of(one) == order.id for one in house.journal.last(_RECENT)
-    ):
-        return
-    house.tell(action.event, action.reason or order.verb, order=order.id, verb=order.verb, by=order.by,
-               reason=order.reason or None, task=action.task_id or None)  # fmt: skip
-    house.journal.flush()
-
-
-def _order_of(event: dict[str, object]) -> object:
-    data = event.get("data")
-    return data.get("order") if isinstance(data, dict) else None

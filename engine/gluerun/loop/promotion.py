@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from gluerun.core.graph import eligible, finished_nodes
-from gluerun.core.outlook import living_runs
 from gluerun.errors import UsageError
 from gluerun.loop.nodes import GRAPH, gate_path
-from gluerun.loop.reconcile import cycle
+from gluerun.loop.reconcile import cycle, turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.house import House
+    from gluerun.loop.report import CycleReport
 
 _PATIENCE = 2.0
 
 
 def promote(house: House, node: str) -> str:
     """Complete *node* and return the path of its gate file; UsageError where it cannot be completed."""
+    took: tuple[CycleReport, World] | None = cycle(house, "promote")
     while True:
-        _, world = cycle(house, "promote")
-        if node in world.passed:
-            return gate_path(node)
-        if why := _obstacle(world, node):
-            raise UsageError(f"{node} cannot be completed: {why}", "`gluerun status` shows what is left", file=GRAPH)
-        house.doors.watch.wait(living_runs(world), _PATIENCE)
+        if took is not None:
+            _, world = took
+            if node in world.passed:
+                return gate_path(node)
+            if why := _obstacle(world, node):
+                hint = "`gluerun status` shows what is left"
+                raise UsageError(f"{node} cannot be completed: {why}", hint, file=GRAPH)
+            house.doors.watch.wait([one.run_id for one in world.node_leases if one.node == node], _PATIENCE)
+        took = turn(house, lambda: cycle(house, "promote"))
 
 
 def _obstacle(world: World, node: str) -> str:
