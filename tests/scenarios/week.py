@@ -349,6 +349,8 @@ class Week(Days):
         ready = [task for task, state in house.states().items() if state == "ready"]
         waiting = {task for task in ready if gone & set(house.record(task).spec.depends_on)}
         wanted = {("parked", task) for task in parked} | {("waits", task) for task in waiting}
+        # A node whose planner failed once too often has its sentence, and waits for somebody who types `gluerun plan`.
+        wanted |= {("not-planned", one.node) for one in store.plan_notes().values() if one.is_parked}
         faults += [f"health names {one}" for one in self.found if one not in wanted]
         faults += [f"health does not name {one}" for one in sorted(wanted) if one not in self.found]
         faults += [f"{run} of the version before is still there" for run in self.upgraded if run in house.due()]
