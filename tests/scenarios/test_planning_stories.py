@@ -54,6 +54,14 @@ def test_a_planner_that_never_learns_is_asked_a_bounded_number_of_times():  # A4
     assert any(one.startswith("node core is not planned: batch refused") for one in look(house).needs_you)
 
 
+def test_a_planner_that_keeps_failing_is_not_paid_for_for_ever():  # A46
+    house = SimHouse(max_retries=2).graph("core").planner("core", [Move(answer={"tasks": "nonsense"})])
+    house.cycles(60, minutes=60)
+
+    assert len(house.prompts("core", Role.PLANNER)) == 3
+    assert any(one.startswith("node core is not planned: ") for one in look(house).needs_you)
+
+
 def test_a_parked_plan_of_a_node_that_is_gone_from_the_graph_needs_nobody():
     house = SimHouse(max_retries=0).graph("core").planner("core", [batch(proposal("elsewhere"))])
     house.cycles(3, minutes=30)

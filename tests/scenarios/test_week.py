@@ -23,4 +23,6 @@ def test_at_the_end_of_a_week_nothing_is_stuck(seed):
     assert week.wrong() == [], story
     assert week.passed >= WEEK, story
     assert week.killed, story
+    assert week.house.events("approval.approved"), story
+    assert week.upgraded, story
     assert sum(state == "integrated" for state in week.house.states().values()) >= 5, story

@@ -21,7 +21,9 @@ from gluerun.loop.auto import auto
 from gluerun.loop.resident import PATH as RESIDENT
 from gluerun.loop.resident import resident
 from gluerun.records import schema
+from gluerun.records.approval import ApprovalState
 from gluerun.records.child import How
+from gluerun.records.config import ApprovalRule, AreaPolicy
 from gluerun.records.dispatch import Role
 from gluerun.records.order import OrderVerb
 from gluerun.records.record import replace
@@ -71,11 +73,14 @@ class Week(Days):
         house = self.house
         house.configure(max_hours=0.0, max_consec_fails=5, max_retries=2, worker_infra_max=2, orphan_grace=600,
                         roles={role.value: "agent" for role in (Role.WORKER, Role.AUDITOR, Role.PLANNER)})  # fmt: skip
+        house.configure(area_policy={"shell": AreaPolicy(approve_plan=ApprovalRule.ALWAYS),
+                                     "docs": AreaPolicy(approval=ApprovalRule.ALWAYS)})  # fmt: skip
         house.watch = WeekWatch(self)
         self.usual = house.config
         self.passed = 0.0
         self.edit: dict[str, object] | str | None = None
         self.killed = 0
+        self.told: list[dict[str, object]] = []
         self.hits: list[Callable[[], None]] = []  # what happens as soon as somebody is at work
         self.found: tuple[tuple[str, str], ...] = ()
         self.refused: list[str] = []
@@ -283,11 +288,15 @@ class Week(Days):
         if self.house.due() or self.due or self.house.state_files.fault is not self._honest:
             return
         page = health(self.house.open())
-        passing = [one for one in page.matters if one.kind in ("back-off", "stuck", "breaker")]
+        passing = [one for one in page.matters if one.kind in ("back-off", "stuck", "breaker", "approval")]
         if passing and self.chance.random() < 0.1:  # some morning later
             closes_the_breaker(self)
             asks_for_plans_again(self)
-        if page.loop and not passing and self.house.open().store.leases()[0] == []:
+            approves_a_day_late(self)
+        store = self.house.open().store
+        told = self.house.open().journal.last(1)
+        was, self.told = self.told, told
+        if page.loop and not passing and told == was and not store.leases()[0] and not store.node_leases()[0]:
             self.found = tuple((one.kind, one.about) for one in page.matters)
             self.ask(OrderVerb.STOP)
 
@@ -340,6 +349,8 @@ class Week(Days):
         ready = [task for task, state in house.states().items() if state == "ready"]
         waiting = {task for task in ready if gone & set(house.record(task).spec.depends_on)}
         wanted = {("parked", task) for task in parked} | {("waits", task) for task in waiting}
+        # A node whose planner failed once too often has its sentence, and waits for somebody who types `gluerun plan`.
+        wanted |= {("not-planned", one.node) for one in store.plan_notes().values() if one.is_parked}
         faults += [f"health names {one}" for one in self.found if one not in wanted]
         faults += [f"health does not name {one}" for one in sorted(wanted) if one not in self.found]
         faults += [f"{run} of the version before is still there" for run in self.upgraded if run in house.due()]
@@ -394,4 +405,12 @@ def asks_for_plans_again(week: Week) -> None:
         week.ask(OrderVerb.CLEAR_BACKOFF, "", {"all": True})
 
 
-HABITS = (answers_for_what_is_parked, closes_the_breaker, asks_for_plans_again)
+def approves_a_day_late(week: Week) -> None:
+    """Answer what waits for an approval, or leave it for another day; now and then the answer is no."""
+    for one in week.house.open().store.approvals()[0]:
+        if one.state is ApprovalState.WAITING and week.chance.random() < 0.6:
+            verb = OrderVerb.APPROVE if week.chance.random() < 0.8 else OrderVerb.REJECT
+            week.ask(verb, one.task_id, {"request": one.id}, reason="I have looked at it")
+
+
+HABITS = (answers_for_what_is_parked, closes_the_breaker, asks_for_plans_again, approves_a_day_late)

@@ -119,10 +119,11 @@ def tasks_wanted(node: Node, config: Config) -> int:
 
 
 def rejected(
-    earlier: PlanNote | None, node: str, run_id: str, reason: str, now: datetime, config: Config, *, park: bool
+    earlier: PlanNote | None, node: str, run_id: str, reason: str, now: datetime, config: Config, *, park: bool = False
 ) -> PlanNote:
-    """Return what is noted of a batch that is not taken in; the same run taken in again changes nothing.
+    """Return what is noted of a planner that failed or whose batch is not taken in.
 
+    The same run taken in again changes nothing.
     The first time the planner is asked again at once, with the reason; then it rests, longer each time; when its
     tries are spent a person has to look.
     """

@@ -202,7 +202,12 @@ def _end(house: House, world: World, action: EndPlanner, notes: Notes) -> bool:
                 until=now + timedelta(seconds=seconds),
             )
         )
+        # One that keeps failing is paid for each time: after its tries a person has to look.
+        earlier, why = house.store.plan_notes().get(action.node), masked_text(action.reason)
+        house.store.put_plan_note(rejected(earlier, action.node, action.run_id, why, now, house.config))
         notes.trouble.append(f"the planner of {action.node} failed: {action.reason}")
+    if action.is_empty:
+        house.store.end_plan_note(action.node)
     if action.is_empty and world.target_head is not None:
         notes.exhausted[action.node] = world.target_head
     status = NodeLeaseStatus.FAILED if action.failed else NodeLeaseStatus.RELEASED

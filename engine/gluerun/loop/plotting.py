@@ -144,13 +144,14 @@ def _result(house: House, name: str, run_id: str) -> Plotted:
         for one in (batch.tasks if batch else ())
     )
     outcome, reason = "failed", ending.reason if ending else "the planner vanished"
+    is_planned = ending is not None and ending.outcome is Outcome.PLANNED
     if ids:
         outcome, reason = "imported", ""
-    elif note is not None and note.run_id == run_id:
+    elif is_planned and note is not None and note.run_id == run_id:
         outcome, reason = "parked" if note.is_parked else "refused", note.reason
     elif ending is not None and ending.held is not None:
         outcome = "held"
-    elif ending is not None and ending.outcome is Outcome.PLANNED and batch is not None and not batch.tasks:
+    elif is_planned and batch is not None and not batch.tasks:
         outcome, reason = "empty", "nothing to propose"
     said = f"{critique.verdict}: {critique.rationale}" if critique else None
     return Plotted(node=name, outcome=outcome, reason=reason, run=run_id, tasks=tasks, critique=said)
