@@ -73,6 +73,10 @@ class StateError(GluerunError):
     kind = "state"
 
 
+class FullDiskError(StateError):
+    """The disk takes no more: what helps is room, and a resident loop waits for it."""
+
+
 class BusyError(GluerunError):
     """Somebody else holds the lock that is needed."""
 

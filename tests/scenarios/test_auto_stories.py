@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from gluerun.edge.views import board
-from gluerun.errors import ConfigError
+from gluerun.errors import ConfigError, FullDiskError
 from gluerun.loop.auto import auto
 from gluerun.loop.house import kept_config
 from gluerun.loop.resident import resident
@@ -110,6 +112,39 @@ def test_a_loop_says_by_which_settings_it_works_and_keeps_them():
         "autonomate.started",
         "autonomate.exited",
     ]
+
+
+def test_a_full_disk_does_not_end_a_loop_that_nobody_watches():
+    house = three()
+    said, room = [], []
+
+    def full(number, name):
+        is_full = name.startswith(("state before write", "state before append")) and house.clock.now() < room[0]
+        return FullDiskError("cannot write: no space left on device") if is_full else None
+
+    def fill(report, world):
+        house.let_work()
+        if not room:
+            room.append(house.clock.now() + timedelta(minutes=20))
+            house.fuse.chooses = full
+
+    ended = auto(house.open(), tell=fill, complain=said.append)
+
+    assert said == ["cannot write: no space left on device; the loop waits until there is room"]
+    assert house.clock.now() >= room[0]
+    assert len(ended.integrated) == 3
+
+
+def test_a_full_disk_does_not_hold_a_loop_beyond_its_hours():
+    house = three(max_hours=1.0)
+
+    def fill(report, world):
+        house.fuse.chooses = lambda number, name: (
+            FullDiskError("full") if name.startswith("state before write") else None
+        )
+
+    with pytest.raises(FullDiskError):
+        auto(house.open(), tell=fill)
 
 
 # --- budgets ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 
-from gluerun.errors import StateError
+from gluerun.errors import FullDiskError, StateError
 from gluerun.ports import BALLAST, FileMark
 
 TYPE_CHECKING = False
@@ -397,4 +397,5 @@ def refusal(verb: str, path: str, error: OSError) -> StateError:
     """Return what to tell a person whose disk refuses, and what helps."""
     words = (error.strerror or "unknown reason").lower()
     hint = _HINTS.get(error.errno or 0, "look at that file and its folder, then run it again")
-    return StateError(f"cannot {verb} {path}: {words}", hint, file=path)
+    kind = FullDiskError if error.errno in _FULL else StateError
+    return kind(f"cannot {verb} {path}: {words}", hint, file=path)

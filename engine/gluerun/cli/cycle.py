@@ -98,7 +98,7 @@ def auto(
         show(report, as_json=as_json, words=lambda: _words(report))
         return
     _live_without_a_terminal()
-    ended = loop.auto(house, forever=forever, tell=progress, reopen=reopen)
+    ended = loop.auto(house, forever=forever, tell=progress, reopen=reopen, complain=warn)
     show(ended, as_json=as_json, words=lambda: _summary(ended))
 
 

@@ -8,10 +8,11 @@ from functools import partial
 from gluerun.core.actions import Start
 from gluerun.core.budgets import Used, tasks_done, used_up, with_day, within
 from gluerun.core.outlook import outlook
-from gluerun.errors import BusyError
+from gluerun.errors import BusyError, FullDiskError
 from gluerun.loop import telling
 from gluerun.loop.booking import spent_today
 from gluerun.loop.hosting import holder, new_origin_run
+from gluerun.loop.house import House
 from gluerun.loop.reconcile import cycle, drain, turn
 from gluerun.loop.report import merged
 from gluerun.loop.resident import refreshed, sign_in
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 
     from gluerun.core.actions import Action
     from gluerun.core.world import World
-    from gluerun.loop.house import House
     from gluerun.loop.report import CycleReport
     from gluerun.loop.resident import Reopen
 
     Tell = Callable[[CycleReport, World], None]
+    Complain = Callable[[str], None]
 
 # An order wakes a loop, an edited file does not: it looks at least this often.
 _LONGEST_SLEEP = 5.0
+# A full disk is looked at again after this long.
+_FULL_SLEEP = 30.0
 
 
 @record
@@ -50,14 +53,21 @@ class AutoReport:
     trouble: tuple[str, ...]
 
 
-def auto(house: House, *, forever: bool = False, tell: Tell | None = None, reopen: Reopen | None = None) -> AutoReport:
+def auto(
+    house: House,
+    *,
+    forever: bool = False,
+    tell: Tell | None = None,
+    reopen: Reopen | None = None,
+    complain: Complain | None = None,
+) -> AutoReport:
     """Run cycles until nothing is left to do; *tell* is called after each with its report and look.
 
-    *reopen* is asked before each whether the configuration has changed.
+    *reopen* is asked before each whether the configuration has changed; *complain* hears what the loop waits out.
     """
     origin_run = new_origin_run(house)
     with house.doors.locks.resident(holder(house, origin_run, "auto")):
-        report = _Loop(house, origin_run, tell, reopen).run(forever=forever)
+        report = _Loop(house, origin_run, tell, reopen, complain).run(forever=forever)
     if house.config.notifies:
         telling.tell_end(house, origin_run, _told(report))
     return report
@@ -72,7 +82,9 @@ def once(house: House) -> CycleReport:
 class _Loop:
     """One resident loop: by which settings, for how long, and what came of it so far."""
 
-    def __init__(self, house: House, origin_run: str, tell: Tell | None, reopen: Reopen | None) -> None:
+    def __init__(
+        self, house: House, origin_run: str, tell: Tell | None, reopen: Reopen | None, complain: Complain | None
+    ) -> None:
         self.house = house
         self.own = sign_in(house, origin_run)
         self.tell = tell
@@ -83,17 +95,27 @@ class _Loop:
         self.asked: set[str] = set()
         self.cycles = 0
         self.total: CycleReport | None = None
+        self.complain = complain
+        self.waits_for_room = False
         house.tell("autonomate.started", f"{origin_run} runs cycles", run_id=origin_run)
 
     def run(self, *, forever: bool) -> AutoReport:
         """Run cycles to the end."""
         while True:
-            if self.reopen is not None:
-                self.house, self.own = refreshed(self.house, self.own, self.reopen)
-            house = self.house
-            self._count(house)
-            late = used_up(house.config, self.used)
-            took = turn(house, partial(cycle, house, "drain" if late else "actuate", afford=self._afford))
+            late = ""
+            try:
+                if self.reopen is not None:
+                    self.house, self.own = refreshed(self.house, self.own, self.reopen)
+                house = self.house
+                self._count(house)
+                late = used_up(house.config, self.used)
+                took = turn(house, partial(cycle, house, "drain" if late else "actuate", afford=self._afford))
+            except FullDiskError as error:
+                if late:
+                    raise
+                self._wait_for_room(error)
+                continue
+            self.waits_for_room = False
             if took is None:
                 continue
             report, world = took
@@ -104,6 +126,16 @@ class _Loop:
             if over and (not forever or late or world.stop):
                 return self._summary(world, over)
             house.doors.watch.wait(ahead.runs, ahead.seconds)
+
+    def _wait_for_room(self, error: FullDiskError) -> None:
+        """Sit out a full disk: what is under way goes on without a loop, and nobody would come back to it."""
+        if not self.waits_for_room and self.complain is not None:
+            self.complain(f"{error.message}; the loop waits until there is room")
+        self.waits_for_room = True
+        doors = self.house.doors
+        # As a new process would begin: what the cut cycle had in hand is done again.
+        self.house = House(doors, self.house.config)
+        doors.watch.wait((), _FULL_SLEEP)
 
     def _afford(self, actions: list[Action]) -> list[Action]:
         """Return the starts that the budget has room for, also for what this very cycle has booked."""
