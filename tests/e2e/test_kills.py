@@ -19,7 +19,7 @@ from tests.e2e.conftest import outside_environment
 from tests.patience import PATIENCE, until
 
 SEED = 20_260_101
-KILLS = int(os.environ.get("GLUERUN_E2E_KILLS", "30"))
+KILLS = int(os.environ.get("GLUERUN_E2E_KILLS", "52"))
 TASKS = max(KILLS // 6, 4)
 CALLS = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,unlink,unlinkat"
 # The k-th such call of a process kills it; enough of them to meet engine and git in every part of their work.
