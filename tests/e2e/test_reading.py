@@ -224,4 +224,5 @@ def test_the_live_view_redraws_on_change_and_leaves_the_terminal_as_it_was(backl
 def _plain(text: str) -> str:
     import re
 
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+    # A picture begins with the cursor going home: what is left of the one before stands on a line of its own.
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.replace("\x1b[H", "\n")).replace("\r", "")

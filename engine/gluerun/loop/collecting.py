@@ -57,6 +57,7 @@ def collect(house: House, *, acting: bool, rescues_older_than: int | None = None
         return _collected(*_plan(house, rescues_older_than, with_rescues=True), acted=False)
     with house.doors.locks.origin(holder(house, new_origin_run(house))):
         claim(house)
+        house.store.sweep()
         plan, rescues = _plan(house, rescues_older_than, with_rescues=True)
         _give_up(house, plan)
         with house.doors.locks.git():
