@@ -54,6 +54,8 @@ class House:
             self.journal.listener = self._hear
         self._listeners: Listeners | None = None
         self._config_digest = ""
+        # What commits say to the roles; a commit never says anything else, and a cycle starts many from one.
+        self.prompts_at: dict[str, dict[str, str]] = {}
 
     def _hear(self, events: list[Event]) -> None:
         """Let the modules that listen hear of events."""

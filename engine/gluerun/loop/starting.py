@@ -110,7 +110,9 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
 
 def own_prompts(house: House, base: str) -> dict[str, str]:
     """Return what the repository says to the roles of a worker's run, as it was merged: no work tree is asked."""
-    found = {}
+    if base in house.prompts_at:
+        return house.prompts_at[base]
+    found = house.prompts_at[base] = {}
     for role, name in PROMPTS.items():
         data = house.doors.git.file_at(base, f"{ORCHESTRATION}/prompts/{name}.md") if base else None
         if data:
