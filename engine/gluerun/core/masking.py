@@ -21,11 +21,12 @@ _DIGIT = rb"(?=[A-Za-z_.-]{0,80}[0-9])"
 
 # Kind, how a match begins in small letters, and the whole shape. Public formats of the issuers. A match stands at
 # the edge of a word and is the secret, but for the kinds of `_BESIDE`. Every repetition that can still
-# fail behind is bounded, so that no line takes more than its length.
+# fail behind is bounded, so that no line takes more than its length. A key's own repetition is not possessive, for
+# Python before 3.11.5 keeps what a branch of one took that then failed (cpython gh-106052); nothing behind it can fail.
 SHAPES: Shapes = (
     ("private key", (_KEY_BLOCK,),
      rb"(-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-     rb"(?:[^\"'`\\\r\n-]|-(?!----END )|\\+(?:[nrt/]|u[0-9a-f]{4}))*+(?:" + _END + rb")?)"),
+     rb"(?:[^\"'`\\\r\n-]|-(?!----END )|\\+(?:[nrt/]|u[0-9a-f]{4}))*(?:" + _END + rb")?)"),
     ("provider key", (b"sk-",),
      rb"sk-(?:(?:ant|proj|svcacct|admin|or)-" + _DIGIT + rb"[A-Za-z0-9_-]{20,}"
      rb"|(?:[A-Za-z0-9]{1,12}-){0,3}(?=[A-Za-z]{0,80}[0-9])[A-Za-z0-9]{20,}[A-Za-z0-9_-]*)"),
