@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -98,13 +98,15 @@ def _drawn(page: LivePage, console: Console) -> RenderableType:
     from rich.text import Text
 
     board = page.board
-    head = Text(f"{board.target_branch} at {board.head[:12] or 'nothing'}", style="bold")
+    # One line each, or the lowest ones would fall off a small terminal.
+    one_line: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
+    head = Text(f"{board.target_branch} at {board.head[:12] or 'nothing'}", style="bold", **one_line)
     head.append(f"   {page.loop or 'no loop is at work'}   {page.at:%H:%M:%S}Z", style="dim")
     counts = (
         f"{board.running} running, {board.accepted} accepted, {board.ready} ready, {board.waiting} waiting, "
         f"{board.parked} parked; spent today: {page.spent}"
     )
-    parts: list[RenderableType] = [head, Text(counts), Text()]
+    parts: list[RenderableType] = [head, Text(counts, **one_line), Text()]
     grid = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for column in ("task", "status", "phase", "try"):
         grid.add_column(column, no_wrap=True)
@@ -126,7 +128,7 @@ def _drawn(page: LivePage, console: Console) -> RenderableType:
     for one in needs:
         parts.append(Text(f"needs you: {plain(one)}", style="bold red", no_wrap=True, overflow="ellipsis"))
     if board.dispatch_gate:
-        parts.append(Text(f"nothing is started: {plain(board.dispatch_gate)}", style="yellow"))
+        parts.append(Text(f"nothing is started: {plain(board.dispatch_gate)}", style="yellow", **one_line))
     if events:
         parts.append(Text())
         parts += [
