@@ -199,7 +199,7 @@ class Terminal:
         os.close(self.slave)
 
 
-@pytest.mark.parametrize("keys", [b"q", b"\x03"])
+@pytest.mark.parametrize("keys", [b"q"])
 def test_the_live_view_redraws_on_change_and_leaves_the_terminal_as_it_was(backlog, wheel_python, keys):
     backlog.task(1, writes(1))
     terminal = Terminal([wheel_python, "-P", "-m", "gluerun", "watch"], backlog.root, 24, 80)
