@@ -7,15 +7,14 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
-from gluerun.core.provenance import NO_GATE, Provenance, merge_message
-from gluerun.loop.evidence import evidence_of, keep_candidate_receipt
+from gluerun.loop.candidates import build
+from gluerun.loop.evidence import keep_candidate_receipt
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
-from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,30 +49,28 @@ def handle(house: House, world: World, action: Prove | ProofDone | Advance | Not
 
 
 def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) -> bool:
-    git = house.doors.git
     if task.proof is not None and task.proof.run_id is not None:
         tidy_run(house, task.proof.run_id)
     target, head = world.target_head or "", task.head_sha or ""
-    merge = git.merge(target, head)
-    if merge.conflicts:
-        return settle(house, world, integration.conflict(world, task, merge.conflicts), notes)
-    candidate = git.commit_tree(merge.tree, [target, head], _message(house, task))
+    built = build(house, task, target)
+    if built.conflicts:
+        return settle(house, world, integration.conflict(world, task, built.conflicts), notes)
     proof = Proof(
         state=ProofState.PROVED,
         branch_head=head,
         target_head=target,
-        candidate=candidate,
-        tree=merge.tree,
+        candidate=built.commit,
+        tree=built.tree,
         since=house.now(),
     )
-    if _is_proved_already(house, task, candidate):
+    if _is_proved_already(house, task, built.commit):
         house.store.put_task(lifecycle.proving(task, proof))
         return True
     run_id = house.new_run()
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
     house.store.put_task(lifecycle.proving(task, replace(proof, state=ProofState.PROVING, run_id=run_id)))
-    house.store.put_dispatch(_dispatch(house, world, task, run_id, candidate))
+    house.store.put_dispatch(_dispatch(house, world, task, run_id, built.commit))
     house.doors.processes.start(run_id)
     house.tell("integration.started", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id)
     return True
@@ -105,22 +102,6 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
         branch_head=task.head_sha,
         gate_command=task.spec.gate_command,
     )
-
-
-def _message(house: House, task: Task) -> str:
-    """Return the candidate's message: by its trailers its evidence is found again, and known to be the same."""
-    known = evidence_of(house.store, task)
-    said = Provenance(
-        task=task.task_id,
-        run=task.run_id or "",
-        packet=task.packet_sha256 or "",
-        gate=known.gate if task.spec.gate_command else NO_GATE,
-        prompt=known.prompt,
-        config=known.config,
-        engine=VERSION,
-        journal=house.journal.head(),
-    )
-    return merge_message(task.spec.title, said)
 
 
 def _advance(house: House, task: Task, notes: Notes) -> bool:
