@@ -147,6 +147,7 @@ class Config:
     context_section_max_chars: int = 4000
     preflight_require_acceptance: bool = True
     gate_timeout_sec: int = 3600
+    gate_slots: int = 2
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60

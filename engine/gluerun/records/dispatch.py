@@ -31,6 +31,7 @@ class Dispatch:
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
     person said when he asked for this run.
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
+    `slot` is the gate slot that a prover of the queue has to itself.
     """
 
     SCHEMA = "dispatch.v0"
@@ -63,6 +64,7 @@ class Dispatch:
     spent: Spent = Spent()
     told: str = ""
     engine_version: str = ""
+    slot: int | None = None
 
 
 @record

@@ -235,6 +235,16 @@ def validate(data, place=''):
             data__engineVersion = data['engineVersion']
             if not isinstance(data__engineVersion, str):
                 raise Invalid(place + '.engineVersion', 'must be a string', data__engineVersion)
+        if 'slot' in data_keys:
+            data_keys.remove('slot')
+            data__slot = data['slot']
+            if not isinstance(data__slot, int) and (not (isinstance(data__slot, float) and data__slot.is_integer())) or isinstance(data__slot, bool):
+                raise Invalid(place + '.slot', 'must be an integer', data__slot)
+            if isinstance(data__slot, (int, float)) and (not isinstance(data__slot, bool)):
+                if data__slot < 0:
+                    raise Invalid(place + '.slot', 'must be at least 0', data__slot)
+                if data__slot > 255:
+                    raise Invalid(place + '.slot', 'must be at most 255', data__slot)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
