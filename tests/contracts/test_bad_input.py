@@ -82,6 +82,7 @@ ROWS = {
     "explain":       Row(READY, LOOK, "TASK-0099"),
     "logs":          Row(READY, LOOK, "TASK-0099"),
     "health":        Row("", LOOK),
+    "queue":         Row("", LOOK),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
     "recover":       Row("", ACT),

@@ -89,7 +89,17 @@ ELSEWHERE = {
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    *("rescue show", "config show", "approvals", "approval show", "human-gate status", "health", "gates", "graph"),
+    *(
+        "rescue show",
+        "config show",
+        "approvals",
+        "approval show",
+        "human-gate status",
+        "health",
+        "queue",
+        "gates",
+        "graph",
+    ),
     *("report", "watch", "explain", "logs"),
 }
 
