@@ -107,8 +107,11 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         orders=tuple(orders),
         approvals=tuple(approvals),
         next_approval=_next_approval(memory, approvals),
-        unapproved=_unapproved(house, graph),
     )
+    if graph is not None and any(node.human_gate for node in graph.nodes):
+        from gluerun.loop.humangates import with_gates  # where nobody is asked, none of it is needed
+
+        world = with_gates(world, graph, house.doors.work.read)
     if world.asks_people:
         from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
 
@@ -311,14 +314,6 @@ def _red_proofs(house: House, graph: Graph | None) -> frozenset[str]:
     """Return the nodes of proof layers whose red proof lies ready."""
     wanted = [node.id for node in graph.nodes if proof_wanted(node.layer, node.id, house.config)] if graph else []
     return frozenset(name for name in wanted if red_proof(house.doors.work.read, name) is not None)
-
-
-def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:
-    if graph is None or not any(node.human_gate for node in graph.nodes):
-        return {}
-    from gluerun.loop.humangates import unapproved  # where nobody is asked, none of it is needed
-
-    return unapproved(house.doors.work.read, graph, house.now())
 
 
 def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:
