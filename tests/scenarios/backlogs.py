@@ -461,15 +461,6 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
-    "gated node": Crashing(
-        gated_node,
-        *(let_cycle, typed("human-gate request", asking_about_node), *[asking_about_node] * 4),
-        deciding_about_node(OrderVerb.GATE_REJECT),
-        *(let_cycle, *[deciding_about_node(OrderVerb.GATE_APPROVE)] * 5),
-        wants={ONE: "integrated"},
-        files=("src/TASK-0001.txt",),
-        nodes=("core",),
-    ),
     "imported": Crashing(
         SimHouse,
         typed("import", import_list),
@@ -541,5 +532,14 @@ SCENARIOS = {
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
+    ),
+    "gated node": Crashing(
+        gated_node,
+        *(let_cycle, typed("human-gate request", asking_about_node), *[asking_about_node] * 4),
+        deciding_about_node(OrderVerb.GATE_REJECT),
+        *(let_cycle, *[deciding_about_node(OrderVerb.GATE_APPROVE)] * 5),
+        wants={ONE: "integrated"},
+        files=("src/TASK-0001.txt",),
+        nodes=("core",),
     ),
 }
