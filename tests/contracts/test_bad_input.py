@@ -162,6 +162,8 @@ WRONG = [
     (("config", "show", "maxRetrys"), 2, "maxRetrys"),
     (("task", "new"), 2, "title"),
     (("task", "new", "--title", "x"), 2, "Owned files"),
+    (("task", "new", "--title", "x", "--approval", "allways"), 2, "'allways' is no answer to --approval"),
+    (("task", "new", "--title", "x", "--approve-plan", "Risk"), 2, "'Risk' is no answer to --approve-plan"),
     (("task", "show", "one"), 2, "'one' is no task id"),
     (("explain", "one"), 2, "'one' is no task id"),
     (("drive", "one"), 2, "'one' is no task id"),
