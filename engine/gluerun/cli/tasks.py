@@ -129,7 +129,9 @@ def task_new(
     )
     if from_spec:
         if edit or title or objective or from_file or depends_on:
-            hint = "only lists, --area, --gate, --node and rules of approval go with it, for tasks that say nothing themselves"
+            hint = (
+                "lists, --area, --gate, --node and rules of approval go with it, for tasks that say nothing themselves"
+            )
             raise UsageError("a specification says for itself what its tasks are", hint)
         from gluerun.edge.wishes import specification
 
