@@ -11,6 +11,7 @@ from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
+from gluerun.records.queue import QueueState
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
@@ -70,7 +71,8 @@ class World:
 
     `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
     `facts` is what is known of proved candidates that a person may have to approve; `human_gates` is what
-    lies there about the nodes that a person has to approve, `unapproved` what each lacks of it.
+    lies there about the nodes that a person has to approve, `unapproved` what each lacks of it; `queue_state` is what
+    the merge queue has learned of its gates.
     """
 
     now: datetime
@@ -113,6 +115,7 @@ class World:
     next_approval: int = 1
     human_gates: dict[str, GateSeen] = {}  # noqa: RUF012
     unapproved: dict[str, str] = {}  # noqa: RUF012
+    queue_state: QueueState = QueueState()
 
     @property
     def asks_people(self) -> bool:
