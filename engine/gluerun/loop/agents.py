@@ -92,11 +92,10 @@ class Agent:
     # before
 
     def _spent(self) -> Spent:
-        """Return what was spent on this task before this program, in earlier runs and in this one."""
+        """Return what was spent on this task so far, in earlier runs and in this one."""
         files = self.house.store.files
-        paths = [run_path(self.dispatch.run_id, f"{EXPENSES}/{name}")
-                 for name in files.names(run_path(self.dispatch.run_id, EXPENSES))]  # fmt: skip
-        expenses = [load_expense(files, path) for path in paths if path != self.expense]
+        names = files.names(run_path(self.dispatch.run_id, EXPENSES))
+        expenses = [load_expense(files, run_path(self.dispatch.run_id, f"{EXPENSES}/{name}")) for name in names]
         return added(self.dispatch.spent, total(one for one in expenses if one is not None))
 
     def _ask(self, runner: RunnerSpec, allowed: Limits, *, confined: bool) -> Ask:
