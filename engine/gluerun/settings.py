@@ -15,6 +15,7 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.paths import PREDECESSORS
+from gluerun.records.pause import OnLimit, Span
 from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
@@ -198,6 +199,7 @@ class _Layers:
         config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
         _check_money(config, found.text)
         _check_container(config, found.text)
+        _check_pause(config, found.text)
         return Settings(
             config=replace(config, sha256=_digest(config)),
             sources=self.sources,
@@ -265,6 +267,23 @@ def _check_money(config: Config, text: str) -> None:
     if wrong := unkept(config):
         where = f"{FILE}:{line_of(text, wrong.place)}: `{'.'.join(wrong.place)}`"
         raise ConfigError(f"{where} {wrong.message}", wrong.hint, file=FILE)
+
+
+def _check_pause(config: Config, text: str) -> None:
+    """Refuse to ask about limits that nobody has set."""
+    asks = {Span.TRY: config.on_limit_try, Span.TASK: config.on_limit_task}
+    if all(one is OnLimit.STOP for one in asks.values()):
+        return
+    from gluerun.settings_place import line_of
+
+    own = [runner.limits for runner in config.runners.values()]
+    for span, limits in ((Span.TRY, [config.limits_try, *own]), (Span.TASK, [config.limits_task])):
+        counted = ((one.usd, one.tokens, one.turns, one.seconds) for one in limits)
+        if asks[span] is OnLimit.PAUSE and all(number is None for numbers in counted for number in numbers):
+            place = ("limits", span.value, "onLimit")
+            where = f"{FILE}:{line_of(text, place)}: `{'.'.join(place)}`"
+            hint = f"write `usd`, `tokens`, `turns` or `seconds` under `limits.{span}`, or take it out"
+            raise ConfigError(f"{where} has no limit to pause at", hint, file=FILE)
 
 
 def _check_container(config: Config, text: str) -> None:
