@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 
 from gluerun.core.steering import Seen, Steer
-from gluerun.records.rate import Rate
+from gluerun.records.rate import LEAST_FLAKE, Rate
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -31,7 +31,10 @@ class Change:
 
 @record
 class Gates:
-    """What the gates are like: how many at once, how long, how often red for nothing; a rate if it is known."""
+    """What the gates are like: how many at once, how long, how often red for nothing.
+
+    Where a `rate` is given, it and the flakes are known; else both are learned on the way.
+    """
 
     slots: int = 2
     seconds: float = 1.0
@@ -90,9 +93,10 @@ def _window(seen: Seen, size: int) -> Steer:
     append = max(0, min(seen.waiting, landed + size - seen.length))
     useful = [cut for cut in seen.running if cut > landed]
     asked = {*useful, *seen.red}
-    probe = [cut for cut in range(landed + 1, seen.length + append + 1) if cut not in asked][: size - len(useful)]
+    probe = [cut for cut in range(landed + 1, seen.length + append + 1) if cut not in asked]
     stop = tuple(cut for cut in seen.running if cut <= landed)
-    return Steer(land=landed, stop=stop, probe=tuple(probe), append=append)
+    free = max(0, min(size, seen.slots - seen.busy) - len(useful))
+    return Steer(land=landed, stop=stop, probe=tuple(probe[:free]), append=append)
 
 
 def simulate(changes: Sequence[Change], gates: Gates, policy: Policy, draw: Draw) -> Account:
@@ -169,7 +173,7 @@ class _Queue:
         )
 
     def _seen(self) -> Seen:
-        rate = self._rate.value if self._gates.rate is None else self._gates.rate
+        learned, known = self._rate, self._gates
         return Seen(
             length=len(self._chain),
             green=tuple(sorted(self._green)),
@@ -178,29 +182,29 @@ class _Queue:
             waiting=len(self._waiting),
             slots=self._gates.slots,
             busy=self._busy,
-            rate=rate,
-            flake=self._rate.flake,
+            rate=learned.value if known.rate is None else known.rate,
+            flake=learned.flake if known.rate is None else max(known.flake, LEAST_FLAKE),
         )
 
     def _obey(self, told: Steer) -> bool:
         """Do what the policy says; True if it is to be asked again, because the chain is another one now."""
         for cut in told.stop:
             self._running.pop(cut).stopped = True
-        if told.suspect is not None:
-            self._take_out(told.suspect, again=told.again)
         if told.land:
             self._land(told.land)
+        if told.suspect is not None:
+            self._take_out(told.suspect - told.land, again=told.again)
         if told.land or told.suspect is not None:
             return True
         for _ in range(told.append):
             self._chain.append(heapq.heappop(self._waiting)[1])
         for cut in told.probe:
-            self._running[cut] = self._begin(cut, None, self._is_bad(self._chain[:cut]))
+            self._running[cut] = self._begin(cut, self._chain[:cut])
         return False
 
-    def _begin(self, cut: int, suspect: int | None, is_bad: bool) -> _Run:
+    def _begin(self, cut: int, links: Sequence[int], suspect: int | None = None) -> _Run:
         gates = self._gates
-        is_red = is_bad or (gates.flake > 0 and self._draw() < gates.flake)
+        is_red = self._is_bad(links) or (gates.flake > 0 and self._draw() < gates.flake)
         seconds = gates.seconds * (1 + gates.spread * (2 * self._draw() - 1)) if gates.spread else gates.seconds
         run = _Run(cut, suspect, is_red=is_red)
         self._begun += 1
@@ -239,7 +243,7 @@ class _Queue:
             self._judge(number, is_red=True)
             return
         self._busy += 1
-        self._begin(cut, number, self._is_bad(links[:cut]))
+        self._begin(cut, links[:cut], number)
 
     def _land(self, cut: int) -> None:
         for number in self._chain[:cut]:

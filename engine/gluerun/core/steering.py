@@ -6,18 +6,18 @@ with gates that only pass time, so that what is measured is what runs.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 LARGEST_BATCH = 32
-# Above this rate a longer chain is mostly thrown away.
-_HOPELESS = 0.3
-_MOST_WHEN_HOPELESS = 4
+# Above this rate there is one link for each slot, which is what plain speculation does.
+_NO_BATCHES = 0.3
+# Above this one most of a longer chain is thrown away. It is higher, because the estimate of 0.3 wobbles by 0.08.
+_MOST_ARE_WASTED = 0.4
+_MOST_WHEN_WASTED = 4
 # A change that is sent back costs its worker a try; that is about twenty gate runs.
 _DEAR = 1 / 20
 
@@ -60,35 +60,34 @@ class Steer:
 def steer(seen: Seen) -> Steer:
     """Return what is done about a chain; the same again for as long as nothing changes."""
     landed = max(seen.green, default=0)
-    first_red = min((cut for cut in seen.red if cut > landed), default=None)
-    running = sorted({cut for cut in seen.running if cut > landed})
-    if first_red == landed + 1:
+    red = min((cut for cut in seen.red if cut > landed), default=None)
+    if red == landed + 1:
         # Whatever stands on it is built anew without it, so that nothing that runs is of use.
         again = is_worth_asking(seen.rate, seen.flake)
-        return Steer(land=landed, suspect=first_red, again=again, stop=tuple(sorted(set(seen.running))))
-    if first_red is not None:
-        useful = [cut for cut in running if cut < first_red]
-        append, last = 0, first_red
-    else:
-        useful = running
-        append, last = _grown(seen, landed, running)
+        return Steer(land=landed, suspect=red, again=again, stop=tuple(sorted(set(seen.running))))
+    # What contains a red cut tells nothing new, and what has landed is known.
+    useful = sorted({cut for cut in seen.running if landed < cut and (red is None or cut < red)})
     free = seen.slots - seen.busy - len(useful)
-    ends = [landed, *useful, last] if first_red is not None else [landed, *useful]
-    probe = _ahead(seen, ends, last, free) if first_red is None else []
-    probe += _between([*ends, *probe], free - len(probe))
+    append, end = (0, red) if red is not None else _reach(seen, landed, free)
+    known = [landed, *useful] if red is None else [landed, *useful, red]
     return Steer(
         land=landed,
-        stop=tuple(cut for cut in sorted(set(seen.running)) if cut not in useful),
-        probe=tuple(sorted(probe)),
+        stop=tuple(sorted(set(seen.running).difference(useful))),
+        probe=_cuts(known, end, free, seen) if free > 0 else (),
         append=append,
     )
 
 
 def batch_size(rate: float, slots: int) -> int:
-    """Return how many links are proved at once, in all slots together."""
-    if rate > _HOPELESS:
-        return max(1, min(slots, _MOST_WHEN_HOPELESS))
-    return max(1, min(LARGEST_BATCH, round(0.5 / rate) if rate > 0 else LARGEST_BATCH))
+    """Return how many links are proved at once, in all slots together; the figures were found by simulation."""
+    if rate > _MOST_ARE_WASTED:
+        return min(slots, _MOST_WHEN_WASTED)
+    if rate > _NO_BATCHES:
+        return slots
+    share = 0.5 if slots == 1 else 0.7 * slots**0.6
+    size = round(min(LARGEST_BATCH, share / rate)) if rate > 0 else LARGEST_BATCH
+    # With a slot for each link a red names its culprit at once; that is only worth giving up for twice as many.
+    return size if size >= 2 * slots else slots
 
 
 def is_worth_asking(rate: float, flake: float) -> bool:
@@ -97,33 +96,52 @@ def is_worth_asking(rate: float, flake: float) -> bool:
     return innocent > _DEAR * (innocent + rate)
 
 
-def _grown(seen: Seen, landed: int, running: Sequence[int]) -> tuple[int, int]:
-    """Return how many changes are chained on, and where the chain then ends; None are while no slot is free."""
-    if seen.slots - seen.busy <= len(running):
-        return 0, seen.length
-    wanted = landed + max(batch_size(seen.rate, seen.slots), 1)
+def _reach(seen: Seen, landed: int, free: int) -> tuple[int, int]:
+    """Return how many changes are chained on, and up to which cut the chain is asked about."""
+    if free <= 0:
+        return 0, landed
+    wanted = landed + batch_size(seen.rate, seen.slots)
     append = max(0, min(seen.waiting, wanted - seen.length))
-    return append, seen.length + append
+    return append, max(min(wanted, seen.length + append), *seen.running, landed)
 
 
-def _ahead(seen: Seen, ends: Sequence[int], last: int, free: int) -> list[int]:
-    """Return cuts beyond what runs, each as far from the one before as a slot's share of what is there."""
-    top, found = ends[-1], []
-    for left in range(free, 0, -1):
-        if top >= last:
-            break
-        top += max(1, -(-(last - top) // left))
-        found.append(top)
-    return found
+def _cuts(known: Sequence[int], end: int, free: int, seen: Seen) -> tuple[int, ...]:
+    """Return up to *free* new cuts that leave the fewest rounds of searching to be expected, should one be red.
+
+    *known* begins with what lands; its other cuts are being asked about, or red. The first bad link lies in one of
+    the segments between neighbours; `cost` goes through the chain from its end, once for each number of cuts left.
+    """
+    first, count = known[0], end - known[0]
+    fixed = {cut - first for cut in known}
+    good = [(1 - seen.rate) ** links for links in range(count + 1)]
+    rounds = _rounds(seen.slots, count)
+    cost = [[0.0] * (free + 1) for _ in range(count + 1)]
+    step = [[0] * (free + 1) for _ in range(count + 1)]
+    for cut in range(count - 1, -1, -1):
+        ahead = range(cut + 1, next((other for other in range(cut + 1, count) if other in fixed), count) + 1)
+        for left in range(free + 1):
+            ways = [
+                ((good[cut] - good[to]) * rounds[to - cut] + cost[to][left - (to not in fixed)], to)
+                for to in ahead
+                if left or to in fixed
+            ]
+            cost[cut][left], step[cut][left] = min(ways, default=(float("inf"), 0))
+    found: list[int] = []
+    cut = 0
+    while cut < count and (cut := step[cut][free - len(found)]):
+        if cut not in fixed:
+            found.append(first + cut)
+    return tuple(found)
 
 
-def _between(ends: Iterable[int], free: int) -> list[int]:
-    """Return up to *free* cuts that split the widest gaps between *ends* most evenly."""
-    marks = sorted(set(ends))
-    gaps = [[high - low, 1, low] for low, high in pairwise(marks)]
-    for _ in range(max(0, free)):
-        wide = max((gap for gap in gaps if gap[0] > gap[1]), key=lambda gap: gap[0] / gap[1], default=None)
-        if wide is None:
-            break
-        wide[1] += 1
-    return [low + width * part // parts for width, parts, low in gaps for part in range(1, parts)]
+def _rounds(slots: int, most: int) -> list[float]:
+    """Return for each length of a red segment how many rounds of gates name its first bad link, all slots searching."""
+    rounds = [0.0, 0.0]
+    for length in range(2, most + 1):
+        parts = min(length, slots + 1)
+        short, longer = divmod(length, parts)
+        inner = (parts - longer) * short * rounds[short]
+        if longer:
+            inner += longer * (short + 1) * rounds[short + 1]
+        rounds.append(1 + inner / length)
+    return rounds

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from gluerun.records.record import record, replace
 
-# Each word of a gate weighs as much as it would among the last thirty.
+# Each word of a gate weighs as much as it would among the last thirty; flakes are rarer, and remembered for longer.
 _KEPT = 29 / 30
+_KEPT_OF_FLAKES = 199 / 200
+# Gates are not trusted before they have shown that they are stable: one flake in twenty, never less than in a hundred.
+_RUNS, _FLAKES = 20, 1
+LEAST_FLAKE = 1 / 100
 
 
 @record
@@ -17,8 +21,8 @@ class Rate:
 
     landed: float = 9.0
     bad: float = 1.0
-    sound: float = 49.0
-    flaky: float = 1.0
+    sound: float = 0.0
+    flaky: float = 0.0
 
     @property
     def value(self) -> float:
@@ -28,22 +32,21 @@ class Rate:
     @property
     def flake(self) -> float:
         """The probability that a gate is red although nothing is wrong."""
-        return self.flaky / (self.sound + self.flaky)
+        return max(LEAST_FLAKE, (self.flaky + _FLAKES) / (self.sound + self.flaky + _RUNS))
 
     def after_green(self, links: int) -> Rate:
         """Return what is thought once a green cut has shown *links* changes to be good."""
-        return replace(
-            self,
-            landed=self.landed * _KEPT + links,
-            bad=self.bad * _KEPT,
-            sound=self.sound * _KEPT + 1,
-            flaky=self.flaky * _KEPT,
-        )
+        sound, flaky = self.sound * _KEPT_OF_FLAKES, self.flaky * _KEPT_OF_FLAKES
+        return replace(self._later(landed=links), sound=sound + 1, flaky=flaky)
 
     def after_culprit(self) -> Rate:
         """Return what is thought once one change was named as bad; the red cuts on the way to it say no more."""
-        return replace(self, landed=self.landed * _KEPT, bad=self.bad * _KEPT + 1)
+        return self._later(bad=1)
 
     def after_flake(self) -> Rate:
         """Return what is thought once a red cut was green on the same commit: that says nothing about changes."""
-        return replace(self, sound=self.sound * _KEPT, flaky=self.flaky * _KEPT + 1)
+        sound, flaky = self.sound * _KEPT_OF_FLAKES, self.flaky * _KEPT_OF_FLAKES
+        return replace(self, sound=sound, flaky=flaky + 1)
+
+    def _later(self, *, landed: int = 0, bad: int = 0) -> Rate:
+        return replace(self, landed=self.landed * _KEPT + landed, bad=self.bad * _KEPT + bad)
