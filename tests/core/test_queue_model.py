@@ -3,8 +3,9 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.records.documents import examples
 
 from gluerun.core.queue_model import Change, Gates, serial, simulate, speculation
 from gluerun.core.steering import steer
@@ -55,6 +56,7 @@ def _watched(policy, slots):
 
 
 @policies
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_each_good_change_lands_and_each_bad_one_is_sent_back(policy, shapes, gates, seed):
     backlog = _backlog(shapes)
@@ -66,6 +68,7 @@ def test_each_good_change_lands_and_each_bad_one_is_sent_back(policy, shapes, ga
 
 
 @policies
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_flakes_let_nothing_bad_land_and_leave_nobody_behind(policy, shapes, gates, seed):
     backlog = _backlog(shapes)
@@ -79,7 +82,7 @@ def test_flakes_let_nothing_bad_land_and_leave_nobody_behind(policy, shapes, gat
         landed.append(number)
 
 
-@settings(max_examples=25)
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_a_seed_decides_everything(shapes, gates, seed):
     one, other = (simulate(_backlog(shapes), gates, steer, random.Random(seed).random) for _ in range(2))

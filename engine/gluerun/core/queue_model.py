@@ -45,7 +45,7 @@ class Gates:
 
 @record
 class Account:
-    """What became of the changes, by their numbers, and what it took."""
+    """What became of the changes, by their numbers, and what it took; `seconds` are those in which anybody waited."""
 
     landed: tuple[int, ...]
     sent_back: tuple[int, ...]
@@ -128,6 +128,7 @@ class _Queue:
         self._policy = policy
         self._draw = draw
         self._now = 0.0
+        self._occupied = 0.0
         self._coming = sorted(range(len(changes)), key=lambda number: (changes[number].arrives, number), reverse=True)
         self._place = {number: place for place, number in enumerate(reversed(self._coming))}
         self._waiting: list[tuple[int, int]] = []
@@ -151,6 +152,8 @@ class _Queue:
         moments += [self._changes[self._coming[-1]].arrives] if self._coming else []
         if not moments:
             return False
+        if self._chain or self._waiting or self._busy:
+            self._occupied += max(0.0, min(moments) - self._now)
         self._now = max(self._now, min(moments))
         while self._coming and self._changes[self._coming[-1]].arrives <= self._now:
             self._wait(self._coming.pop())
@@ -166,7 +169,7 @@ class _Queue:
             landed=tuple(self._landed),
             sent_back=tuple(self._sent_back),
             wrongly=self._wrongly,
-            seconds=self._now - min((change.arrives for change in self._changes), default=0.0),
+            seconds=self._occupied,
             gate_seconds=self._gates.seconds,
             runs=self._begun,
             latencies=tuple(when - self._changes[number].arrives for number, when in self._landed.items()),
