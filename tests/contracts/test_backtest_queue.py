@@ -125,3 +125,29 @@ def test_an_option_in_the_wrong_company_is_refused(repo, capsys, monkeypatch, wo
 
     assert main.run(["backtest", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_configuration_that_cannot_be_used_teaches_nothing_and_stops_nobody(repo, tmp_path, capsys, monkeypatch):
+    git(tmp_path, "clone", "-q", str(repo), "copy")
+    copy = tmp_path / "copy"
+    (copy / ".gluerun-state/runs").mkdir(parents=True)
+    (copy / "gluerun.config.json").write_text('{"noSuchKey": 1}')
+    monkeypatch.chdir(copy)
+
+    assert main.run(["backtest", "--queue"]) == 0
+    told = capsys.readouterr()
+    assert "nothing is learned from its gate runs" in told.err
+    assert "assumed" in told.out
+
+
+def test_looking_writes_nothing(repo, tmp_path, capsys, monkeypatch):
+    git(tmp_path, "clone", "-q", str(repo), "copy")
+    copy = tmp_path / "copy"
+    (copy / ".gluerun-state/runs").mkdir(parents=True)
+    (copy / "gluerun.config.json").write_text('{"schemaVersion": "v1", "targetBranch": "main"}')
+    monkeypatch.chdir(copy)
+    before = sorted(copy.rglob("*"))
+
+    assert main.run(["backtest", "--queue", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+    assert sorted(copy.rglob("*")) == before
