@@ -50,6 +50,7 @@ def _watched(policy, slots):
         assert len(seen.running) + seen.busy <= slots
         assert len(set(seen.running) - set(told.stop)) + len(told.probe) + seen.busy <= slots
         assert told.land in (0, *seen.green)
+        assert told.suspect is None or set(told.stop) == set(seen.running)
         return told
 
     return watch
@@ -125,3 +126,15 @@ def test_a_flake_costs_a_gate_run_and_sends_nobody_back():
 def test_a_change_that_waits_alone_is_not_kept_waiting_for_a_batch():
     account = simulate([Change(arrives=5.0)], Gates(slots=4, seconds=60.0), steer, random.Random(0).random)
     assert account.latencies == (60.0,)
+
+
+def test_a_gate_that_was_stopped_tells_nothing_when_its_time_comes():
+    backlog = [Change(), Change(arrives=0.5, bad=True), Change(arrives=0.5)]
+    account = simulate(backlog, Gates(slots=2), speculation, random.Random(0).random)
+    assert (account.landed, account.sent_back) == ((0, 2), (1,))
+
+
+def test_where_nothing_lands_there_is_no_latency():
+    account = simulate([Change(bad=True)], Gates(slots=1, rate=0.5), steer, random.Random(0).random)
+    assert (account.latency(0.5), account.throughput, account.runs_per_landed) == (0.0, 0.0, 1.0)
+    assert simulate([], Gates(), steer, random.Random(0).random).throughput == 0.0
