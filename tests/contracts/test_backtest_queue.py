@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
+from gluerun.adapters.files import DiskFiles
 from gluerun.cli import main
 from gluerun.edge.gates import GateRun
 from gluerun.edge.queue_past import QueueOptions, backtest_queue, failure_rate, gate_seconds
 from gluerun.errors import UsageError
+from gluerun.loop.store import Store
+from gluerun.records.queue import QueueState
+from gluerun.records.rate import Rate
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas/cli/backtest-queue.v0.schema.json"
 DAY = 1_700_000_000
@@ -69,20 +73,34 @@ def test_what_is_not_given_is_assumed_and_said_to_be(repo):
     assert (report.gate_seconds_from, report.failure_rate_from) == ("assumed", "given")
 
 
-def test_time_and_rate_are_learned_from_gate_runs():
-    def run(result: str, seconds: int, role: str = "prover") -> GateRun:
+def test_time_and_rate_are_learned():
+    def run(result: str, seconds: int) -> GateRun:
         at = datetime.fromtimestamp(DAY, UTC)
         return GateRun(
-            run="RUN-20260101T000000Z-00000001", about="TASK-0001", role=role, result=result, exit_code=0,
+            run="RUN-20260101T000000Z-00000001", about="TASK-0001", role="prover", result=result, exit_code=0,
             duration_ms=1000 * seconds, commit="0" * 40, at=at, command="true", log="log",
         )  # fmt: skip
 
     runs = [run("green", 30), run("green", 60), run("green", 90), run("red", 1), run("inconclusive", 1)]
 
     assert gate_seconds(runs) == 60.0
-    assert failure_rate(runs) is None
-    assert failure_rate(runs * 5) == 0.25
-    assert failure_rate([run("red", 1, role="worker")] * 50) is None
+    assert gate_seconds([]) is None
+    assert failure_rate(QueueState()) is None
+    assert failure_rate(QueueState(rate=Rate().after_culprit())) == pytest.approx(0.18, abs=0.01)
+
+
+def test_what_the_queue_itself_has_learned_is_taken(repo, tmp_path, capsys, monkeypatch):
+    git(tmp_path, "clone", "-q", str(repo), "copy")
+    copy = tmp_path / "copy"
+    (copy / ".gluerun-state/runs").mkdir(parents=True)
+    (copy / "gluerun.config.json").write_text('{"schemaVersion": "v1", "targetBranch": "main", "gateSlots": 3}')
+    Store(DiskFiles(str(copy / ".gluerun-state"))).put_queue_state(QueueState(rate=Rate().after_green(9)))
+    monkeypatch.chdir(copy)
+
+    assert main.run(["backtest", "--queue", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["slots"], report["failureRateFrom"]) == (3, "learned")
+    assert report["failureRate"] < 0.1
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def backtest(
     gate: str = typer.Option("", "--gate", metavar="CMD", help="A gate for every commit; without it none runs."),
     merges: str = typer.Option("", "--merges", metavar="N", help="Make the newest N merges again, or `all`."),
     queue: bool = typer.Option(False, "--queue", help="Put the branches of --merges N into the queue, gates virtual."),
-    slots: int | None = typer.Option(None, "--slots", metavar="K", help="With --queue: gates at once; 2 if not said."),
+    slots: int | None = typer.Option(None, "--slots", metavar="K", help="With --queue: gates at once; else gateSlots."),
     gate_seconds: float | None = typer.Option(None, "--gate-seconds", metavar="S", help="With --queue; else learned."),
     failure_rate: float | None = typer.Option(None, "--failure-rate", metavar="P", help="With --queue; else learned."),
     keep: bool = typer.Option(False, "--keep", help="Keep the scratch repository."),

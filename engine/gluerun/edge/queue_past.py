@@ -14,8 +14,8 @@ from gluerun.core.queue_model import Change, Gates, serial, simulate, speculatio
 from gluerun.core.steering import steer
 from gluerun.edge.gates import gate_runs
 from gluerun.errors import UsageError
-from gluerun.records.dispatch import Role
 from gluerun.records.gate import GateVerdict
+from gluerun.records.queue import QueueState
 from gluerun.records.rate import Rate
 from gluerun.records.record import record
 
@@ -29,15 +29,13 @@ if TYPE_CHECKING:
 
 DEFAULT_MERGES, DEFAULT_SLOTS, DEFAULT_SECONDS = 200, 2, 600.0
 _MOST_SLOTS, _MOST_SECONDS = 32, 86_400.0
-# So many gate runs of candidates must be there before they are believed.
-_ENOUGH = 10
 _LATEST = 200
 _POLICIES: dict[str, Policy] = {"ours": steer, "serial": serial, "speculation": speculation}
 
 
 @record
 class QueueOptions:
-    """What `gluerun backtest --queue` was asked; what is None is learned from the repository's own gate runs."""
+    """What `gluerun backtest --queue` was asked; what is None is as the repository has it, or has learned."""
 
     repo: str
     merges: str = ""
@@ -92,12 +90,13 @@ def backtest_queue(options: QueueOptions, house: House | None) -> QueueReport:
     arrivals = source.arrivals(source.span(_most(options), options.span))
     runs = gate_runs(house, limit=_LATEST) if house else []
     seconds, seconds_from = _chosen(options.gate_seconds, gate_seconds(runs), DEFAULT_SECONDS)
-    rate, rate_from = _chosen(options.failure_rate, failure_rate(runs), Rate().value)
+    state = house.store.queue_state() if house else QueueState()
+    rate, rate_from = _chosen(options.failure_rate, failure_rate(state), Rate().value)
     # The same branches are bad in every policy's queue.
     chance = random.Random(0)  # noqa: S311 - a simulation that has to come out the same each time
     begin = min(one.at for one in arrivals)
     changes = [Change(arrives=float(one.at - begin), bad=chance.random() < rate) for one in arrivals]
-    gates = Gates(slots=options.slots or DEFAULT_SLOTS, seconds=seconds)
+    gates = Gates(slots=options.slots or (house.config.gate_slots if house else DEFAULT_SLOTS), seconds=seconds)
     lines = [_line(name, simulate(changes, gates, policy, chance.random)) for name, policy in _POLICIES.items()]
     return QueueReport(
         merges=len(arrivals),
@@ -143,18 +142,16 @@ def gate_seconds(runs: Sequence[GateRun]) -> float | None:
     return round(statistics.median(green), 3) if green else None
 
 
-def failure_rate(runs: Sequence[GateRun]) -> float | None:
-    """Return how often a gate on a candidate was red; None before enough were judged."""
-    results = [one.result for one in runs if one.role == Role.PROVER]
-    reds = [one == GateVerdict.RED for one in results if one in {GateVerdict.RED, GateVerdict.GREEN}]
-    return sum(reds) / len(reds) if len(reds) >= _ENOUGH else None
+def failure_rate(state: QueueState) -> float | None:
+    """Return how often a change was bad, as the queue itself reckons; None if nothing ever came to it."""
+    return state.rate.value if state.rate != Rate() else None
 
 
 def _chosen(given: float | None, learned: float | None, assumed: float) -> tuple[float, str]:
     """Return what is reckoned with, and where it is from."""
     if given is not None:
         return given, "given"
-    return (learned, "receipts") if learned is not None else (assumed, "assumed")
+    return (learned, "learned") if learned is not None else (assumed, "assumed")
 
 
 def _line(name: str, account: Account) -> PolicyLine:
