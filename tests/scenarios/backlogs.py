@@ -7,12 +7,15 @@ from functools import partial
 
 from tests.scenarios.crashes import Crashing, let_be
 
+from gluerun.core.humangates import default_refs
 from gluerun.edge import backlog, importing
 from gluerun.edge.approvals import open_one
 from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
+from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
@@ -368,6 +371,31 @@ def asked_landing():
     return house.agent(ONE, [Move(writes={"a.txt": "one"}), Move(writes={"a.txt": "two"})])
 
 
+def gated_node():
+    """A finished node that a person is asked about, and approves."""
+    refs = dict(zip(("request_ref", "approval_ref"), default_refs("core"), strict=True))
+    house = SimHouse(**PATIENT).graph({"id": "core", "human_gate": HumanGate(**refs)})
+    house.work_files.write("docs/plan.md", b"the plan")
+    return house.given(ONE, node="core", area="src")
+
+
+def asking_about_node(house):
+    """Ask about the node, once."""
+    if "human-gates" not in "".join(house.work_files.files):
+        words = question(house.work_files, "me", {"ok": "Is it?"}, ["docs/plan.md"], hours=99, kind="node", again=False)
+        ordering(OrderVerb.GATE_REQUEST, "core", words)(house)
+
+
+def deciding_about_node(verb):
+    """Return the verb that answers what is asked about the node, as it is typed."""
+
+    def act(house):
+        words = answer(house.work_files, "core", {"ok": "yes"})
+        ordering(verb, "core", words, reason="So it is.")(house)
+
+    return typed(f"human-gate {verb.value.rpartition('-')[2]}", act)
+
+
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 # Every fault inside the journal's own steps: sealing, appending, anchoring.
 ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -523,5 +551,14 @@ SCENARIOS = {
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
+    ),
+    "gated node": Crashing(
+        gated_node,
+        *(let_cycle, typed("human-gate request", asking_about_node), *[asking_about_node] * 4),
+        deciding_about_node(OrderVerb.GATE_REJECT),
+        *(let_cycle, *[deciding_about_node(OrderVerb.GATE_APPROVE)] * 5),
+        wants={ONE: "integrated"},
+        files=("src/TASK-0001.txt",),
+        nodes=("core",),
     ),
 }

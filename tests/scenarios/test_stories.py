@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gluerun.core.timers import LOG, LOG_BYTES, OLD_LOG
 from gluerun.edge.views import board
 from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
@@ -934,3 +935,15 @@ def test_a_half_written_task_file_of_a_cut_verb_does_not_stay_in_the_work_tree()
 
     assert [path for path in house.work_files.files if path.endswith(".tmp")] == []
     assert [path for path in house.work_files.files if path.startswith(TASKS)] == [f"{TASKS}/{ONE}.md"]
+
+
+def test_what_a_timer_prints_does_not_fill_the_disk():
+    house = SimHouse().given(ONE)
+    house.state_files.write(LOG, b"old\n" + b"x" * LOG_BYTES)
+
+    house.cycle()
+
+    assert (house.state_files.read(LOG), len(house.state_files.read(OLD_LOG))) == (b"", LOG_BYTES)
+    house.state_files.append(LOG, b"more\n")
+    house.cycle()
+    assert house.state_files.read(LOG) == b"more\n"

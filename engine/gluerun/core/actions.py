@@ -12,6 +12,7 @@ from gluerun.records.taskfile import TaskFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.records.approval import Approval
+    from gluerun.records.humangate import GateApproval, GateRequest
     from gluerun.records.order import Order
     from gluerun.records.task import Task
 
@@ -301,7 +302,7 @@ class Obey:
 
     `tasks` are records as they shall be; with `ends_runs` whatever runs for its task is ended and rescued first.
     `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again; `approvals`
-    are requests as a person decided them.
+    are requests as a person decided them, `papers` what they ask and answer about nodes, by path.
     """
 
     order: Order
@@ -314,6 +315,7 @@ class Obey:
     resets_breaker: bool = False
     backoffs: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    papers: dict[str, GateRequest | GateApproval] = {}  # noqa: RUF012 a default that is never changed
     is_repeated: bool = False
 
 

@@ -18,7 +18,7 @@ from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
+from gluerun.loop.upkeep import bound_log, give_way, sweep_inputs, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -103,6 +103,7 @@ def cycle(
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
         give_way(house)
+        bound_log(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
@@ -122,7 +123,7 @@ def cycle(
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)

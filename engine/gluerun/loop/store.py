@@ -420,6 +420,12 @@ class Store:
         found, _ = self._all(Approval, APPROVALS_DONE)
         return sorted(found, key=lambda one: (len(one.id), one.id))
 
+    def settled_approval(self, name: str) -> Approval | None:
+        """Return one request of which nothing will come any more."""
+        from gluerun.records.approval import Approval
+
+        return self._one(Approval, f"{APPROVALS_DONE}/{names.check(name, names.APPROVAL, 'request id')}.json")
+
     def has_approval(self, name: str) -> bool:
         """Tell whether a request's number was given before."""
         return any(self.files.mark(f"{folder}/{name}.json") for folder in (APPROVALS, APPROVALS_DONE))
@@ -430,6 +436,7 @@ class Store:
         self.files.write(f"{APPROVALS}/{name}", schema.dump(approval))
         if is_over or approval.is_over:
             self.files.move(f"{APPROVALS}/{name}", f"{APPROVALS_DONE}/{name}")
+            self.shelved.add(approval.id)
 
     # the rest
 
