@@ -3,8 +3,9 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.records.documents import examples
 
 from gluerun.core.queue_model import Change, Gates, serial, simulate, speculation
 from gluerun.core.steering import steer
@@ -49,12 +50,14 @@ def _watched(policy, slots):
         assert len(seen.running) + seen.busy <= slots
         assert len(set(seen.running) - set(told.stop)) + len(told.probe) + seen.busy <= slots
         assert told.land in (0, *seen.green)
+        assert told.suspect is None or set(told.stop) == set(seen.running)
         return told
 
     return watch
 
 
 @policies
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_each_good_change_lands_and_each_bad_one_is_sent_back(policy, shapes, gates, seed):
     backlog = _backlog(shapes)
@@ -66,6 +69,7 @@ def test_each_good_change_lands_and_each_bad_one_is_sent_back(policy, shapes, ga
 
 
 @policies
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_flakes_let_nothing_bad_land_and_leave_nobody_behind(policy, shapes, gates, seed):
     backlog = _backlog(shapes)
@@ -79,7 +83,7 @@ def test_flakes_let_nothing_bad_land_and_leave_nobody_behind(policy, shapes, gat
         landed.append(number)
 
 
-@settings(max_examples=25)
+@examples(80)
 @given(changes, gates, st.integers(0, 9))
 def test_a_seed_decides_everything(shapes, gates, seed):
     one, other = (simulate(_backlog(shapes), gates, steer, random.Random(seed).random) for _ in range(2))
@@ -122,3 +126,15 @@ def test_a_flake_costs_a_gate_run_and_sends_nobody_back():
 def test_a_change_that_waits_alone_is_not_kept_waiting_for_a_batch():
     account = simulate([Change(arrives=5.0)], Gates(slots=4, seconds=60.0), steer, random.Random(0).random)
     assert account.latencies == (60.0,)
+
+
+def test_a_gate_that_was_stopped_tells_nothing_when_its_time_comes():
+    backlog = [Change(), Change(arrives=0.5, bad=True), Change(arrives=0.5)]
+    account = simulate(backlog, Gates(slots=2), speculation, random.Random(0).random)
+    assert (account.landed, account.sent_back) == ((0, 2), (1,))
+
+
+def test_where_nothing_lands_there_is_no_latency():
+    account = simulate([Change(bad=True)], Gates(slots=1, rate=0.5), steer, random.Random(0).random)
+    assert (account.latency(0.5), account.throughput, account.runs_per_landed) == (0.0, 0.0, 1.0)
+    assert simulate([], Gates(), steer, random.Random(0).random).throughput == 0.0

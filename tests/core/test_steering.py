@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.records.documents import examples
 
 from gluerun.core.steering import LARGEST_BATCH, Seen, Steer, batch_size, is_worth_asking, steer
 from gluerun.records.rate import Rate
@@ -84,6 +85,7 @@ def _first_red(seen):
     return min((cut for cut in seen.red if cut > max(seen.green, default=0)), default=None)
 
 
+@examples(80)
 @given(sights())
 def test_only_a_green_cut_lands_and_only_the_link_behind_it_is_suspected(seen):
     done = steer(seen)
@@ -92,6 +94,7 @@ def test_only_a_green_cut_lands_and_only_the_link_behind_it_is_suspected(seen):
     assert (done.suspect is not None) == (_first_red(seen) == done.land + 1)
 
 
+@examples(80)
 @given(sights())
 def test_never_more_cuts_are_asked_about_than_there_are_slots(seen):
     done = steer(seen)
@@ -103,6 +106,7 @@ def test_never_more_cuts_are_asked_about_than_there_are_slots(seen):
     assert done.append <= seen.waiting
 
 
+@examples(80)
 @given(sights())
 def test_no_slot_is_idle_while_a_cut_is_left_to_ask(seen):
     done = steer(seen)
@@ -115,6 +119,7 @@ def test_no_slot_is_idle_while_a_cut_is_left_to_ask(seen):
     assert set(range(done.land + 1, end + 1)) <= asked
 
 
+@examples(80)
 @given(sights(), st.randoms(use_true_random=False))
 def test_the_same_is_said_again_in_whatever_order_things_are_seen(seen, chance):
     mixed = {
@@ -124,6 +129,7 @@ def test_the_same_is_said_again_in_whatever_order_things_are_seen(seen, chance):
     assert steer(replace(seen, **mixed)) == steer(seen)
 
 
+@examples(80)
 @given(sights())
 def test_what_was_done_is_not_done_again(seen):
     done = steer(seen)
@@ -140,6 +146,7 @@ def test_what_was_done_is_not_done_again(seen):
     assert steer(after) == Steer()
 
 
+@examples(80)
 @given(sights())
 def test_who_only_lands_and_asks_again_is_told_the_rest(seen):
     done = steer(seen)
@@ -179,6 +186,7 @@ def test_a_batch_is_smaller_the_more_changes_are_bad(rate, slots, size):
     assert batch_size(rate, slots) == size
 
 
+@examples(80)
 @given(st.floats(0, 1), st.integers(1, 16))
 def test_a_batch_fills_the_slots_and_has_a_bound(rate, slots):
     assert min(slots, 4) <= batch_size(rate, slots) <= max(LARGEST_BATCH, slots)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Draw = Callable[[], float]
 
 
+_NEVER = float("inf")
+
+
 @record
 class Change:
     """One finished branch: when it comes, whether it is bad, and beside which other change it is."""
@@ -45,7 +48,7 @@ class Gates:
 
 @record
 class Account:
-    """What became of the changes, by their numbers, and what it took."""
+    """What became of the changes, by their numbers, and what it took; `seconds` are those in which anybody waited."""
 
     landed: tuple[int, ...]
     sent_back: tuple[int, ...]
@@ -127,7 +130,8 @@ class _Queue:
         self._gates = gates
         self._policy = policy
         self._draw = draw
-        self._now = 0.0
+        self._now = min((change.arrives for change in changes), default=0.0)
+        self._occupied = 0.0
         self._coming = sorted(range(len(changes)), key=lambda number: (changes[number].arrives, number), reverse=True)
         self._place = {number: place for place, number in enumerate(reversed(self._coming))}
         self._waiting: list[tuple[int, int]] = []
@@ -145,20 +149,25 @@ class _Queue:
 
     def step(self) -> bool:
         """Go to the next moment at which something happens, and do what is to be done; False if nothing ever does."""
-        while self._events and self._events[0][2].stopped:
-            heapq.heappop(self._events)
-        moments = [self._events[0][0]] if self._events else []
-        moments += [self._changes[self._coming[-1]].arrives] if self._coming else []
-        if not moments:
+        moment = min(self._next_end(), self._changes[self._coming[-1]].arrives if self._coming else _NEVER)
+        if moment == _NEVER:
             return False
-        self._now = max(self._now, min(moments))
+        if self._chain or self._waiting or self._busy:
+            self._occupied += moment - self._now
+        self._now = moment
         while self._coming and self._changes[self._coming[-1]].arrives <= self._now:
             self._wait(self._coming.pop())
-        while self._events and self._events[0][0] <= self._now:
+        while self._next_end() <= self._now:
             self._end(heapq.heappop(self._events)[2])
         while self._obey(self._policy(self._seen())):
             pass
         return True
+
+    def _next_end(self) -> float:
+        """Return when the next gate run ends that was not stopped."""
+        while self._events and self._events[0][2].stopped:
+            heapq.heappop(self._events)
+        return self._events[0][0] if self._events else _NEVER
 
     def account(self) -> Account:
         """Return what became of everybody."""
@@ -166,7 +175,7 @@ class _Queue:
             landed=tuple(self._landed),
             sent_back=tuple(self._sent_back),
             wrongly=self._wrongly,
-            seconds=self._now - min((change.arrives for change in self._changes), default=0.0),
+            seconds=self._occupied,
             gate_seconds=self._gates.seconds,
             runs=self._begun,
             latencies=tuple(when - self._changes[number].arrives for number, when in self._landed.items()),
@@ -193,7 +202,7 @@ class _Queue:
         if told.land:
             self._land(told.land)
         if told.suspect is not None:
-            self._take_out(told.suspect - told.land, again=told.again)
+            self._take_out(again=told.again)
         if told.land or told.suspect is not None:
             return True
         for _ in range(told.append):
@@ -212,8 +221,6 @@ class _Queue:
         return run
 
     def _end(self, run: _Run) -> None:
-        if run.stopped:
-            return
         if run.suspect is not None:
             self._busy -= 1
             self._judge(run.suspect, is_red=run.is_red)
@@ -230,20 +237,17 @@ class _Queue:
         self._sent_back.append(number)
         self._wrongly += not self._is_bad([number])
 
-    def _take_out(self, cut: int, *, again: bool) -> None:
-        number = self._chain[cut - 1]
-        links, self._chain = self._chain, self._chain[: cut - 1]
-        for behind in links[cut:]:
-            self._wait(behind)
-        self._green = {one for one in self._green if one < cut}
-        self._red = {one for one in self._red if one < cut}
-        for one in [one for one in self._running if one >= cut]:
-            self._running.pop(one).stopped = True
+    def _take_out(self, *, again: bool) -> None:
+        """Take the chain's first link out, now that what stood before it has landed; the rest is chained anew."""
+        suspect, *behind = self._chain
+        for number in behind:
+            self._wait(number)
+        self._chain, self._red = [], set()
         if not again:
-            self._judge(number, is_red=True)
+            self._judge(suspect, is_red=True)
             return
         self._busy += 1
-        self._begin(cut, links[:cut], number)
+        self._begin(1, [suspect], suspect)
 
     def _land(self, cut: int) -> None:
         for number in self._chain[:cut]:
