@@ -162,11 +162,13 @@ class Locks(Protocol):
 class Merge:
     """What git makes of two commits: a tree, and the paths on which they disagree.
 
-    With conflicts the tree holds both sides between conflict markers.
+    With conflicts the tree holds both sides between conflict markers. `unrelated` are histories without a common
+    commit: both are taken for new, and nobody has told what of them belongs together.
     """
 
     tree: str
     conflicts: tuple[str, ...] = ()
+    unrelated: bool = False
 
 
 @record

@@ -277,12 +277,19 @@ class TestMergesAndChanges:
         other = branch_with(world, "y", {"n/deep": b"deep"})
         assert world.git.merge(one, other).conflicts
 
-    def test_unrelated_histories_merge(self, world):
+    def test_unrelated_histories_merge_and_are_said_to_be_unrelated(self, world):
         root = world.git.publish("refs/gluerun/island", {"island": b"i"}, "root")
         merged = world.git.merge(world.base, root)
-        assert merged.conflicts == ()
+        assert (merged.conflicts, merged.unrelated) == ((), True)
+        assert not world.git.merge(world.base, branch_with(world, "x", {"x": b"x"})).unrelated
         new = world.git.commit_tree(merged.tree, [world.base, root], "merge")
         assert world.git.file_at(new, "island") == b"i" and world.git.file_at(new, "a") == b"1\n"
+
+    def test_what_is_no_commit_is_merged_by_nobody(self, world):
+        with pytest.raises(GitError):
+            world.git.merge(world.base, "1" * 40)
+        with pytest.raises(GitError):
+            world.git.merge("1" * 40, world.base)
 
     def test_changes_name_every_path_a_rename_as_two(self, world):
         new = branch_with(world, "x", {"a": None, "moved": b"1\n", "b": b"B\n"})

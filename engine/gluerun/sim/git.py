@@ -165,7 +165,7 @@ class SimGit:
         shared = [one for one in self._ancestors(theirs) if one in known]
         base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
-        return Merge(tree=self._store_tree(tree), conflicts=conflicts)
+        return Merge(tree=self._store_tree(tree), conflicts=conflicts, unrelated=not shared)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         self.fault("commit_tree:before")

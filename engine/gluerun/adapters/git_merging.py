@@ -1,0 +1,80 @@
+"""Merges without a work tree: what candidates are made by, one at a time or a whole list in few processes."""
+
+from __future__ import annotations
+
+from gluerun.adapters.git_command import pieces
+from gluerun.core.spelling import name_of
+from gluerun.errors import GitError
+from gluerun.ports import Merge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gluerun.adapters.git_command import GitCommand
+
+WORDS = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+# What git says, in its own English, of histories without a common commit.
+_REFUSED = b"unrelated histories"
+# One process of git answers this many; it is ended when it takes too long, and so they are not too many.
+_AT_ONCE = 64
+_CLEAN, _CONFLICTED = "1", "0"
+
+
+def merge(git: GitCommand, ours: str, theirs: str, *, at: str | None = None, settings: Sequence[str] = ()) -> Merge:
+    """Merge two commits; *settings* (`-c`, `name=value`) come after those that are pinned.
+
+    Attributes are read from the files of the work tree *at*, where one is named.
+    """
+    words = (*settings, *WORDS)
+    answer = git.run(*words, ours, theirs, at=at, ok=(0, 1, 128))
+    strangers = answer.code == 128 and _REFUSED in answer.err
+    if strangers:
+        answer = git.run(*words, "--allow-unrelated-histories", ours, theirs, at=at, ok=(0, 1))
+    tree, *paths = pieces(answer.out) or [""]
+    if not tree or bool(answer.code) != bool(paths):
+        said = answer.err.decode("utf-8", "replace").strip()[:500] or "it said nothing"
+        raise GitError(f"git cannot merge {theirs} into {ours}: {said}", file=git.root)
+    return Merge(tree=tree, conflicts=tuple(sorted(set(paths))), unrelated=strangers)
+
+
+def merges(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence[str] = ()) -> list[Merge | GitError]:
+    """Return what git makes of each of *pairs*, or why it makes nothing of it."""
+    from concurrent.futures import ThreadPoolExecutor
+    from os import cpu_count
+
+    chunks = [pairs[begin : begin + _AT_ONCE] for begin in range(0, len(pairs), _AT_ONCE)]
+    with ThreadPoolExecutor(max_workers=min(cpu_count() or 1, 8)) as pool:
+        answers = pool.map(lambda chunk: _chunk(git, chunk, settings), chunks)
+        return [one for answer in answers for one in answer]
+
+
+def _chunk(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence[str]) -> list[Merge | GitError]:
+    """Answer *pairs* by one process. It ends at a pair that it refuses: that one is asked alone, then it goes on."""
+    found: list[Merge | GitError] = []
+    while len(found) < len(pairs):
+        give = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs[len(found) :]).encode()
+        out = git.run(*settings, *WORDS, "--stdin", give=give, ok=(0, 1, 128)).out
+        found.extend(_told(out))
+        if len(found) < len(pairs):
+            try:
+                found.append(merge(git, *pairs[len(found)], settings=settings))
+            except GitError as error:
+                found.append(error)
+    return found
+
+
+def _told(out: bytes) -> Iterator[Merge]:
+    """Yield the whole answers of `merge-tree --stdin`: how it went, the tree, the paths, and an empty piece."""
+    words = out.split(b"\0")[:-1]
+    at = 0
+    while at < len(words):
+        try:
+            end = words.index(b"", at)
+        except ValueError:
+            return
+        how, tree, *paths = (name_of(word) for word in words[at:end])
+        if (how == _CONFLICTED) != bool(paths) or how not in (_CLEAN, _CONFLICTED):
+            return
+        yield Merge(tree=tree, conflicts=tuple(sorted(set(paths))))
+        at = end + 1
