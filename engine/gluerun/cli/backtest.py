@@ -27,6 +27,7 @@ def backtest(
     span: str | None = typer.Option(None, "--range", metavar="A..B", help="The commits behind B, not behind A."),
     workers: int | None = typer.Option(None, "--workers", metavar="K", help="Workers at once; else one per CPU."),
     gate: str = typer.Option("", "--gate", metavar="CMD", help="A gate for every commit; without it none runs."),
+    merges: str = typer.Option("", "--merges", metavar="N", help="Make the newest N merges again, or `all`."),
     keep: bool = typer.Option(False, "--keep", help="Keep the scratch repository."),
     as_json: bool = JSON,
 ) -> None:
@@ -38,6 +39,11 @@ def backtest(
     from gluerun.backtest import backtest as replay
 
     place = Place(repo=repo) if repo else here(context)
+    if merges:
+        from gluerun.cli.backtest_merges import replay_merges
+
+        unused = {"--last": last, "--workers": workers, "--gate": gate}
+        replay_merges(place.root(), merges, span, keep=keep, as_json=as_json, unused=unused)
     options = Options(repo=place.root(), last=last, span=span, workers=workers, gate=gate, keep=keep)
     # Whoever ends us politely gets the same tidying up as Ctrl-C: no run and no scratch repository stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
