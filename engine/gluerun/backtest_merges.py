@@ -17,11 +17,13 @@ from gluerun.core.merge_replay import (
     PLAIN,
     RENORMALIZED,
     RESOLVED,
-    SETTINGS,
     WAYS,
     MergeFate,
     ReplayedMerge,
     beyond,
+    fault,
+    is_by_hand,
+    named,
     report,
 )
 from gluerun.errors import GitError, UsageError
@@ -146,11 +148,10 @@ class _Judging:
         for one, reason in zip(left, self._everywhere(_fault, left), strict=True):
             if reason:
                 self._settle(one.past, MergeFate.DIFFERENT, reason, one)
-        for way in SETTINGS:
-            left = self._rest(left)
-            for one, other in zip(left, self._made(left, way), strict=True):
-                if not other.paths:
-                    self._settle(one.past, MergeFate.STRATEGY, _named(way, other.merge.conflicts), one)
+        left = self._rest(left)
+        for one, other in zip(left, self._made(left, FOLLOWED), strict=True):
+            if not other.paths:
+                self._settle(one.past, MergeFate.STRATEGY, named(FOLLOWED, other.merge.conflicts), one)
         left = self._rest(left)
         for one, reason in zip(left, self._everywhere(self._way, left), strict=True):
             fate = MergeFate.STRATEGY if reason else MergeFate.EVIL
@@ -170,17 +171,20 @@ class _Judging:
 
     def _way(self, history: MergeHistory, one: _Open) -> str:
         """Say in what other way git makes the recorded tree; empty if in none that we know."""
-        ways = (*self._ways, RESOLVED) if history.bases(one.past) > 1 else self._ways
+        bases = history.bases(one.past)
+        if len(bases) == 1 and _is_by_hand(history, one, bases[0]):
+            return ""
+        ways = (*self._ways, RESOLVED) if len(bases) > 1 else self._ways
         for way in ways:
             seen = history.witness(one.past, way)
             if seen is not None and not seen.differing:
-                return _named(way, seen.conflicts)
+                return named(way, seen.conflicts)
         return ""
 
     def _words(self, one: _Open) -> str:
         words = "conflicts were resolved, and more was changed"
         words = words if one.merge.conflicts else "it changes what neither side did"
-        bases = self._history.bases(one.past)
+        bases = len(self._history.bases(one.past))
         return f"{words}; its sides have {bases} best common ancestors" if bases > 1 else words
 
     def _whole_side(self, past: PastMerge) -> str:
@@ -226,19 +230,14 @@ class _Judging:
 
 
 def _fault(history: MergeHistory, one: _Open) -> str:
-    """Say why a merge is our fault: `git merge`, asked for the same, does not make what we made."""
-    seen = history.witness(one.past, PLAIN)
-    if seen is None:
-        return "git merge cannot make it, so there is nothing to compare with"
-    if not seen.differing:
-        return "git merge makes the recorded tree, we do not"
-    if bool(seen.conflicts) != bool(one.merge.conflicts) or (seen.tree and seen.tree != one.merge.tree):
-        return "git merge makes a third tree"
-    return ""
+    return fault(history.witness(one.past, PLAIN), one.merge.tree, one.merge.conflicts)
 
 
-def _named(way: Way, conflicts: Sequence[str]) -> str:
-    return f"{way.name}, and conflicts resolved by hand" if conflicts else way.name
+def _is_by_hand(history: MergeHistory, one: _Open, base: str) -> bool:
+    """Tell, without trying, whether a path is as only a hand can have made it."""
+    plain = [path for path in one.paths if "\\x" not in path]
+    ids = history.contents([(side, path) for path in plain for side in (base, *one.past.parents, one.past.commit)])
+    return any(is_by_hand(*ids[at : at + 4]) for at in range(0, len(ids), 4))
 
 
 def _pair(past: PastMerge) -> tuple[str, str]:

@@ -541,7 +541,18 @@ class TestPublishing:
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "é x", "d/e/f"])
+
+
 # No two paths share a content: git follows renames, and the simulated side does not.
+def test_a_tree_that_git_cannot_read_is_never_taken_for_an_empty_one(real):
+    one, other = branch_with(real, "x", {"a": b"A\n"}), branch_with(real, "y", {"b": b"B\n"})
+    tree = real.git.tree_of(real.base)
+    Path(real.root, ".git/objects", tree[:2], tree[2:]).unlink()
+
+    with pytest.raises(GitError, match="cannot merge"):
+        real.git.merge(one, other)
+
+
 TREES = st.dictionaries(NAMES, st.sampled_from([b"1\n", b"2\n", b"3\n"]), max_size=5).map(
     lambda tree: {path: path.encode() + b" " + data for path, data in tree.items()}
 )

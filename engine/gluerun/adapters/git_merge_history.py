@@ -6,10 +6,9 @@ from __future__ import annotations
 from gluerun.adapters import git_folders as folders
 from gluerun.adapters.git_command import decode, pieces
 from gluerun.adapters.git_merging import merge, merges
-from gluerun.core.merge_replay import PastMerge
+from gluerun.core.merge_replay import Outcome, PastMerge
 from gluerun.core.spelling import bytes_of, name_of
 from gluerun.errors import GitError
-from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,18 +24,6 @@ ATTRIBUTES = b"* -filter -ident !working-tree-encoding\n"
 # Nothing of a tree is written into the place where merges are tried but what says how to merge, and conflicts.
 SPARSE = b".gitattributes\n"
 UNSYNCED = ("-c", "core.fsync=none")
-
-
-@record
-class Outcome:
-    """What another way of merging makes: the paths that differ from a tree, and those it could not settle.
-
-    `tree` is empty where something could not be settled.
-    """
-
-    differing: tuple[str, ...]
-    conflicts: tuple[str, ...]
-    tree: str = ""
 
 
 class MergeHistory:
@@ -113,9 +100,15 @@ class MergeHistory:
         except GitError:
             return None
 
-    def bases(self, past: PastMerge) -> int:
-        """Return how many best common ancestors the two sides have."""
-        return len(self._run("merge-base", "--all", *past.parents, ok=(0, 1)).out.split())
+    def bases(self, past: PastMerge) -> list[str]:
+        """Return the best common ancestors of the two sides."""
+        return decode(self._run("merge-base", "--all", *past.parents, ok=(0, 1)).out).split()
+
+    def contents(self, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the id of what lies at each path of a commit, empty where nothing does; no path may hold a newline."""
+        give = b"".join(f"{commit}:".encode() + bytes_of(path) + b"\n" for commit, path in asked)
+        out = self._run("cat-file", "--batch-check=%(objectname)", give=give).out if asked else b""
+        return ["" if line.endswith(b" missing") else decode(line) for line in out.split(b"\n")[:-1]]
 
     def tree_at(self, commit: str, path: str) -> str:
         """Return the tree of a commit's folder, empty if there is none."""

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gluerun.adapters.git_command import GitCommand
+    from gluerun.adapters.git_command import Answer, GitCommand
 
 WORDS = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
 # What git says, in its own English, of histories without a common commit.
@@ -32,7 +32,7 @@ def merge(git: GitCommand, ours: str, theirs: str, *, at: str | None = None, set
     if strangers:
         answer = git.run(*words, "--allow-unrelated-histories", ours, theirs, at=at, ok=(0, 1))
     tree, *paths = pieces(answer.out) or [""]
-    if not tree or bool(answer.code) != bool(paths):
+    if not tree or bool(answer.code) != bool(paths) or _is_wrong(answer):
         said = answer.err.decode("utf-8", "replace").strip()[:500] or "it said nothing"
         raise GitError(f"git cannot merge {theirs} into {ours}: {said}", file=git.root)
     return Merge(tree=tree, conflicts=tuple(sorted(set(paths))), unrelated=strangers)
@@ -54,14 +54,25 @@ def _chunk(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence
     found: list[Merge | GitError] = []
     while len(found) < len(pairs):
         give = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs[len(found) :]).encode()
-        out = git.run(*settings, *WORDS, "--stdin", give=give, ok=(0, 1, 128)).out
-        found.extend(_told(out))
+        answer = git.run(*settings, *WORDS, "--stdin", give=give, ok=(0, 1, 128))
+        if _is_wrong(answer):
+            return [*found, *(_alone(git, pair, settings) for pair in pairs[len(found) :])]
+        found.extend(_told(answer.out))
         if len(found) < len(pairs):
-            try:
-                found.append(merge(git, *pairs[len(found)], settings=settings))
-            except GitError as error:
-                found.append(error)
+            found.append(_alone(git, pairs[len(found)], settings))
     return found
+
+
+def _alone(git: GitCommand, pair: tuple[str, str], settings: Sequence[str]) -> Merge | GitError:
+    try:
+        return merge(git, *pair, settings=settings)
+    except GitError as error:
+        return error
+
+
+def _is_wrong(answer: Answer) -> bool:
+    """Tell whether git met an object that it cannot read: it takes that for an empty one, and goes on."""
+    return any(line.startswith(b"error: ") for line in answer.err.splitlines())
 
 
 def _told(out: bytes) -> Iterator[Merge]:

@@ -90,14 +90,15 @@ class Way:
 
 # By an index and by the verb that people type: the witness against our own way of asking.
 PLAIN = Way(name="git merge", words=("-s", "ort"))
-# Only settings differ, so that a list of merges is made again at once. The first one may also explain a conflict.
+# Only a setting differs, so that a list of merges is made again at once.
 FOLLOWED = Way(name="renames of folders were followed", settings=("-c", "merge.directoryRenames=true"))
-SETTINGS: tuple[Way, ...] = (FOLLOWED, Way(name="-X no-renames", settings=("-c", "merge.renames=false")))
 # `-X ours` and `-X theirs` settle conflicts only, as a hand does: nobody can tell one from the other.
 WAYS: tuple[Way, ...] = (
     Way(name="-X ignore-space-change", words=("-X", "ignore-space-change")),
     Way(name="-X ignore-all-space", words=("-X", "ignore-all-space")),
     Way(name="-s recursive", words=("-s", "recursive")),
+    # The newer strategy of git before 2.50 looks for renames whatever it is told.
+    Way(name="-X no-renames", words=("-s", "recursive", "-X", "no-renames")),
     Way(name="-s recursive -X patience", words=("-s", "recursive", "-X", "patience")),
     Way(name="-s subtree", words=("-s", "subtree")),
 )
@@ -110,6 +111,41 @@ def beyond(differing: Sequence[str], conflicts: Sequence[str]) -> tuple[str, ...
     """Return the paths that differ although nobody disagreed about them."""
     disputed = set(conflicts)
     return tuple(path for path in differing if path not in disputed)
+
+
+@record
+class Outcome:
+    """What `git merge` makes: the paths that differ from the recorded tree, and those that it could not settle.
+
+    `tree` is empty where something could not be settled.
+    """
+
+    differing: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    tree: str = ""
+
+
+def fault(seen: Outcome | None, tree: str, conflicts: Sequence[str]) -> str:
+    """Say why a tree that is not the recorded one is our fault; empty if git makes the same when asked for the same."""
+    if seen is None:
+        return "git merge cannot make it, so there is nothing to compare with"
+    if not seen.differing:
+        return "git merge makes the recorded tree, we do not"
+    if bool(seen.conflicts) != bool(conflicts) or (seen.tree and seen.tree != tree):
+        return "git merge makes a third tree"
+    return ""
+
+
+def is_by_hand(base: str, ours: str, theirs: str, recorded: str) -> bool:
+    """Tell whether no way of merging makes *recorded* of a path: all sides have it, and they do not disagree."""
+    if not (base and ours and theirs) or (base not in (ours, theirs) and ours != theirs):
+        return False
+    return recorded != (theirs if base == ours else ours)
+
+
+def named(way: Way, conflicts: Sequence[str]) -> str:
+    """Return how a merge came about that *way* makes, but for *conflicts*."""
+    return f"{way.name}, and conflicts resolved by hand" if conflicts else way.name
 
 
 def report(merges: Sequence[ReplayedMerge], tip: str, wall: float) -> MergesReport:
