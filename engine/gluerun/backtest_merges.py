@@ -121,19 +121,20 @@ class _Judging:
     def _first(self, past: Sequence[PastMerge]) -> list[_Open]:
         """Make merges as candidates are made, and settle what came out as it is, or not at all."""
         made = dict(zip((one.commit for one in past), self._history.again(_pairs(past)), strict=True))
-        left = [one for one in past if not self._is_same(one, made[one.commit])]
+        left = [one for one in past if not self._is_told(one, made[one.commit])]
         if left and self._history.has_attributes(self._span):
             self._ways = (*WAYS, RENORMALIZED)
             for one in left:
                 made[one.commit] = self._history.again_with_attributes(_pair(one)) or made[one.commit]
-            left = [one for one in left if not self._is_same(one, made[one.commit])]
-        for one in left:
-            if isinstance(merge := made[one.commit], GitError):
-                self._settle(one, MergeFate.UNREADABLE, merge.message)
+            left = [one for one in left if not self._is_told(one, made[one.commit])]
         return self._compared([(one, merge) for one in left if not isinstance(merge := made[one.commit], GitError)])
 
-    def _is_same(self, past: PastMerge, merge: Merge | GitError) -> bool:
-        if isinstance(merge, GitError) or merge.tree != past.tree or merge.conflicts:
+    def _is_told(self, past: PastMerge, merge: Merge | GitError) -> bool:
+        """Settle a merge that came out as it is, or not at all; False if there is more to find out."""
+        if isinstance(merge, GitError):
+            self._settle(past, MergeFate.UNREADABLE, merge.message)
+            return True
+        if merge.tree != past.tree or merge.conflicts:
             return False
         strangers = "its sides have no commit in common: the queue would refuse this" if merge.unrelated else ""
         self._settle(past, MergeFate.IDENTICAL, strangers)

@@ -54,9 +54,10 @@ class MergeHistory:
         return merges(self._git, pairs, (*UNSYNCED, *(way.settings if way else ())))
 
     def has_attributes(self, span: Span) -> bool:
-        """Tell whether a commit of the history ever had a file of attributes."""
+        """Tell whether a commit of the history may ever have had a file of attributes."""
         words = ("--no-literal-pathspecs", "rev-list", "--max-count=1", "--full-history", span.tip)
-        return bool(self._line(*words, "--", ":(glob)**/.gitattributes"))
+        answer = self._run(*words, "--", ":(glob)**/.gitattributes", ok=(0, 128))
+        return bool(answer.code or answer.out)  # where an object is missing git cannot tell
 
     def again_with_attributes(self, pair: tuple[str, str]) -> Merge | GitError | None:
         """Merge a pair as in a checkout of its first side; None if that has no attributes."""
