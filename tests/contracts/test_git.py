@@ -258,7 +258,15 @@ class TestMergesAndChanges:
         new = world.git.commit_tree(merged.tree, [one, other], "merge")
         assert world.git.file_at(new, "a") == b"A\n" and world.git.file_at(new, "new/x") == b"x"
         assert world.git.file_at(new, "b") is None
-        assert world.git.merge(one, one) == Merge(tree=world.git.tree_of(one))
+        assert world.git.merge(one, one) == Merge(tree=world.git.tree_of(one), empty=True)
+        assert not merged.empty
+
+    def test_a_merge_that_brings_nothing_is_said_to_be_empty(self, world):
+        one, same = branch_with(world, "x", {"a": b"A\n"}), branch_with(world, "y", {"a": b"A\n"})
+        more = branch_with(world, "z", {"a": b"A\n", "b": b"B\n"})
+        assert world.git.merge(one, same) == Merge(tree=world.git.tree_of(one), empty=True)
+        assert world.git.merge(one, world.base).empty and not world.git.merge(world.base, one).empty
+        assert world.git.merge(more, one).empty and not world.git.merge(one, more).empty
 
     def test_a_conflict_is_named_and_the_tree_holds_both_sides(self, world):
         one, other = branch_with(world, "x", {"a": b"A\n"}), branch_with(world, "y", {"a": b"B\n"})

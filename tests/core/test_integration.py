@@ -66,6 +66,9 @@ def parked(failure, reason, **changes):
 
 RED = replace(END, outcome=Outcome.FAILED, failure=Failure.INTEGRATION_GATE_RED, reason="exit 2", detail="the log")
 SICK = replace(END, outcome=Outcome.FAILED, failure=Failure.WORKER_INFRA, reason="no disk")
+BRANCH = ONE.spec.worker_branch
+GONE = f"its branch {BRANCH} is gone"
+MOVED = f"its branch {BRANCH} moved from {HEAD[:12]} to {OTHER[:12]} after it was accepted"
 SPENT = replace(PROVING, infra_tries=1)
 
 
@@ -91,9 +94,9 @@ SPENT = replace(PROVING, infra_tries=1)
          [replace(ADVANCE, task_id="TASK-0002")]),
         (now(PROVED, landed={"TASK-0001": OTHER}, target_head=OTHER, branch_heads={}),
          [Notice(task_id="TASK-0001", commit=OTHER, reason="the target branch holds it already")]),
-        (now(ONE, branch_heads={}), [parked(Failure.PACKET_INVALID, "its branch moved to nothing")]),
+        (now(ONE, branch_heads={}), [parked(Failure.PACKET_INVALID, GONE)]),
         (now(PROVED, branch_heads={ONE.spec.worker_branch: OTHER}),
-         [parked(Failure.PACKET_INVALID, f"its branch moved to {OTHER}")]),
+         [parked(Failure.PACKET_INVALID, MOVED)]),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE - 1)), []),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE)), [STOP]),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(620), gate_timeout_sec=10), [STOP]),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gluerun.adapters.git_command import pieces
+from gluerun.adapters.git_command import pieces, refusal
 from gluerun.core.spelling import name_of
 from gluerun.errors import GitError
 from gluerun.ports import Merge
+from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,16 +27,25 @@ def merge(git: GitCommand, ours: str, theirs: str, *, at: str | None = None, set
 
     Attributes are read from the files of the work tree *at*, where one is named.
     """
-    words = (*settings, *WORDS)
-    answer = git.run(*words, ours, theirs, at=at, ok=(0, 1, 128))
-    strangers = answer.code == 128 and _REFUSED in answer.err
-    if strangers:
-        answer = git.run(*words, "--allow-unrelated-histories", ours, theirs, at=at, ok=(0, 1))
+    # The second question costs no process: what is there already, to tell whether the merge brings anything.
+    give = f"{ours} {theirs}\n{ours} {ours}\n".encode()
+    answer = git.run(*settings, *WORDS, "--stdin", at=at, give=give, ok=(0, 1, 128))
+    if answer.code == 128 and _REFUSED in answer.err:
+        return _strangers(git, ours, theirs, at, settings)
+    told = list(_told(answer.out))
+    if len(told) != 2 or _is_wrong(answer):
+        raise refusal(f"git cannot merge {theirs} into {ours}", answer, git.root)
+    made, before = told
+    return replace(made, empty=made.tree == before.tree)
+
+
+def _strangers(git: GitCommand, ours: str, theirs: str, at: str | None, settings: Sequence[str]) -> Merge:
+    words = (*settings, *WORDS, "--allow-unrelated-histories", ours, theirs)
+    answer = git.run(*words, at=at, ok=(0, 1))
     tree, *paths = pieces(answer.out) or [""]
     if not tree or bool(answer.code) != bool(paths) or _is_wrong(answer):
-        said = answer.err.decode("utf-8", "replace").strip()[:500] or "it said nothing"
-        raise GitError(f"git cannot merge {theirs} into {ours}: {said}", file=git.root)
-    return Merge(tree=tree, conflicts=tuple(sorted(set(paths))), unrelated=strangers)
+        raise refusal(f"git cannot merge {theirs} into {ours}", answer, git.root)
+    return Merge(tree=tree, conflicts=tuple(sorted(set(paths))), unrelated=True)
 
 
 def merges(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence[str] = ()) -> list[Merge | GitError]:

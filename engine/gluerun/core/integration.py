@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider
+from gluerun.core import decider, refusals
 from gluerun.core.actions import Advance, AskApproval, Notice, ProofDone, Prove, Settle, Stop
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.recovery import START_GRACE, tries_left
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gluerun.core.actions import Action
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.records.config import Config
     from gluerun.records.task import Proof, Task
@@ -61,8 +62,8 @@ def _judge(world: World, task: Task, *, busy: bool, asks: bool) -> Action | None
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason="the target branch holds it already")
     head = world.branch_heads.get(task.spec.worker_branch)
-    if head != task.head_sha:
-        return _send_back(world, task, Failure.PACKET_INVALID, f"its branch moved to {head or 'nothing'}", park=True)
+    if refused := refusals.moved(task.spec.worker_branch, task.head_sha or "", head):
+        return refuse(world, task, refused)
     proof = task.proof
     if proof is not None and proof.state is ProofState.PROVING:
         return _judge_prover(world, task, proof)
@@ -144,6 +145,11 @@ def _send_back(
         reason=f"{failure}: {decision.action}",
         seed=True,
     )
+
+
+def refuse(world: World, task: Task, refused: Refused) -> Settle:
+    """Park a task whose branch cannot become a candidate: no other try would mend that by itself."""
+    return _send_back(world, task, refused.failure, refused.reason, park=True)
 
 
 def conflict(world: World, task: Task, paths: tuple[str, ...]) -> Settle:

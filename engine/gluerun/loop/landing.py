@@ -18,6 +18,7 @@ from gluerun.records.task import Proof, ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
@@ -53,6 +54,8 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
         tidy_run(house, task.proof.run_id)
     target, head = world.target_head or "", task.head_sha or ""
     built = build(house, task, target)
+    if built.refused is not None:
+        return _refuse(house, world, task, built.refused, notes)
     if built.conflicts:
         return settle(house, world, integration.conflict(world, task, built.conflicts), notes)
     proof = Proof(
@@ -73,6 +76,16 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     house.store.put_dispatch(_dispatch(house, world, task, run_id, built.commit))
     house.doors.processes.start(run_id)
     house.tell("integration.started", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id)
+    return True
+
+
+def _refuse(house: House, world: World, task: Task, refused: Refused, notes: Notes) -> bool:
+    """Park what cannot become a candidate. What may pass is asked again, behind all others, as often as any fault."""
+    if not refused.passing or task.infra_tries >= house.config.worker_infra_max:
+        return settle(house, world, integration.refuse(world, task, refused), notes)
+    later = replace(task, proof=None, infra_tries=task.infra_tries + 1, updated_at=house.now())
+    house.store.put_task(later)
+    house.tell("integration.postponed", f"{task.task_id}: {refused.reason}", task=task.task_id)
     return True
 
 

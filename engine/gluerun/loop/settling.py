@@ -102,6 +102,8 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         clear_places(house, task, action.run_id, action.note.failure_class.value)
         task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
+        # Its branch may have moved while it was proved: nobody waits for that answer any more.
+        house.doors.processes.end(task.proof.run_id, grace=house.config.kill_grace_sec)
         tidy_run(house, task.proof.run_id)
     seed = _seed(house, task, action)
     after = lifecycle.settled(task, action.decision, action.note, tries=action.tries, seed=seed, now=house.now())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from gluerun.errors import GitError
+from gluerun.errors import GitError, NoRoomError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
@@ -89,6 +89,7 @@ class SimGit:
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
         self.maintained = 0
+        self.room: int | None = None
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
         if branch is not None:
@@ -165,7 +166,10 @@ class SimGit:
         shared = [one for one in self._ancestors(theirs) if one in known]
         base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
-        return Merge(tree=self._store_tree(tree), conflicts=conflicts, unrelated=not shared)
+        self._take_room(tree)
+        made = self._store_tree(tree)
+        empty = bool(shared) and made == self._commit(ours).tree
+        return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         self.fault("commit_tree:before")
@@ -233,6 +237,7 @@ class SimGit:
         if place in self.worktrees:
             raise GitError("something stands there already", file=place)
         files = dict(self._tree(commit))
+        self._take_room(files)
         if branch is not None:
             self._put_ref(HEADS + branch, commit)
             self._sync_ref(HEADS + branch)
@@ -487,6 +492,11 @@ class SimGit:
             work.commit = new
         else:
             self._put_ref(HEADS + work.branch, new)
+
+    def _take_room(self, tree: Tree) -> None:
+        """Refuse a tree that is larger than the *room* which a story has left on the disk."""
+        if self.room is not None and sum(len(data) for _, data in tree.values()) > self.room:
+            raise NoRoomError("fatal: unable to write: No space left on device", file=self.root)
 
     def _store_tree(self, tree: Tree) -> str:
         name = tree_id(tree)
