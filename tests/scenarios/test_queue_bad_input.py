@@ -8,6 +8,7 @@ from gluerun.errors import GitError
 from gluerun.records.dispatch import Life
 from gluerun.records.failure import Failure
 from gluerun.records.record import replace
+from gluerun.records.task import ProofState
 from gluerun.sim.git_model import tree_id
 from gluerun.testing import Move, SimHouse
 
@@ -82,22 +83,21 @@ def test_a_branch_that_moved_under_the_queue_is_named_with_both_commits_and_neve
 
 def test_a_branch_that_moves_while_it_is_proved_parks_its_task_and_ends_the_prover():
     house = accepted(gate_command=GATE).gate(lambda tree: (0, ""))
-    house.hold(ONE, BAD, THREE)
-    for number in range(9):
-        house.cycle(number)
-        if house.record(BAD).proof is not None and house.record(BAD).proof.run_id is not None:
+    for _ in range(9):
+        house.cycle(work=False)
+        if house.record(BAD).proof is not None and house.record(BAD).proof.state is ProofState.PROVING:
             break
-        house.release(ONE, THREE).cycle(1)
-        house.hold(ONE, THREE)
+        house.let_work()
     run_id = house.record(BAD).proof.run_id
+    assert house.processes.life(run_id) is Life.ALIVE
     old = house.record(BAD).head_sha
     house.git.refs[branch(house)] = house.git.commit_tree(house.git.tree_of(old), [old], "more")
 
-    house.cycle(1)
+    house.cycle(work=False)
 
     assert house.state(BAD) == "parked"
     assert house.processes.life(run_id) is Life.DEAD
-    house.release(ONE, BAD, THREE).until_quiet()
+    house.until_quiet()
     assert_the_others_landed(house)
 
 
@@ -186,7 +186,7 @@ def test_a_gate_place_larger_than_the_disk_is_a_fault_of_the_machine_and_the_que
 
     failure, reason = note(house)
     assert failure is Failure.WORKER_INFRA
-    assert "No space left on device" in reason
+    assert "unable to write file b.txt" in reason
     assert_the_others_landed(house)
 
 

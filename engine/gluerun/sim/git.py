@@ -166,7 +166,8 @@ class SimGit:
         shared = [one for one in self._ancestors(theirs) if one in known]
         base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
-        self._take_room(tree)
+        if not self._has_room(tree):
+            raise NoRoomError("fatal: unable to write loose object file: No space left on device", file=self.root)
         made = self._store_tree(tree)
         empty = bool(shared) and made == self._commit(ours).tree
         return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
@@ -237,7 +238,9 @@ class SimGit:
         if place in self.worktrees:
             raise GitError("something stands there already", file=place)
         files = dict(self._tree(commit))
-        self._take_room(files)
+        if not self._has_room(files):
+            largest = max(files, key=lambda path: len(files[path][1]))
+            raise GitError(f"error: unable to write file {largest}", file=place)
         if branch is not None:
             self._put_ref(HEADS + branch, commit)
             self._sync_ref(HEADS + branch)
@@ -493,10 +496,9 @@ class SimGit:
         else:
             self._put_ref(HEADS + work.branch, new)
 
-    def _take_room(self, tree: Tree) -> None:
-        """Refuse a tree that is larger than the *room* which a story has left on the disk."""
-        if self.room is not None and sum(len(data) for _, data in tree.values()) > self.room:
-            raise NoRoomError("fatal: unable to write: No space left on device", file=self.root)
+    def _has_room(self, tree: Tree) -> bool:
+        """Tell whether a tree fits into the *room* which a story has left on the disk."""
+        return self.room is None or sum(len(data) for _, data in tree.values()) <= self.room
 
     def _store_tree(self, tree: Tree) -> str:
         name = tree_id(tree)
