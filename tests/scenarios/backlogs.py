@@ -14,6 +14,7 @@ from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.records.order import OrderVerb
+from gluerun.records.task import Status
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
@@ -190,6 +191,28 @@ def limited():
     """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
     said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
     return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
+
+
+def refusable():
+    """Three tasks, of which two cannot become candidates: the branch of one moves, of one the work is there already."""
+    return SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO).given(THREE)
+
+
+def move_branch(house):
+    """Commit to the branch of an accepted task, where nobody was asked about that."""
+    task = house.record(TWO)
+    if task is not None and task.status is Status.ACCEPTED:
+        with house.fuse.out():
+            new = house.git.commit_tree(house.git.tree_of(task.head_sha), [task.head_sha], "more")
+            house.git.refs[f"refs/heads/{task.spec.worker_branch}"] = new
+
+
+def do_it_oneself(house):
+    """Commit to the target what a task is about to land."""
+    task = house.record(THREE)
+    if task is not None and task.status is Status.ACCEPTED:
+        path = f"src/{THREE}.txt"
+        house.colleague(path, house.git.file_at(task.head_sha, path).decode())
 
 
 def commit_beside(house):
@@ -374,6 +397,13 @@ SCENARIOS = {
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
+    "refused branches": Crashing(
+        refusable,
+        *(let_cycle, take_in, move_branch, do_it_oneself),
+        # Cut short and made good, a cycle may have landed them before that befell them.
+        wants={ONE: "integrated", TWO: ("parked", "integrated"), THREE: ("parked", "integrated")},
+        files=("a.txt", "src/TASK-0003.txt"),
+    ),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
