@@ -17,9 +17,9 @@ from tests.core.worlds import (
     world,
 )
 
-from gluerun.core import decider
+from gluerun.core import decider, refusals
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove, Settle, Stop
-from gluerun.core.integration import conflict, is_current, plan_integration, queue_order
+from gluerun.core.integration import conflict, is_current, plan_integration, queue_order, refuse
 from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome, Role
 from gluerun.records.failure import Answer, Failure, FailureNote
@@ -134,6 +134,29 @@ SPENT = replace(PROVING, infra_tries=1)
 )  # fmt: skip
 def test_integration(given, plan):
     assert plan_integration(given) == plan
+
+
+@pytest.mark.parametrize(
+    ("refused", "failure", "words"),
+    [
+        (refusals.moved("agent/a", HEAD, None), Failure.PACKET_INVALID, "its branch agent/a is gone"),
+        (refusals.moved("agent/a", HEAD, OTHER), Failure.PACKET_INVALID, f"from {HEAD[:12]} to {OTHER[:12]}"),
+        (refusals.lost(HEAD), Failure.PACKET_INVALID, f"its commit {HEAD[:12]} is gone"),
+        (refusals.unrelated("agent/a", "main"), Failure.PACKET_INVALID, "agent/a and main have no commit in common"),
+        (refusals.empty("main"), Failure.NO_CHANGES, "in main already"),
+        (refusals.too_large("git said so"), Failure.WORKER_INFRA, "no room for its candidate: git said so"),
+    ],
+)
+def test_what_cannot_become_a_candidate_parks_its_task_with_a_sentence(refused, failure, words):
+    settle = refuse(now(ONE), ONE, refused)
+
+    assert (settle.decision.action, settle.note.failure_class) == (Answer.ESCALATE_PARKED, failure)
+    assert words in settle.note.reason and "\n" not in settle.note.reason
+    assert refused.passing == (failure is Failure.WORKER_INFRA)
+
+
+def test_a_branch_that_stands_where_it_was_accepted_is_not_refused():
+    assert refusals.moved("agent/a", HEAD, HEAD) is None
 
 
 def test_a_red_gate_is_answered_while_tries_are_left():

@@ -47,7 +47,7 @@ def build(house: House, task: Task, parent: str) -> Candidate:
             return Candidate(parent=parent, refused=refusals.empty(target))
         commit = git.commit_tree(merge.tree, [parent, head], _message(house, task))
     except NoRoomError as error:
-        return Candidate(parent=parent, refused=refusals.too_large(error.message[-200:]))
+        return Candidate(parent=parent, refused=refusals.too_large(" ".join(error.message.split())[-200:]))
     except GitError:
         if git.commit_of(head) is not None:
             raise  # the target's own history, or git itself: no fault of this task
