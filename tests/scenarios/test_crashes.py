@@ -41,7 +41,8 @@ LONG = {"three tasks", "refused branches", "ordered", "ordered back", "rejected"
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
-    "three tasks": 510,
+    "three tasks": 480,
+    "chained": 1_300,
     "ballast": 400,
     "conflict": 510,
     "refused branches": 300,
