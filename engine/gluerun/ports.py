@@ -166,11 +166,15 @@ class Locks(Protocol):
 class Merge:
     """What git makes of two commits: a tree, and the paths on which they disagree.
 
-    With conflicts the tree holds both sides between conflict markers.
+    With conflicts the tree holds both sides between conflict markers. `unrelated` are histories without a common
+    commit: both are taken for new, and nobody has told what of them belongs together. `empty` is a merge that brings
+    nothing: the tree is that of the first commit.
     """
 
     tree: str
     conflicts: tuple[str, ...] = ()
+    unrelated: bool = False
+    empty: bool = False
 
 
 @record
@@ -241,7 +245,10 @@ class Git(Protocol):
         ...
 
     def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits without a work tree; folder renames are never guessed."""
+        """Merge two commits without a work tree; folder renames are never guessed.
+
+        NoRoomError if the disk has no room for the result.
+        """
         ...
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:

@@ -18,9 +18,9 @@ from tests.core.worlds import (
     world,
 )
 
-from gluerun.core import decider
+from gluerun.core import decider, refusals
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove, Settle, Stop
-from gluerun.core.integration import conflict, plan_integration
+from gluerun.core.integration import conflict, plan_integration, refuse
 from gluerun.core.queue import AGEING, is_current, queue_of, queue_order
 from gluerun.core.recovery import START_GRACE
 from gluerun.core.steering import batch_size
@@ -111,6 +111,9 @@ def parked(failure, reason, **changes):
 
 RED = replace(END, outcome=Outcome.FAILED, failure=Failure.INTEGRATION_GATE_RED, reason="exit 2", detail="the log")
 SICK = replace(END, outcome=Outcome.FAILED, failure=Failure.WORKER_INFRA, reason="no disk")
+BRANCH = ONE.spec.worker_branch
+NO_BRANCH = f"its branch {BRANCH} is gone"
+MOVED = f"its branch {BRANCH} moved from {HEAD[:12]} to {OTHER[:12]} after it was accepted"
 SPENT = replace(PROVING, infra_tries=1)
 ONCE = "once more: its gate was red"
 
@@ -151,9 +154,9 @@ ALONE = proof(alone=True)
          [off(1, GONE, unchain=True)]),
         (now(PROVED, landed={"TASK-0001": OTHER}, target_head=OTHER, branch_heads={}),
          [Notice(task_id="TASK-0001", commit=OTHER, reason="the target branch holds it already")]),
-        (now(ONE, branch_heads={}), [parked(Failure.PACKET_INVALID, "its branch moved to nothing")]),
+        (now(ONE, branch_heads={}), [parked(Failure.PACKET_INVALID, NO_BRANCH)]),
         (now(PROVED, branch_heads={ONE.spec.worker_branch: OTHER}),
-         [parked(Failure.PACKET_INVALID, f"its branch moved to {OTHER}")]),
+         [parked(Failure.PACKET_INVALID, MOVED)]),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE - 1)), []),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE)), [STOP]),
         (now(PROVING, accepted(2), sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE)),
@@ -220,6 +223,29 @@ ALONE = proof(alone=True)
 )  # fmt: skip
 def test_integration(given, plan):
     assert plan_integration(given) == plan
+
+
+@pytest.mark.parametrize(
+    ("refused", "failure", "words"),
+    [
+        (refusals.moved("agent/a", HEAD, None), Failure.PACKET_INVALID, "its branch agent/a is gone"),
+        (refusals.moved("agent/a", HEAD, OTHER), Failure.PACKET_INVALID, f"from {HEAD[:12]} to {OTHER[:12]}"),
+        (refusals.lost(HEAD), Failure.PACKET_INVALID, f"its commit {HEAD[:12]} is gone"),
+        (refusals.unrelated("agent/a", "main"), Failure.PACKET_INVALID, "agent/a and main have no commit in common"),
+        (refusals.empty("main"), Failure.NO_CHANGES, "in main already"),
+        (refusals.too_large("git said so"), Failure.WORKER_INFRA, "no room for its candidate: git said so"),
+    ],
+)
+def test_what_cannot_become_a_candidate_parks_its_task_with_a_sentence(refused, failure, words):
+    settle = refuse(now(ONE), ONE, refused)
+
+    assert (settle.decision.action, settle.note.failure_class) == (Answer.ESCALATE_PARKED, failure)
+    assert words in settle.note.reason and "\n" not in settle.note.reason
+    assert refused.passing == (failure is Failure.WORKER_INFRA)
+
+
+def test_a_branch_that_stands_where_it_was_accepted_is_not_refused():
+    assert refusals.moved("agent/a", HEAD, HEAD) is None
 
 
 def test_a_red_gate_is_answered_while_tries_are_left():

@@ -28,6 +28,8 @@ SAID = {
         "update-ref",
     ): "`add` and `commit_all`: the branch of a place, rescued by the callers",
     ("adapters/git_history.py", "update-ref"): "the scratch repository of a backtest",
+    ("adapters/git_merge_history.py", "checkout"): "the scratch repository of a backtest",
+    ("adapters/git_merge_history.py", "clean"): "the scratch repository of a backtest",
     ("adapters/git_upkeep.py", "gc"): "never what a ref reaches, nor what is younger than two weeks",
 }
 
@@ -44,7 +46,7 @@ def git_words(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if node.func.attr in {"run", "line", "run_some"}:
+        if node.func.attr in {"run", "line", "run_some", "_run"}:
             plain = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             found.update(WORDS & set(plain[:1]))
     return found

@@ -19,6 +19,7 @@ from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.records.pause import OnLimit
 from gluerun.records.runner import Sessions
+from gluerun.records.task import Status
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
@@ -216,6 +217,28 @@ def paused():
     house.configure(on_limit_try=OnLimit.PAUSE, approval_expires_hours=3).given(ONE, owned=["a.txt"]).given(TWO)
     house.agent(ONE, [Move(writes={"a.txt": "half"}, says=said, exit_code=1), good()])
     return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
+
+
+def refusable():
+    """Three tasks, of which two cannot become candidates: the branch of one moves, of one the work is there already."""
+    return SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO).given(THREE)
+
+
+def move_branch(house):
+    """Commit to the branch of an accepted task, where nobody was asked about that."""
+    task = house.record(TWO)
+    if task is not None and task.status is Status.ACCEPTED:
+        with house.fuse.out():
+            new = house.git.commit_tree(house.git.tree_of(task.head_sha), [task.head_sha], "more")
+            house.git.refs[f"refs/heads/{task.spec.worker_branch}"] = new
+
+
+def do_it_oneself(house):
+    """Commit to the target what a task is about to land."""
+    task = house.record(THREE)
+    if task is not None and task.status is Status.ACCEPTED:
+        path = f"src/{THREE}.txt"
+        house.colleague(path, house.git.file_at(task.head_sha, path).decode())
 
 
 def commit_beside(house):
@@ -434,6 +457,13 @@ SCENARIOS = {
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
+    "refused branches": Crashing(
+        refusable,
+        *(let_cycle, take_in, move_branch, do_it_oneself),
+        # Cut short and made good, a cycle may have landed them before that befell them.
+        wants={ONE: "integrated", TWO: ("parked", "integrated"), THREE: ("parked", "integrated")},
+        files=("a.txt", "src/TASK-0003.txt"),
+    ),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)

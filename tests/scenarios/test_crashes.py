@@ -36,7 +36,7 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand", "paused"}
+LONG = {"three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
@@ -45,6 +45,7 @@ POWER_STATES = {
     "chained": 1_300,
     "ballast": 400,
     "conflict": 510,
+    "refused branches": 300,
     "widened": 420,
     "planned": 755,
     "proved node": 625,

@@ -116,7 +116,7 @@ class Scratch:
     """The scratch repository. Replacements and grafts of the source do not reach it: the past is what it was."""
 
     def __init__(self, git: GitCommand) -> None:
-        self._git = git
+        self.git = self._git = git
         self.root = git.root
 
     def past(self, span: Span) -> list[Past]:

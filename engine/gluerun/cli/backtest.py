@@ -52,6 +52,11 @@ def backtest(
         return
     if word := next((name for name, value in for_queue.items() if value is not None), ""):
         raise UsageError(f"{word} is about the queue", f"write --queue {word} …")
+    if merges:
+        from gluerun.cli.backtest_merges import replay_merges
+
+        unused = {"--last": last, "--workers": workers, "--gate": gate}
+        replay_merges(place.root(), merges, span, keep=keep, as_json=as_json, unused=unused)
     options = Options(repo=place.root(), last=last, span=span, workers=workers, gate=gate, keep=keep)
     # Whoever ends us politely gets the same tidying up as Ctrl-C: no run and no scratch repository stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

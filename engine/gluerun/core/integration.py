@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider, steering
+from gluerun.core import decider, refusals, steering
 from gluerun.core.actions import (
     Advance,
     CallOff,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gluerun.core.actions import Action
     from gluerun.core.queue import Queue
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.records.config import Config
     from gluerun.records.task import Proof, Task
@@ -90,8 +91,8 @@ def _of_itself(world: World, task: Task) -> Action | None:
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason=_LANDED)
     head = world.branch_heads.get(task.spec.worker_branch)
-    if head != task.head_sha:
-        return _send_back(world, task, Failure.PACKET_INVALID, f"its branch moved to {head or 'nothing'}", park=True)
+    if refused := refusals.moved(task.spec.worker_branch, task.head_sha or "", head):
+        return refuse(world, task, refused)
     if task.proof is not None and task.proof.state is ProofState.PROVING:
         return _judge_prover(world, task, task.proof)
     return None
@@ -274,6 +275,11 @@ def _send_back(
         reason=f"{failure}: {decision.action}",
         seed=True,
     )
+
+
+def refuse(world: World, task: Task, refused: Refused) -> Settle:
+    """Park a task whose branch cannot become a candidate: no other try would mend that by itself."""
+    return _send_back(world, task, refused.failure, refused.reason, park=True)
 
 
 def conflict(world: World, task: Task, paths: tuple[str, ...]) -> Settle:

@@ -23,12 +23,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.records.task import Task
 
     Step = Chain | Prove | CallOff | ProofDone | ProofRed | Advance | Notice
+
+_PAUSE = timedelta(seconds=30)
 
 
 def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
@@ -62,9 +65,17 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
         task = world.task(task_id)
         if task is None:
             continue
+        if task.infra_tries and task.proof is None and house.now() - task.updated_at < _PAUSE:
+            continue  # there was no room for it a moment ago
         if task.proof is not None and task.proof.run_id is not None:
             tidy_run(house, task.proof.run_id)
         built = build(house, task, at)
+        # What is before it has all of it, and may never land: is it all in the target, too?
+        refused = build(house, task, world.target_head or "").refused if built.empty else built.refused
+        if refused is not None:
+            has_changed = _refuse(house, world, task, refused, notes) or has_changed
+        if refused is not None or built.empty:
+            continue
         conflicts = built.conflicts
         if conflicts and at != world.target_head:
             conflicts = house.doors.git.merge(world.target_head or "", task.head_sha or "").conflicts
@@ -87,6 +98,16 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
         house.store.put_task(lifecycle.proving(task, proof))
         at, has_changed = built.commit, True
     return has_changed
+
+
+def _refuse(house: House, world: World, task: Task, refused: Refused, notes: Notes) -> bool:
+    """Park what cannot become a candidate. What may pass is asked again, behind all others, as often as any fault."""
+    if not refused.passing or task.infra_tries >= house.config.worker_infra_max:
+        return settle(house, world, integration.refuse(world, task, refused), notes)
+    later = replace(task, proof=None, infra_tries=task.infra_tries + 1, updated_at=house.now())
+    house.store.put_task(later)
+    house.tell("integration.postponed", f"{task.task_id}: {refused.reason}", task=task.task_id)
+    return True
 
 
 def _prove(house: House, world: World, task: Task, action: Prove) -> bool:

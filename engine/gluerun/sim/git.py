@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from gluerun.errors import GitError
+from gluerun.errors import GitError, NoRoomError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
@@ -89,6 +89,7 @@ class SimGit:
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
         self.maintained = 0
+        self.room: int | None = None
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
         if branch is not None:
@@ -165,7 +166,11 @@ class SimGit:
         shared = [one for one in self._ancestors(theirs) if one in known]
         base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
-        return Merge(tree=self._store_tree(tree), conflicts=conflicts)
+        if not self._has_room(tree):
+            raise NoRoomError("fatal: unable to write loose object file: No space left on device", file=self.root)
+        made = self._store_tree(tree)
+        empty = bool(shared) and made == self._commit(ours).tree
+        return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         self.fault("commit_tree:before")
@@ -233,6 +238,9 @@ class SimGit:
         if place in self.worktrees:
             raise GitError("something stands there already", file=place)
         files = dict(self._tree(commit))
+        if not self._has_room(files):
+            largest = max(files, key=lambda path: len(files[path][1]))
+            raise GitError(f"error: unable to write file {largest}", file=place)
         if branch is not None:
             self._put_ref(HEADS + branch, commit)
             self._sync_ref(HEADS + branch)
@@ -487,6 +495,10 @@ class SimGit:
             work.commit = new
         else:
             self._put_ref(HEADS + work.branch, new)
+
+    def _has_room(self, tree: Tree) -> bool:
+        """Tell whether a tree fits into the *room* which a story has left on the disk."""
+        return self.room is None or sum(len(data) for _, data in tree.values()) <= self.room
 
     def _store_tree(self, tree: Tree) -> str:
         name = tree_id(tree)
