@@ -118,10 +118,16 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
 
 
 def _again(world: World, task: Task, reason: str) -> Action:
-    """Prove once more after a fault of infrastructure; park when that has used up its own tries."""
+    """Prove once more after a fault of infrastructure; park when that has used up its own tries.
+
+    What goes wrong with several changes together is searched as what is red: the last of them may be innocent.
+    """
+    proof = task.proof
     if task.infra_tries < world.config.worker_infra_max:
-        slot = task.proof.slot if task.proof is not None else None
+        slot = proof.slot if proof is not None else None
         return Prove(task_id=task.task_id, slot=slot or 0, reason=f"again: {reason}")
+    if proof is not None and proof.run_id is not None and proof.target_head != world.target_head:
+        return ProofRed(task_id=task.task_id, run_id=proof.run_id, reason=reason)
     return _send_back(world, task, Failure.WORKER_INFRA, reason, park=True)
 
 
@@ -179,9 +185,10 @@ def _judge_red(world: World, task: Task, proof: Proof, slots: _Slots) -> Iterato
 def _red_back(world: World, task: Task, proof: Proof) -> Settle:
     sighting = world.sightings.get(proof.run_id or "")
     ending = sighting.ending if sighting is not None else None
-    reason = ending.reason if ending is not None else "the gate was red on its candidate"
-    detail = ending.detail if ending is not None else ""
-    return _send_back(world, task, Failure.INTEGRATION_GATE_RED, reason, detail=detail)
+    if ending is None or ending.failure is not Failure.INTEGRATION_GATE_RED:
+        reason = ending.reason if ending is not None else "its prover left no answer"
+        return _send_back(world, task, Failure.WORKER_INFRA, reason, park=True)
+    return _send_back(world, task, Failure.INTEGRATION_GATE_RED, ending.reason, detail=ending.detail)
 
 
 # --- the chain ---------------------------------------------------------------------------------------------
