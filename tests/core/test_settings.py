@@ -20,7 +20,7 @@ STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence", "gc", "test_paths", "area_policy", "risk_paths",
+    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths",
     "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider
+from gluerun.core import decider, pipeline
 from gluerun.core.actions import Advance, AskApproval, Notice, ProofDone, Prove, Settle, Stop
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState, Status
 
@@ -52,9 +53,14 @@ def is_current(proof: Proof, task: Task, target_head: str | None) -> bool:
     return (proof.branch_head, proof.target_head) == (task.head_sha, target_head)
 
 
-def prover_deadline(proof: Proof, config: Config) -> datetime:
+def prover_deadline(proof: Proof, config: Config, command: str = "") -> datetime:
     """Return when a prover that has not ended is certainly late."""
-    return proof.since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
+    return proof.since + timedelta(seconds=prover_seconds(config, command))
+
+
+def prover_seconds(config: Config, command: str, occasion: Occasion = Occasion.MERGE) -> int:
+    """Return after how many seconds a prover is certainly late."""
+    return pipeline.seconds(config, command, occasion) * 2 + 600
 
 
 def _judge(world: World, task: Task, *, busy: bool, asks: bool) -> Action | None:
@@ -101,7 +107,9 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
         return _again(world, task, "the prover was never started")
     ending = sighting.ending
     if ending is None:
-        late = is_late(world, sighting.run_id, proof.since, prover_deadline(proof, world.config))
+        late = is_late(
+            world, sighting.run_id, proof.since, prover_deadline(proof, world.config, task.spec.gate_command)
+        )
         if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
             return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
         if sighting.life is Life.DEAD and (sighting.signed_in or not is_within(world.now, proof.since, START_GRACE)):

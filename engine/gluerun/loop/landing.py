@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import integration, lifecycle
+from gluerun.core import integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
-from gluerun.core.gates import gate_sha256
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import keep_candidate_receipt
+from gluerun.loop.gating import gate_key
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
 
@@ -63,7 +64,7 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
         tree=built.tree,
         since=house.now(),
     )
-    if _is_proved_already(house, task, built.commit):
+    if _is_proved_already(house, task, target, built.commit):
         house.store.put_task(lifecycle.proving(task, proof))
         return True
     run_id = house.new_run()
@@ -76,12 +77,14 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     return True
 
 
-def _is_proved_already(house: House, task: Task, candidate: str) -> bool:
+def _is_proved_already(house: House, task: Task, base: str, candidate: str) -> bool:
     """Tell whether there is nothing to run: no gate, or a green receipt for the same code and command."""
-    command = task.spec.gate_command
-    if not command:
+    command, config = task.spec.gate_command, house.config
+    if not pipeline.has_gate(config, command, Occasion.MERGE):
         return True
-    same_gate = task.green_gate == gate_sha256(command, house.config)
+    if task.green_gate is None:
+        return False
+    same_gate = task.green_gate == gate_key(house, command, Occasion.MERGE, base, candidate)
     return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
 
 
@@ -94,7 +97,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
         target_branch=task.spec.target_branch,
         base_sha=world.target_head or "",
         started_at=now,
-        expires_at=now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600),
+        expires_at=now + timedelta(seconds=integration.prover_seconds(house.config, task.spec.gate_command)),
         config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,
