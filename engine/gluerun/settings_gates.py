@@ -62,6 +62,6 @@ def _when(walk: Walk, place: Place, value: Any) -> tuple[Occasion, ...]:
 
 def _report(walk: Walk, place: Place, value: Any) -> str:
     pattern = walk.word(place, value)
-    if pattern.startswith(("/", "~")) or ".." in pattern.split("/") or "**" in pattern:
+    if pattern.startswith(("/", "~")) or ".." in pattern.split("/") or "**" in pattern or not pattern.strip("./"):
         raise walk.fail(place, f"{pattern!r} is no path of the work tree", 'for example "reports/*.xml"')
     return pattern

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from gluerun.records.child import How
 from gluerun.records.pipeline import GateSpec, Occasion
-from gluerun.testing import SimHouse
+from gluerun.testing import GateMove, SimHouse
 
 ONE = "TASK-0001"
 
@@ -56,3 +59,133 @@ def test_a_merge_runs_the_gates_of_the_merge_where_they_are_others() -> None:
     assert house.state(ONE) == "integrated"
     assert gates_run(house) == ["unit", "unit", "whole"]
     assert results(receipt(house, task.run_id, "candidate-gate-check.json")) == {"unit": "green", "whole": "green"}
+
+
+def test_a_gate_that_no_changed_path_concerns_is_skipped_and_never_passed() -> None:
+    house = house_of(gate("docs", paths=("docs/",)), gate("unit", paths=("src/",))).given(ONE).until_quiet()
+    found = receipt(house, house.record(ONE).run_id)
+    assert house.state(ONE) == "integrated"
+    assert gates_run(house) == ["unit"]
+    assert results(found) == {"unit": "green", "docs": "skipped"}
+    assert found["gates"][1]["reason"] == "nothing changed that matches docs/"
+
+
+def test_work_that_no_gate_concerns_lands_with_a_receipt_that_does_not_say_green() -> None:
+    house = house_of(gate("docs", paths=("docs/",))).given(ONE).until_quiet()
+    found = receipt(house, house.record(ONE).run_id)
+    assert (house.state(ONE), gates_run(house)) == ("integrated", [])
+    assert (found["result"], results(found)) == ("skipped", {"docs": "skipped"})
+
+
+def test_a_red_that_is_not_required_parks_nothing() -> None:
+    house = house_of(gate("unit"), gate("style", required=False)).gate(lambda tree: 1, "style")
+    house.given(ONE).until_quiet()
+    found = receipt(house, house.record(ONE).run_id)
+    assert house.state(ONE) == "integrated"
+    assert (found["result"], results(found)) == ("green", {"unit": "green", "style": "red"})
+
+
+def test_a_gate_of_a_task_runs_beside_those_of_the_repository_and_again_before_it_lands() -> None:  # C23
+    house = house_of(gate("unit"), gate("whole", when=(Occasion.MERGE,)))
+    house.given(ONE, gate="make mine").until_quiet()
+    assert house.state(ONE) == "integrated"
+    assert gates_run(house) == ["task", "unit", "task", "unit", "whole"]
+
+
+def test_a_candidate_that_a_gate_of_the_merge_finds_red_goes_back_with_the_name_of_the_gate() -> None:
+    house = house_of(gate("unit"), gate("whole", when=(Occasion.MERGE,)), max_retries=0)
+    house.gate(lambda tree: (1, "the whole does not hold"), "whole").given(ONE).until_quiet()
+    failure = house.record(ONE).last_failure
+    assert (house.state(ONE), str(failure.failure_class)) == ("parked", "integration-gate-red")
+    assert failure.reason == "the gate whole ended with 1"
+    assert "the whole does not hold" in failure.detail
+
+
+REPORT = "build/report.xml"
+CASES = '<testsuite><testcase classname="sums" name="adds"/>{}</testsuite>'
+FAILS = CASES.format('<testcase classname="sums" name="carries"><failure/></testcase>')
+EMPTY = "<testsuite/>"
+
+
+def counted(**more):
+    return gate("unit", junit="build/*.xml", **more)
+
+
+def test_a_worker_is_told_the_names_of_the_tests_that_failed() -> None:
+    ends = iter([GateMove(exit_code=1, writes={REPORT: FAILS}), GateMove(writes={REPORT: CASES.format("")})])
+    house = house_of(counted()).gate(lambda tree: next(ends), "unit").given(ONE).until_quiet()
+    assert house.state(ONE) == "integrated"
+    assert "2 tests, 1 failed (failed: sums::carries)" in house.prompts(ONE)[1]
+    (run,) = receipt(house, house.record(ONE).run_id)["gates"]
+    assert run["tests"] == {"total": 1, "failed": 0, "skipped": 0}
+
+
+def test_a_report_that_an_earlier_gate_left_is_not_counted_for_the_next() -> None:
+    left = GateMove(writes={REPORT: CASES.format("")})
+    house = house_of(gate("first"), counted(needs=("first",), min_tests=1), max_retries=0)
+    house.gate(lambda tree: left, "first").given(ONE).until_quiet()
+    assert house.state(ONE) == "parked"
+    why = "the gate unit ended with 0; it left no report at build/*.xml, at least 1 wanted"
+    assert house.record(ONE).last_failure.reason == why
+
+
+@pytest.mark.parametrize(("min_tests", "state", "result"), [(0, "integrated", "green"), (1, "parked", "red")])
+def test_a_gate_that_runs_no_test_says_so_and_fails_where_tests_are_wanted(min_tests, state, result) -> None:
+    house = house_of(counted(min_tests=min_tests), max_retries=0)
+    house.gate(lambda tree: GateMove(writes={REPORT: EMPTY}), "unit").given(ONE).until_quiet()
+    task = house.record(ONE)
+    (run,) = receipt(house, task.run_id)["gates"]
+    assert (house.state(ONE), run["result"], run["tests"]["total"]) == (state, result, 0)
+    assert run["reason"].startswith("it ran no test")
+
+
+def test_a_report_that_is_garbage_is_told_and_ends_nothing() -> None:
+    bomb = '<!DOCTYPE a [<!ENTITY b "bb">]><testsuite name="&b;"/>'
+    house = house_of(counted()).gate(lambda tree: GateMove(writes={REPORT: bomb}), "unit").given(ONE).until_quiet()
+    (run,) = receipt(house, house.record(ONE).run_id)["gates"]
+    assert (house.state(ONE), run["result"], run.get("tests")) == ("integrated", "green", None)
+    assert run["reason"] == f"{REPORT} cannot be read: it declares types or entities"
+
+
+def test_a_committed_report_counts_for_nothing() -> None:
+    house = house_of(counted(min_tests=1), max_retries=0)
+    house.colleague(REPORT, CASES.format("")).given(ONE).until_quiet()
+    assert house.state(ONE) == "parked"
+    assert house.target_files()[REPORT] == CASES.format("")
+
+
+def test_a_gate_that_takes_too_long_is_red_under_its_own_limit() -> None:
+    house = house_of(gate("unit", timeout=7), max_retries=0)
+    house.gate(lambda tree: GateMove(exit_code=-15, how=How.TIMED_OUT), "unit").given(ONE).until_quiet()
+    (child,) = [child for _, child in house.children.waited if child.name.endswith("-gate")]
+    assert (child.timeout, house.record(ONE).last_failure.reason) == (7, "the gate unit timed out")
+
+
+def test_a_gate_of_which_only_so_many_may_run_asks_for_a_slot() -> None:
+    house = house_of(gate("base", slots=2), gate("unit")).given(ONE).until_quiet()
+    slots = {child.env["GLUERUN_GATE"]: child.slots for _, child in house.children.waited if "-gate" in child.name}
+    assert slots == {"base": ("locks/gates/base.0.lock", "locks/gates/base.1.lock"), "unit": ()}
+
+
+def test_a_run_whose_process_is_replaced_between_two_gates_runs_none_of_them_twice() -> None:
+    house = house_of(gate("a"), gate("b"), gate("c", needs=("a",))).given(ONE)
+    house.cycle(work=False)
+    for _ in range(40):  # one process at a time, each of them gone after one program
+        house.let_one_work()
+    house.until_quiet()
+    assert house.state(ONE) == "integrated"
+    assert gates_run(house) == ["a", "b", "c"]
+
+
+def test_a_node_is_complete_with_the_log_of_each_of_its_gates() -> None:
+    house = house_of(gate("unit"), gate("whole", when=(Occasion.NODE,)), generate=False)
+    house.graph("one").given(ONE, node="one").until_quiet()
+    evidence = house.node_file("one")["evidence"]
+    logs = [(one["ref"], one["command"]) for one in evidence if one["kind"] == "command-log"]
+    assert logs == [("one-unit-gate", "run unit"), ("one-whole-gate", "run whole")]
+
+
+def test_a_node_for_which_no_gate_is_meant_rests_on_its_tasks() -> None:
+    house = house_of(gate("unit", when=(Occasion.TASK,)), generate=False)
+    house.graph("one").given(ONE, node="one").until_quiet()
+    assert house.node_file("one")["evidenceClass"] == "task-set"

@@ -45,7 +45,7 @@ from gluerun.core.steps import (
 )
 from gluerun.errors import GitError, SchemaError, StateError
 from gluerun.loop.agents import Agent
-from gluerun.loop.gating import Gating, how_of
+from gluerun.loop.gating import Gating, how_of, slots_of
 from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
@@ -266,6 +266,7 @@ class Bench:
             grace=int(self.house.config.kill_grace_sec),
             confine=self._confinement(name, cwd),
             scratch=True,
+            slots=slots_of(gate) if gate is not None else (),
         )
         if child.confine is not None:
             scratch = f"{self.house.doors.state_root}/{scratch_of(self.dispatch.run_id, name)}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from gluerun.core import gate_words, pipeline
+from gluerun.core import gate_words, junit, pipeline
 from gluerun.core.gates import gate_sha256
 from gluerun.core.steps import Gated
+from gluerun.loop import reports
 from gluerun.loop.agents import tail_of
 from gluerun.loop.store import run_path
 from gluerun.records import schema
@@ -16,10 +17,12 @@ from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from gluerun.core.steps import KeepReceipt, RunGate
     from gluerun.loop.house import House
+    from gluerun.ports import Files
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.pipeline import GateSpec, Occasion
@@ -65,6 +68,9 @@ class Gating:
         return Gated(check=check, tail=tail_of(self.house, log), trouble=trouble)
 
     def _one(self, step: RunGate, gate: GateSpec, log: str) -> Gated:
+        name = log.rpartition("/")[2].removesuffix(".log")
+        if gate.junit and self.house.doors.children.finished(self.dispatch.run_id, name) is None:
+            reports.clear_way(self._files(), gate.junit, self._committed(step.commit))
         done = self.start(f"{gate.name}-gate", gate.command, step.attempt, gate)
         run = GateRun(
             name=gate.name,
@@ -78,6 +84,8 @@ class Gating:
             log_sha256=self._sha256(log),
             timed_out=done.how is How.TIMED_OUT,
         )
+        if gate.junit and done.how in (How.EXITED, How.TIMED_OUT):
+            run = junit.told(run, gate, reports.found(self._files(), gate.junit, self._committed(step.commit)))
         trouble = f"the gate {gate.name} {how_of(done)}" if run.result is GateVerdict.INCONCLUSIVE else ""
         return Gated(check=None, run=run, tail=tail_of(self.house, log), trouble=trouble)
 
@@ -117,13 +125,19 @@ class Gating:
     def _keep(self, check: GateCheck) -> None:
         self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
 
+    def _files(self) -> Files:
+        return self.house.doors.at(self.place)
+
+    def _committed(self, commit: str) -> Callable[[str], bytes | None]:
+        return lambda path: self.house.doors.git.file_at(commit, path)
+
     def _sha256(self, log: str) -> str:
         return hashlib.sha256(self.house.store.files.read(log) or b"").hexdigest()
 
     def _outputs(self) -> tuple[DeclaredOutput, ...]:
         found = []
         for file in self.house.config.provision_files:
-            data = self.house.doors.at(self.place).read(file.target)
+            data = self._files().read(file.target)
             if data is not None:
                 found.append(DeclaredOutput(path=file.target, sha256=hashlib.sha256(data).hexdigest()))
         return tuple(found)
@@ -136,6 +150,11 @@ def gate_key(house: House, command: str, occasion: Occasion, base: str, commit: 
         changed = {change.path for change in house.doors.git.changes(base, commit)}
     plan = pipeline.planned(house.config, command, occasion, changed)
     return gate_sha256(command, house.config, plan.gates)
+
+
+def slots_of(gate: GateSpec) -> tuple[str, ...]:
+    """Return the lock files of which a gate needs one, so that only so many run at once in this state folder."""
+    return tuple(f"locks/gates/{gate.name}.{number}.lock" for number in range(gate.slots))
 
 
 def verdict_of(done: ChildDone) -> GateVerdict:
