@@ -273,7 +273,7 @@ def _check_money(config: Config, text: str) -> None:
 def _check_gates(config: Config, text: str) -> None:
     if not config.gates:
         return
-    from gluerun.core.pipeline import fault
+    from gluerun.core.gate_faults import fault
     from gluerun.settings_place import line_of
 
     if wrong := fault(config.gates):

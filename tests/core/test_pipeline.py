@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluerun.core import gate_words, gating, pipeline
+from gluerun.core.gate_faults import fault
 from gluerun.core.gates import gate_sha256
 from gluerun.core.steps import Compare, Compared, Gated, KeepReceipt, RunGate
 from gluerun.records.config import Config
@@ -103,7 +104,7 @@ def test_red_wins_and_what_is_not_required_says_nothing(runs, result):
 
 
 @pytest.mark.parametrize(
-    ("gates", "fault"),
+    ("gates", "wrong"),
     [
         (ALL, None),
         ((LINT, LINT), (1, "name", "'lint' is the name of another gate (gates[0])", ())),
@@ -116,9 +117,9 @@ def test_red_wins_and_what_is_not_required_says_nothing(runs, result):
         (tuple(gate(f"g{n}") for n in range(101)), (100, "", "is one gate too many: 100 may be named", ())),
     ],
 )  # fmt: skip
-def test_what_makes_no_pipeline_is_named_with_its_place(gates, fault):
-    found = pipeline.fault(gates)
-    assert (found and (found.at, found.key, found.message, found.known)) == fault
+def test_what_makes_no_pipeline_is_named_with_its_place(gates, wrong):
+    found = fault(gates)
+    assert (found and (found.at, found.key, found.message, found.known)) == wrong
 
 
 @given(st.lists(st.lists(st.integers(0, 7), max_size=4), max_size=8))
@@ -126,7 +127,7 @@ def test_whatever_gates_need_each_runs_once_and_after_what_it_needs(needs):
     gates = [gate(f"g{n}", needs=tuple(f"g{need}" for need in one if need < len(needs))) for n, one in enumerate(needs)]
     depths = pipeline.stages(gates)
     assert depths.keys() == {one.name for one in gates}
-    if pipeline.fault(gates) is None:
+    if fault(gates) is None:
         assert all(depths[need] < depths[one.name] for one in gates for need in one.needs)
         names = [one.name for one in pipeline.planned(config(*gates), "", TASK, ()).gates]
         assert sorted(names) == sorted(one.name for one in gates)

@@ -113,10 +113,10 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
 
 
 def occasion_of(dispatch: Dispatch) -> Occasion:
-    """Return for what a prover was started: a candidate of a task, a finished node, or nothing but the time of day."""
-    if dispatch.task_id is not None:
-        return Occasion.MERGE
-    return Occasion.NODE if dispatch.node is not None else Occasion.NIGHTLY
+    """Return for what a prover was started: what was said, or else a candidate of a task or a finished node."""
+    if dispatch.occasion is not None:
+        return dispatch.occasion
+    return Occasion.MERGE if dispatch.task_id is not None else Occasion.NODE
 
 
 def _accept(me: Notebook, attempt: int, green: Green, *, waived: bool) -> Generator[Step, Answered, Ending]:

@@ -23,6 +23,7 @@ def summary(runs: Sequence[GateRun]) -> str:
         said += [] if run.required else ["not required"]
         rows.append("  ".join(word for word in said if word).rstrip())
         rows += [f"    failed: {name}" for name in run.failures]
+        rows += [f"    log: {run.log_ref}"] if run.log_ref and run.result is not GateVerdict.GREEN else []
     return "\n".join(rows) + "\n"
 
 

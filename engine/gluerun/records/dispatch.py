@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
 from gluerun.records.fault import Fault
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import TaskSpec
@@ -31,7 +32,8 @@ class Dispatch:
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
     person said when he asked for this run.
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
-    `slot` is the gate slot that a prover of the queue has to itself.
+    `slot` is the gate slot that a prover of the queue has to itself; `occasion` is whose gates one runs that proves
+    neither a candidate nor a node.
     """
 
     SCHEMA = "dispatch.v0"
@@ -65,6 +67,7 @@ class Dispatch:
     told: str = ""
     engine_version: str = ""
     slot: int | None = None
+    occasion: Occasion | None = None
 
 
 @record
