@@ -84,6 +84,7 @@ ROWS = {
     "health":        Row("", LOOK),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
+    "prove":         Row("merge", ACT, "mrege"),
     "recover":       Row("", ACT),
     "validate-dag":  Row("", LOOK, "", _ANY_CONFIG),
     "next-area":     Row("", LOOK),

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
+from tests.scenarios.backlogs import WorkingWatch, commit_beside, let_cycle, one_task
+from tests.scenarios.crashes import Crashing, Matrix
 
+from gluerun.edge.gates import gates
+from gluerun.errors import UsageError
+from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
+from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import GateSpec, Occasion
-from gluerun.testing import GateMove, SimHouse
+from gluerun.sim.crash import SimCrash
+from gluerun.testing import ROOT, GateMove, SimHouse
 
 ONE = "TASK-0001"
 
@@ -17,8 +25,8 @@ def gate(name, **more):
     return GateSpec(name=name, command=f"run {name}", **more)
 
 
-def house_of(*gates, **more):
-    return SimHouse(gate_command="", gates=gates, **more)
+def house_of(*named, **more):
+    return SimHouse(gate_command="", gates=named, **more)
 
 
 def receipt(house, run_id, name="gate-check.json"):
@@ -189,3 +197,71 @@ def test_a_node_for_which_no_gate_is_meant_rests_on_its_tasks() -> None:
     house = house_of(gate("unit", when=(Occasion.TASK,)), generate=False)
     house.graph("one").given(ONE, node="one").until_quiet()
     assert house.node_file("one")["evidenceClass"] == "task-set"
+
+
+# --- gates in the foreground ------------------------------------------------------------------------------
+
+NIGHT = (
+    gate("unit"),
+    gate("deep", when=(Occasion.NIGHTLY,)),
+    gate("deeper", when=(Occasion.NIGHTLY,), needs=("deep",)),
+)
+
+
+def at_night():
+    house = house_of(*NIGHT)
+    house.watch = WorkingWatch(house)
+    return house
+
+
+def test_the_gates_of_the_night_run_on_the_target_and_leave_a_receipt_and_nothing_else() -> None:
+    house = at_night().gate(lambda tree: 1, "deeper")
+    proved = prove_now(house.open(), Occasion.NIGHTLY)
+    assert (proved.check.result, proved.check.commit) == (GateVerdict.RED, house.git.head("main"))
+    assert results(receipt(house, proved.run)) == {"deep": "green", "deeper": "red"}
+    assert list(house.git.worktrees) == [ROOT]
+    page = gates(house.open(), 20)
+    assert [(line.name, line.stage, line.last and line.last.result) for line in page.pipeline] == [
+        ("unit", 1, None), ("deep", 1, "green"), ("deeper", 2, "red"),
+    ]  # fmt: skip
+    assert [(row.gate, row.about) for row in page.runs] == [("deep", "nightly"), ("deeper", "nightly")]
+
+
+def test_an_occasion_without_a_gate_is_refused_with_what_to_write() -> None:
+    with pytest.raises(UsageError, match="no gate is meant for `nightly`") as refused:
+        prove_now(house_of(gate("unit")).open(), Occasion.NIGHTLY)
+    assert refused.value.hint == 'say "when": "nightly" for one under "gates"'
+
+
+def test_gates_that_were_cut_short_at_any_point_leave_nothing_behind_the_next_time() -> None:
+    whole = at_night()
+    start = whole.fuse.count
+    prove_now(whole.open(), Occasion.NIGHTLY)
+    count = whole.fuse.count - start
+    assert count > 20
+    for at in range(1, count + 1):
+        house = at_night()
+        house.fuse.crash_at = frozenset([house.fuse.count + at])
+        with suppress(SimCrash):  # the verb dies, or its run does, and the verb says that it vanished
+            prove_now(house.open(), Occasion.NIGHTLY)
+        house.fuse.crash_at = frozenset()
+        house.locks.crash()
+        for run_id in house.processes.started:
+            house.processes.crash(run_id)
+        proved = prove_now(house.open(), Occasion.NIGHTLY)
+        assert proved.check.result is GateVerdict.GREEN, at
+        assert list(house.git.worktrees) == [ROOT], at
+
+
+def pipelines():
+    """A task whose second gate is red once, and a gate that looks at the candidate alone."""
+    named = (gate("lint"), counted(needs=("lint",)), gate("whole", when=(Occasion.MERGE,), needs=("unit",)))
+    house = one_task(gate_command="", gates=named)
+    fails, passes = GateMove(exit_code=1, writes={REPORT: FAILS}), GateMove(writes={REPORT: CASES.format("")})
+    return house.gate(lambda tree: 0).gate(lambda tree: fails if tree.get("a.txt") == "bad" else passes, "unit")
+
+
+def test_a_crash_at_any_point_of_a_pipeline_loses_nothing_and_doubles_nothing() -> None:
+    scenario = Crashing(pipelines, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
+    assert scenario.faults() == []
+    assert Matrix(scenario, stride=5).run().red == {}

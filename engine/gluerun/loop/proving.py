@@ -11,6 +11,7 @@ from datetime import timedelta
 from gluerun.core import pipeline
 from gluerun.core.integration import prover_seconds
 from gluerun.errors import UsageError
+from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.rescue import tidy_run
 from gluerun.records import names
 from gluerun.records.dispatch import Dispatch, Life, Role
@@ -45,8 +46,10 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
     head = house.doors.git.head(config.target_branch)
     if head is None:
         raise UsageError(f"there is no branch {config.target_branch!r}", "make a first commit on it")
-    _tidy(house)
-    run_id = _start(house, occasion, head)
+    with house.doors.locks.origin(holder(house, new_origin_run(house), "prove")):
+        claim(house)
+        _tidy(house)
+        run_id = _start(house, occasion, head)
     while (ending := house.store.ending(run_id)) is None:
         life = house.doors.processes.life(run_id)
         # It may have ended between the two looks.
