@@ -201,11 +201,8 @@ def test_a_node_for_which_no_gate_is_meant_rests_on_its_tasks() -> None:
 
 # --- gates in the foreground ------------------------------------------------------------------------------
 
-NIGHT = (
-    gate("unit"),
-    gate("deep", when=(Occasion.NIGHTLY,)),
-    gate("deeper", when=(Occasion.NIGHTLY,), needs=("deep",)),
-)
+LATE = (Occasion.NIGHTLY,)
+NIGHT = (gate("unit"), gate("deep", when=LATE), gate("deeper", when=LATE, needs=("deep",)))
 
 
 def at_night():
