@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from tests.scenarios.backlogs import WorkingWatch, commit_beside, let_cycle, one_task
 from tests.scenarios.crashes import Crashing, Matrix
 
+from gluerun.edge import logs
 from gluerun.edge.gates import gates
+from gluerun.edge.morning import report
+from gluerun.edge.views import explain
 from gluerun.errors import UsageError
 from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
@@ -190,13 +194,30 @@ def test_a_node_is_complete_with_the_log_of_each_of_its_gates() -> None:
     house.graph("one").given(ONE, node="one").until_quiet()
     evidence = house.node_file("one")["evidence"]
     logs = [(one["ref"], one["command"]) for one in evidence if one["kind"] == "command-log"]
-    assert logs == [("one-unit-gate", "run unit"), ("one-whole-gate", "run whole")]
+    assert logs == [("one@unit-gate", "run unit"), ("one@whole-gate", "run whole")]
+    assert "docs/orchestration/gates/evidence/one@unit.gate.log" in house.work_files.files
 
 
-def test_a_node_for_which_no_gate_is_meant_rests_on_its_tasks() -> None:
-    house = house_of(gate("unit", when=(Occasion.TASK,)), generate=False)
+@pytest.mark.parametrize("meant", [{"when": (Occasion.TASK,)}, {"required": False}])
+def test_a_node_for_which_no_gate_is_required_rests_on_its_tasks(meant) -> None:
+    house = house_of(gate("unit", **meant), generate=False)
     house.graph("one").given(ONE, node="one").until_quiet()
     assert house.node_file("one")["evidenceClass"] == "task-set"
+
+
+def test_what_a_red_gate_said_is_explained_and_its_log_is_found_by_its_name() -> None:
+    house = house_of(gate("lint"), counted(needs=("lint",)), max_retries=0)
+    house.gate(lambda tree: GateMove(exit_code=2, says="so much for that\n", writes={REPORT: FAILS}), "unit")
+    house.given(ONE).until_quiet()
+    why = "the gate unit ended with 2; 2 tests, 1 failed (failed: sums::carries)"
+    assert why in str(explain(house.open(), ONE))
+    found = logs.page(house.open(), ONE, logs.Wanted(gate="unit"), 10)
+    assert (found.lines, found.role, found.gate) == (("so much for that",), "gate", "unit")
+    whole = logs.page(house.open(), ONE, logs.Wanted(role="gate"), 10)
+    assert [line.split()[2:4] for line in whole.lines[:2]] == [["lint", "green"], ["unit", "red"]]
+    assert "    failed: sums::carries" in whole.lines
+    (slowest, *_) = report(house.open(), house.clock.now() - timedelta(days=1)).slowest_gates
+    assert (slowest.gate, slowest.about) == ("lint", ONE)
 
 
 # --- gates in the foreground ------------------------------------------------------------------------------

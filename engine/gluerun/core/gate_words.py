@@ -49,7 +49,8 @@ def counted(run: GateRun) -> str:
     also = [
         f"{count} {word}" for count, word in ((run.tests.failed, "failed"), (run.tests.skipped, "skipped")) if count
     ]
-    return f"{run.tests.total} tests" + (f", {', '.join(also)}" if also else "")
+    tests = "1 test" if run.tests.total == 1 else f"{run.tests.total} tests"
+    return tests + (f", {', '.join(also)}" if also else "")
 
 
 def why_red(check: GateCheck) -> str:

@@ -59,6 +59,11 @@ def has_gate(config: Config, command: str, occasion: Occasion) -> bool:
     return bool(known(config, command, occasion))
 
 
+def judges(config: Config, command: str, occasion: Occasion) -> bool:
+    """Tell whether anything must be green on this occasion."""
+    return any(gate.required for gate in known(config, command, occasion))
+
+
 def compares(config: Config, occasion: Occasion) -> bool:
     """Tell whether it matters on this occasion which paths a commit changed."""
     return occasion in OF_TASKS and any(gate.paths for gate in known(config, "", occasion))

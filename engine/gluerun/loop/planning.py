@@ -271,8 +271,8 @@ def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     if _is_held_by_modules(house, world, node, head, notes):
         return False
     evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=world.node_tasks.get(node.id, ()), head_sha=head)]
-    has_gate = pipeline.has_gate(house.config, house.config.gate_command, Occasion.NODE)
-    if has_gate:
+    is_judged = pipeline.judges(house.config, house.config.gate_command, Occasion.NODE)
+    if is_judged:
         green = _green_logs(house, node, head)
         if not green:
             # Nobody can show that it was green: the next cycle lets the gate run.
@@ -289,7 +289,7 @@ def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
         node=node.id,
         status=NodeStatus.PASSED,
         authoritative=True,
-        evidence_class=DETERMINISTIC if has_gate else "task-set",
+        evidence_class=DETERMINISTIC if is_judged else "task-set",
         evidence=tuple(evidence),
         decided_by="gluerun",
         recorded_at=house.now(),
@@ -314,7 +314,7 @@ def _green_logs(house: House, node: Node, head: str) -> list[GateEvidence]:
         if check.result is not GateVerdict.GREEN:
             continue
         green = [run for run in check.gates if run.result is GateVerdict.GREEN]
-        named = [(f"-{run.name}", run.log_ref, run.command) for run in green] or [("", check.log_ref, check.cmd)]
+        named = [(f"@{run.name}", run.log_ref, run.command) for run in green] or [("", check.log_ref, check.cmd)]
         logs = [house.store.files.read(ref) for _, ref, _ in named]
         if None in logs:
             continue
@@ -329,6 +329,7 @@ def _green_logs(house: House, node: Node, head: str) -> list[GateEvidence]:
 def _kept_log(house: House, node: Node, name: str, command: str, log: bytes, head: str) -> GateEvidence:
     """Lay the log of one green gate beside the gate files, without what looks like a secret."""
     kept = masked_text(log[-LONGEST_LOG:].decode("utf-8", "replace")).encode()
+    # No node has an `@` in its name, so no node's log is taken for another's.
     path = log_path(node.id + name)
     house.doors.work.write(path, kept)
     digest = hashlib.sha256(kept).hexdigest()
