@@ -271,6 +271,45 @@ def test_gates_that_were_cut_short_at_any_point_leave_nothing_behind_the_next_ti
         assert list(house.git.worktrees) == [ROOT], at
 
 
+class Killed(WorkingWatch):
+    """Waits, and dies of it."""
+
+    def wait(self, run_ids, seconds):
+        raise SimCrash("whoever waited was killed")
+
+
+def test_a_run_that_was_killed_with_whoever_waited_for_it_leaves_no_place_the_next_time() -> None:
+    house = at_night()
+    house.watch = Killed(house)
+    with pytest.raises(SimCrash):
+        prove_now(house.open(), Occasion.NIGHTLY)
+    house.locks.crash()
+    house.let_one_work()
+    (run_id,) = house.processes.started
+    house.processes.crash(run_id)
+    assert len(house.git.worktrees) == 2
+    house.watch = WorkingWatch(house)
+    assert prove_now(house.open(), Occasion.NIGHTLY).check.result is GateVerdict.GREEN
+    assert list(house.git.worktrees) == [ROOT]
+
+
+class Orphaning(WorkingWatch):
+    """Waits until the wrapper is gone and what it started is not."""
+
+    def wait(self, run_ids, seconds):
+        self.house.let_one_work()
+        for run_id in run_ids:
+            self.house.processes.orphan(run_id)
+
+
+def test_a_gate_that_outlives_its_run_is_ended_and_nobody_waits_for_ever() -> None:
+    house = at_night()
+    house.watch = Orphaning(house)
+    proved = prove_now(house.open(), Occasion.NIGHTLY)
+    assert (proved.check, proved.trouble) == (None, "its run vanished")
+    assert list(house.git.worktrees) == [ROOT]
+
+
 def pipelines():
     """A task whose second gate is red once, and a gate that looks at the candidate alone."""
     named = (gate("lint"), counted(needs=("lint",)), gate("whole", when=(Occasion.MERGE,), needs=("unit",)))
