@@ -98,6 +98,10 @@ class Files(Protocol):
         """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
         ...
 
+    def empty(self, path: str) -> None:
+        """Take every byte out of a file that is there, in place: whoever appends to it goes on from its beginning."""
+        ...
+
     def remove(self, path: str) -> bool:
         """Remove a file, durably; False if it is not there."""
         ...

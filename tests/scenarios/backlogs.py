@@ -5,14 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from tests.scenarios.crashes import Crashing
+from tests.scenarios.crashes import Crashing, let_be
 
+from gluerun.core.humangates import default_refs
 from gluerun.edge import backlog, importing
 from gluerun.edge.approvals import open_one
 from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
+from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
@@ -43,6 +46,16 @@ def one_task(**config):
 def three_tasks():
     """A task, one that waits for it, and one beside them."""
     return one_task().given(TWO, depends_on=[ONE]).given(THREE)
+
+
+def chained():
+    """Three tasks that are proved one upon another; the first two do not go together until the second is mended."""
+    house = SimHouse(**PATIENT).given(ONE, priority=1).given(TWO).given(THREE).gate(_do_not_go_together)
+    return house.agent(TWO, [Move(writes={"src/TASK-0002.txt": text}) for text in ("bad\n", "mended\n")])
+
+
+def _do_not_go_together(tree):
+    return int("src/TASK-0001.txt" in tree and tree.get("src/TASK-0002.txt") == "bad\n")
 
 
 def rotating():
@@ -358,6 +371,31 @@ def asked_landing():
     return house.agent(ONE, [Move(writes={"a.txt": "one"}), Move(writes={"a.txt": "two"})])
 
 
+def gated_node():
+    """A finished node that a person is asked about, and approves."""
+    refs = dict(zip(("request_ref", "approval_ref"), default_refs("core"), strict=True))
+    house = SimHouse(**PATIENT).graph({"id": "core", "human_gate": HumanGate(**refs)})
+    house.work_files.write("docs/plan.md", b"the plan")
+    return house.given(ONE, node="core", area="src")
+
+
+def asking_about_node(house):
+    """Ask about the node, once."""
+    if "human-gates" not in "".join(house.work_files.files):
+        words = question(house.work_files, "me", {"ok": "Is it?"}, ["docs/plan.md"], hours=99, kind="node", again=False)
+        ordering(OrderVerb.GATE_REQUEST, "core", words)(house)
+
+
+def deciding_about_node(verb):
+    """Return the verb that answers what is asked about the node, as it is typed."""
+
+    def act(house):
+        words = answer(house.work_files, "core", {"ok": "yes"})
+        ordering(verb, "core", words, reason="So it is.")(house)
+
+    return typed(f"human-gate {verb.value.rpartition('-')[2]}", act)
+
+
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 # Every fault inside the journal's own steps: sealing, appending, anchoring.
 ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -369,6 +407,15 @@ SCENARIOS = {
         commit_beside,
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "chained": Crashing(
+        chained,
+        let_cycle,
+        let_be,
+        commit_beside,
+        # A crash may let the second be first; then the first is the one that does not fit.
+        wants={ONE: ("integrated", "parked"), TWO: "integrated", THREE: "integrated"},
+        files=("b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
     ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
@@ -504,5 +551,14 @@ SCENARIOS = {
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
+    ),
+    "gated node": Crashing(
+        gated_node,
+        *(let_cycle, typed("human-gate request", asking_about_node), *[asking_about_node] * 4),
+        deciding_about_node(OrderVerb.GATE_REJECT),
+        *(let_cycle, *[deciding_about_node(OrderVerb.GATE_APPROVE)] * 5),
+        wants={ONE: "integrated"},
+        files=("src/TASK-0001.txt",),
+        nodes=("core",),
     ),
 }

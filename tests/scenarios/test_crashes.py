@@ -41,7 +41,8 @@ LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand"}
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
-    "three tasks": 510,
+    "three tasks": 480,
+    "chained": 1_300,
     "ballast": 400,
     "conflict": 510,
     "widened": 420,
@@ -57,6 +58,7 @@ POWER_STATES = {
     "held worker": 420,
     "held auditor": 595,
     "limited try": 380,
+    "gated node": 440,
     "imported": 270,
     "ordered": 430,
     "ordered back": 410,
@@ -81,15 +83,22 @@ ELSEWHERE = {
     "migrate": "crashed at each of its own operations in tests/scenarios/test_migrating.py",
     "timer install": "files of the user's system, each replaced whole; typed again it writes the same",
     "timer remove": "the same files, taken away; typed again it takes away what is left",
-    "human-gate request": "one file, replaced whole by the storage door",
-    "human-gate approve": "one file, replaced whole by the storage door",
-    "human-gate reject": "one file, replaced whole by the storage door",
     "runners": "a memory of its own in the user's home, replaced whole",
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    *("rescue show", "config show", "approvals", "approval show", "human-gate status", "health", "gates", "graph"),
+    *(
+        "rescue show",
+        "config show",
+        "approvals",
+        "approval show",
+        "human-gate status",
+        "health",
+        "queue",
+        "gates",
+        "graph",
+    ),
     *("report", "watch", "explain", "logs"),
 }
 

@@ -72,6 +72,10 @@ def _obeyed(world: World, action: Obey) -> World:
         world = _with_task(world, task)
     for request in action.approvals:
         world = _with_request(world, request, is_over=request.is_over)
+    if action.papers:
+        from gluerun.core.human_orders import with_papers  # few orders write any
+
+        world = with_papers(world, action.order.subject, action.papers)
     if action.ends_runs:
         world = _without_lease(world, action.order.subject)
     if action.stop is not None:

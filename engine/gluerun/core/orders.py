@@ -57,6 +57,7 @@ def obeyed(world: World, order: Order) -> Obey:
         resets_breaker=effect.resets_breaker,
         backoffs=effect.backoffs,
         approvals=effect.approvals,
+        papers=effect.papers,
         is_repeated=is_repeated,
     )
 
@@ -349,6 +350,17 @@ def _answering(name: str) -> Callable[[World, Order], Any]:
     return call
 
 
+def _about_node(name: str) -> Callable[[World, Order], Any]:
+    """Return a function of `human_orders` by its name."""
+
+    def call(world: World, order: Order) -> Any:
+        from gluerun.core import human_orders
+
+        return getattr(human_orders, name)(world, order)
+
+    return call
+
+
 def _rule(
     verb: OrderVerb,
     event: str,
@@ -378,6 +390,12 @@ _TABLE = (
     _rule(OrderVerb.APPROVE, "approval.approved", _answering("not_approvable"), _answering("approve")),
     _rule(OrderVerb.REJECT,  "approval.rejected", _answering("not_rejectable"), _answering("reject")),
     _rule(OrderVerb.RENEW,   "approval.renewed",  _answering("not_expired"),    _answering("renew")),
+    _rule(OrderVerb.GATE_REQUEST, "human_gate.requested", _about_node("not_askable"), _about_node("ask"),
+          about_task=False),
+    _rule(OrderVerb.GATE_APPROVE, "human_gate.approved", _about_node("not_approvable"), _about_node("approve"),
+          about_task=False),
+    _rule(OrderVerb.GATE_REJECT,  "human_gate.rejected", _about_node("not_rejectable"), _about_node("reject"),
+          about_task=False),
 )
 # fmt: on
 RULES: dict[str, Rule] = {rule.verb.value: rule for rule in _TABLE}

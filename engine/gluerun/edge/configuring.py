@@ -110,6 +110,7 @@ def _of_shape(key: str, loaded: Settings, document: dict[str, Any], text: str) -
 _FIELDS = {
     "runners": "runners", "roles": "roles", "sandbox": "sandbox", "prices": "prices", "gc": "gc", "areas": "areas",
     "testPaths": "test_paths", "provisionFiles": "provision_files", "bootstrap": "bootstrap",
+    "areaPolicy": "area_policy", "riskPaths": "risk_paths",
     "envAllowlist": "env_allowlist", "env": "env", "modules": "modules",
     "proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather", "singleSliceLayers": "single_slice_layers",
 }  # fmt: skip
