@@ -15,6 +15,7 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.paths import PREDECESSORS
+from gluerun.records.pause import OnLimit, Span
 from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
@@ -201,6 +202,7 @@ class _Layers:
         _check_gates(config, found.text)
         if config.gates and config.gate_command:
             raise _two_gates(self._where("gate_command"))
+        _check_pause(config, found.text)
         return Settings(
             config=replace(config, sha256=_digest(config)),
             sources=self.sources,
@@ -287,6 +289,23 @@ def _two_gates(where: str) -> ConfigError:
     words = f"{where}: `gateCommand` is set, and `gates`, too: which of them would judge a change?"
     hint = 'take one out; among the others it would be {"name": "gate", "command": …}'
     return ConfigError(words, hint, file=FILE)
+
+
+def _check_pause(config: Config, text: str) -> None:
+    """Refuse to ask about limits that nobody has set."""
+    asks = {Span.TRY: config.on_limit_try, Span.TASK: config.on_limit_task}
+    if all(one is OnLimit.STOP for one in asks.values()):
+        return
+    from gluerun.settings_place import line_of
+
+    own = [runner.limits for runner in config.runners.values()]
+    for span, limits in ((Span.TRY, [config.limits_try, *own]), (Span.TASK, [config.limits_task])):
+        counted = ((one.usd, one.tokens, one.turns, one.seconds) for one in limits)
+        if asks[span] is OnLimit.PAUSE and all(number is None for numbers in counted for number in numbers):
+            place = ("limits", span.value, "onLimit")
+            where = f"{FILE}:{line_of(text, place)}: `{'.'.join(place)}`"
+            hint = f"write `usd`, `tokens`, `turns` or `seconds` under `limits.{span}`, or take it out"
+            raise ConfigError(f"{where} has no limit to pause at", hint, file=FILE)
 
 
 def _check_container(config: Config, text: str) -> None:

@@ -10,6 +10,7 @@ from gluerun.records.codec import wire_name
 from gluerun.records.config import ApprovalRule, Independence
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
+from gluerun.records.pause import OnLimit
 from gluerun.records.pipeline import GATE_NAME, MOST_GATES, Occasion
 from gluerun.records.placeholder import OPTIONS
 from gluerun.records.runner import Dialect, PromptBy, RunnerKind, Sessions
@@ -89,7 +90,7 @@ def _shapes() -> dict[str, Schema]:
         "runners": _map(_runner(), _NAME),
         "roles": _object({role: _role() for role in ROLES}),
         "sandbox": _either(_choice(SandboxMode), _sandbox()),
-        "limits": _object({"try": _limits(of_try=True), "task": _limits(), "day": _limits()}),
+        "limits": _object({"try": _limits(of_try=True, asks=True), "task": _limits(asks=True), "day": _limits()}),
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
@@ -177,8 +178,9 @@ def _role() -> Schema:
     return {**_object({"runner": _WORD, "model": _WORD}), "minProperties": 1}
 
 
-def _limits(*, of_try: bool = False) -> Schema:
-    found = {"usd": _AMOUNT, **dict.fromkeys(("tokens", "turns", "seconds"), _COUNT)}
+def _limits(*, of_try: bool = False, asks: bool = False) -> Schema:
+    found: dict[str, Schema] = {"onLimit": _choice(OnLimit)} if asks else {}
+    found |= {"usd": _AMOUNT, **dict.fromkeys(("tokens", "turns", "seconds"), _COUNT)}
     if of_try:
         found |= {"idleSeconds": _COUNT, "outputBytes": _COUNT, "noWrite": _FLAG}
     return _object(found)

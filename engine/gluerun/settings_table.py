@@ -139,8 +139,9 @@ SHAPES: tuple[Shape, ...] = (
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
     Shape(key="limits", form='{"try" | "task" | "day": {"usd", "tokens", "turns", "seconds", "idleSeconds", '
-          '"outputBytes", "noWrite"}}', doc="what agents may use up; the last three belong to "
-          "a try, and `usd` is refused where a runner could not be held to it"),
+          '"outputBytes", "noWrite", "onLimit": "stop" | "pause"}}', doc="what agents may use up; `idleSeconds`, "
+          "`outputBytes` and `noWrite` belong to a try, and `usd` is refused where a runner could not be held to it; "
+          "with `pause`, for a try or a task, a person is asked whether it goes on"),
     Shape(key="prices", form='{"model": {"fresh", "cached", "output"}}',
           doc="US dollars for a million tokens, by the beginning of a model's name; for programs that tell no cost"),
     Shape(key="review", form='{"independence": "none" | "session" | "model" | "provider"}',

@@ -20,7 +20,8 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
-    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
+    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task",
+    "prices",
     "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths",
     "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip

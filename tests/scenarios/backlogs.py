@@ -17,6 +17,8 @@ from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
+from gluerun.records.pause import OnLimit
+from gluerun.records.runner import Sessions
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
@@ -203,6 +205,17 @@ def limited():
     """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
     said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
     return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
+
+
+def paused():
+    """A task whose agent is stopped by a limit at which a person is asked, and one that does not wait for that."""
+    resumes = {"sessions": Sessions.CAPTURED, "options": {"resume": ("{session}",)}}
+    runners = {"agent": speaker(provider="one", **resumes), "judge": speaker("judge", provider="two")}
+    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
+    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    house.configure(on_limit_try=OnLimit.PAUSE, approval_expires_hours=3).given(ONE, owned=["a.txt"]).given(TWO)
+    house.agent(ONE, [Move(writes={"a.txt": "half"}, says=said, exit_code=1), good()])
+    return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
 
 
 def commit_beside(house):
@@ -480,6 +493,12 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "paused": Crashing(
+        paused,
+        *(*[let_cycle] * 3, sleep, *[renew] * 2, *[let_cycle] * 2, *[approve, let_cycle] * 6),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "src/TASK-0002.txt"),
+    ),
     "imported": Crashing(
         SimHouse,
         typed("import", import_list),

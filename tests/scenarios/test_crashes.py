@@ -36,7 +36,7 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand"}
+LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand", "paused"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
@@ -59,6 +59,7 @@ POWER_STATES = {
     "held auditor": 595,
     "limited try": 380,
     "gated node": 440,
+    "paused": 400,
     "imported": 270,
     "ordered": 430,
     "ordered back": 410,

@@ -100,6 +100,16 @@ class HoldBack:
 
 
 @record
+class Pause:
+    """A run was broken off at a limit: keep its work, give the lease back; a person is asked whether it may go on."""
+
+    task_id: str
+    run_id: str
+    ending: Ending
+    reason: str
+
+
+@record
 class Shorten:
     """A back-off that was written by a clock which has been set back since: let it begin anew."""
 
@@ -350,6 +360,7 @@ Action = (
     | Close
     | Settle
     | HoldBack
+    | Pause
     | Shorten
     | Unlease
     | MarkOrphan

@@ -76,6 +76,7 @@ STEPS: dict[type, str] = {
     actions.Close: "the next cycle takes its accepted work in",
     actions.Settle: "the next cycle answers its failure",
     actions.HoldBack: "the next cycle notes that its provider cannot be asked, and keeps its work",
+    actions.Pause: "the next cycle keeps its work, and a person is asked whether it may go on",
     actions.Unlease: "the next cycle removes what is left of its lease",
     actions.MarkOrphan: "the next cycle notes that its wrapper is gone",
     actions.Stop: "the next cycle ends its processes",

@@ -67,13 +67,15 @@ def plan_launch(world: World) -> list[Action]:
 
 
 def _base(task: Task, target: str) -> str:
-    """Return where a task begins: work that only waits for its audit stays on its own base."""
-    return task.base_sha if task.audit_sha and task.base_sha else target
+    """Return where a task begins: work that only waits for its audit, or goes on after a pause, has its base."""
+    return task.base_sha if (task.audit_sha or task.paused) and task.base_sha else target
 
 
 def _why_now(task: Task) -> str:
     if task.audit_sha:
         return "its work waits for an audit"
+    if task.paused:
+        return "it may go on beyond its limit"
     return "ready" if not task.tries else f"ready again after {task.tries} tries"
 
 

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from gluerun.core.limits import added
 from gluerun.errors import ImpossibleError
-from gluerun.records.failure import Answer, FailureNote
+from gluerun.records.failure import Answer, Failure, FailureNote
+from gluerun.records.pause import Span
 from gluerun.records.record import replace
 from gluerun.records.spent import Spent
 from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
     from gluerun.records.failure import Decision
+    from gluerun.records.pause import Paused
     from gluerun.records.task import Ordered
     from gluerun.records.taskfile import TaskFile
 
@@ -121,6 +123,9 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         priority=task.priority if file.spec.priority == task.spec.priority else None,
         ordered=None,
         spent=Spent(),
+        limit_from=None,
+        paused=None,
+        seed_sha=None if task.paused else task.seed_sha,
     )
 
 
@@ -145,6 +150,7 @@ def accepted(task: Task, ending: Ending, now: datetime) -> Task:
         proof=None,
         last_failure=None,
         decision=None,
+        paused=None,
         updated_at=now,
     )
 
@@ -169,6 +175,7 @@ def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, se
         decision=decision,
         updated_at=now,
         audit_sha=None,
+        paused=None,
     )
 
 
@@ -179,7 +186,7 @@ def withdrawn(task: Task, trigger: Trigger, ordered: Ordered, *, tries: int, now
         status=advance(task.status, trigger),
         tries=task.tries + tries,
         infra_tries=0,
-        seed_sha=task.head_sha or task.seed_sha if trigger is Trigger.PARK else None,
+        seed_sha=task.head_sha or task.audit_sha or task.seed_sha if trigger is Trigger.PARK else None,
         head_sha=None,
         packet_sha256=None,
         green_tree=None,
@@ -233,6 +240,45 @@ def held(task: Task, ending: Ending, now: datetime) -> Task:
         last_failure=note,
         updated_at=now,
     )
+
+
+def paused(task: Task, ending: Ending, seed: str | None, now: datetime) -> Task:
+    """Return a task whose run was broken off at a limit, and that waits for a person from there."""
+    if ending.paused is None:
+        raise ImpossibleError(f"{ending.run_id} is not paused")
+    return replace(held(task, ending, now), paused=replace(ending.paused, seed_sha=seed))
+
+
+def let_go_on(task: Task, ordered: Ordered, now: datetime) -> Task:
+    """Return a task that a person lets go on beyond a limit: from where its work was, and the limit counts anew."""
+    pause = _pause_of(task)
+    return replace(
+        task,
+        paused=replace(pause, is_allowed=True),
+        seed_sha=pause.seed_sha or task.seed_sha,
+        limit_from=task.spent if pause.span is Span.TASK else task.limit_from,
+        ordered=ordered,
+        updated_at=now,
+    )
+
+
+def stopped(task: Task, ordered: Ordered, now: datetime) -> Task:
+    """Return a task that a person does not let go on beyond a limit: parked with its work, and the try counts."""
+    pause = _pause_of(task)
+    note = FailureNote(
+        failure_class=Failure.LIMIT_REACHED,
+        reason=f"{pause.reason}; {ordered.by} says no: {ordered.reason}",
+        at=now,
+        run_id=pause.run_id,
+    )
+    after = withdrawn(task, Trigger.PARK, ordered, tries=1, now=now)
+    return replace(after, seed_sha=pause.seed_sha or after.seed_sha, paused=None, last_failure=note, decision=None)
+
+
+def _pause_of(task: Task) -> Paused:
+    if task.paused is None:
+        raise ImpossibleError(f"{task.task_id} is not paused")
+    return task.paused
 
 
 def proving(task: Task, proof: Proof) -> Task:

@@ -237,6 +237,8 @@ def _not_failed(world: World, order: Order) -> Refusal | None:
     task = world.task(order.subject)
     if task is None or task.status is Status.BLOCKED:
         return None
+    if task.paused is not None and not task.paused.is_allowed:
+        return Refusal(why=f"{task.task_id} is paused at a limit, and a person is asked", hint="`gluerun approvals`")
     if world.lease(task.task_id):
         return Refusal(why=f"{task.task_id} is running: its run tries again by itself", hint="or `gluerun cancel` it")
     if task.status is not Status.READY:

@@ -105,6 +105,11 @@ def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> st
     parts = [_WORKER, *own_words(dispatch, Role.WORKER), task_section(spec, dispatch.owned_files)]
     if gates := pipeline.known(config, dispatch.gate_command, Occasion.TASK):
         parts.append(f"## Gate\nThe engine will run: {_commands(gates)}")
+    if dispatch.paused and attempt == dispatch.tries_used + 1:
+        parts.append(
+            f"## You go on from where you were stopped\nA limit stopped the last run ({dispatch.paused.reason}), and a "
+            "person lets it go on. The work tree holds what was done by then. Finish it with as little more as you can."
+        )
     if dispatch.told:
         parts.append(f"## What a person says about this try\n{dispatch.told}")
     if trouble:
@@ -155,7 +160,9 @@ def auditor(
 
 def decider(dispatch: Dispatch, failure: Failure, nonce: str, trouble: str, attempts: Sequence[Attempt]) -> str:
     """Return the prompt that asks a model what to do about a failure."""
-    history = [f"try {one.n}: {one.failure_class or 'accepted'} {one.reason[:200]}" for one in attempts]
+    history = [
+        f"try {one.n}: {one.failure_class or ('' if one.reason else 'accepted')} {one.reason[:200]}" for one in attempts
+    ]
     return "\n\n".join(
         [
             _DECIDER,

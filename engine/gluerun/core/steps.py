@@ -15,6 +15,7 @@ from gluerun.records.dispatch import Role, Seat, Usage
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateCheck, GateRun
 from gluerun.records.objection import Objection
+from gluerun.records.pause import Span
 from gluerun.records.pipeline import GateSpec
 from gluerun.records.record import record
 
@@ -108,7 +109,8 @@ class AgentDone:
     `answers` is how many different complete answers it gave; more than one is ambiguous.
     `trouble` says why the run did not succeed; it is empty if it did. `tail` is the end of what it printed.
     `fault` is the class of that trouble, `until` the moment before which asking the provider again is useless
-    (as the wire has it; empty: nobody said), `limit` what stopped it. `seat` is who really played the role.
+    (as the wire has it; empty: nobody said), `limit` what stopped it, and `span` whose limit that is. `seat` is who
+    really played the role.
     """
 
     how: How
@@ -123,6 +125,7 @@ class AgentDone:
     limit: Limit | None = None
     usage: Usage = Usage()
     seat: Seat | None = None
+    span: Span | None = None
 
 
 @record

@@ -126,7 +126,7 @@ class World:
             or config.approval is not ApprovalRule.NONE
             # A graph that cannot be read may ask for something.
             or bool(config.area_policy or self.approvals or self.graph_error)
-            or any(task.spec.approve_plan or task.spec.approval for task in self.tasks)
+            or any(task.spec.approve_plan or task.spec.approval or task.paused for task in self.tasks)
             or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
         )
 

@@ -18,6 +18,7 @@ from gluerun.core.actions import (
     NodeProved,
     Notice,
     Obey,
+    Pause,
     Promote,
     ProofDone,
     ProofRed,
@@ -55,12 +56,8 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
     match action:
         case Admit() | Readmit() | Refuse() | SetAside() | Shelve():
             return _take_in(house, world, action, notes)
-        case Close():
-            return settling.close(house, world, action, notes)
-        case Settle():
-            return settling.settle(house, world, action, notes)
-        case HoldBack():
-            return settling.hold_back(house, world, action, notes)
+        case Close() | Settle() | HoldBack() | Pause():
+            return settling.handle(house, world, action, notes)
         case Shorten(provider=provider, backoff=shorter):
             house.store.put_any_backoff(shorter)
             who = provider or "planning"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import lifecycle, pipeline
+from gluerun.core.limits import beyond
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.lease import Lease, LeaseStatus
 from gluerun.records.paths import ORCHESTRATION
@@ -105,8 +106,9 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         gate_command=task.spec.gate_command,
         own_prompts=own_prompts(house, task.base_sha or ""),
         audit_sha=task.audit_sha,
-        spent=task.spent,
+        spent=beyond(task.spent, task.limit_from),
         told=task.ordered.reason if task.ordered else "",
+        paused=task.paused,
     )
 
 

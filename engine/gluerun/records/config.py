@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.records.pause import OnLimit
 from gluerun.records.pipeline import GateSpec
 from gluerun.records.record import record
 from gluerun.records.runner import Limits, Price, RunnerSpec
@@ -113,6 +114,8 @@ class Config:
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
     limits_day: Limits = Limits()
+    on_limit_try: OnLimit = OnLimit.STOP
+    on_limit_task: OnLimit = OnLimit.STOP
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
     proof_layers: tuple[str, ...] = ()

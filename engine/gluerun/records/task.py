@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gluerun.records.config import ApprovalRule
 from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.pause import Paused
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 
@@ -113,6 +114,8 @@ class Task:
 
     `settled_run` is the last run that was taken in: its tries and costs are counted, whatever lease is left of it.
     `priority` is what a person ordered after the task was written; without it the Markdown's counts.
+    `paused` is the limit at which its last run broke off; `limit_from` is what was spent when a person last let it go
+    on beyond the task's own limit, which counts from there.
     """
 
     SCHEMA = "task.v0"
@@ -146,6 +149,8 @@ class Task:
     priority: int | None = None
     ordered: Ordered | None = None
     superseded_by: str | None = None
+    paused: Paused | None = None
+    limit_from: Spent | None = None
 
     @property
     def rank(self) -> int:
