@@ -20,7 +20,7 @@ from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
-from gluerun.settings_walk import nearest
+from gluerun.settings_walk import dotted, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,6 +199,9 @@ class _Layers:
         config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
         _check_money(config, found.text)
         _check_container(config, found.text)
+        _check_gates(config, found.text)
+        if config.gates and config.gate_command:
+            raise _two_gates(self._where("gate_command"))
         _check_pause(config, found.text)
         return Settings(
             config=replace(config, sha256=_digest(config)),
@@ -267,6 +270,25 @@ def _check_money(config: Config, text: str) -> None:
     if wrong := unkept(config):
         where = f"{FILE}:{line_of(text, wrong.place)}: `{'.'.join(wrong.place)}`"
         raise ConfigError(f"{where} {wrong.message}", wrong.hint, file=FILE)
+
+
+def _check_gates(config: Config, text: str) -> None:
+    if not config.gates:
+        return
+    from gluerun.core.gate_faults import fault
+    from gluerun.settings_place import line_of
+
+    if wrong := fault(config.gates):
+        place = ("gates", wrong.at, wrong.key) if wrong.key else ("gates", wrong.at)
+        hint = nearest(wrong.wrong, wrong.known) if wrong.wrong else ""
+        raise ConfigError(f"{FILE}:{line_of(text, place)}: `{dotted(place)}` {wrong.message}", hint, file=FILE)
+
+
+def _two_gates(where: str) -> ConfigError:
+    """Refuse two answers to one question: the single gate beside a pipeline."""
+    words = f"{where}: `gateCommand` is set, and `gates`, too: which of them would judge a change?"
+    hint = 'take one out; among the others it would be {"name": "gate", "command": …}'
+    return ConfigError(words, hint, file=FILE)
 
 
 def _check_pause(config: Config, text: str) -> None:

@@ -205,6 +205,11 @@ class _Reader(Walk):
                 raise self.fail((*place, role), "has no `runner`", 'write {"runner": "<name>"}')
         self.values["roles"] = roles
 
+    def take_gates(self, place: Place, value: Any) -> None:
+        from gluerun import settings_gates
+
+        self.values["gates"] = settings_gates.gates(self, place, value)
+
     def take_areas(self, place: Place, value: Any) -> None:
         from gluerun.records.names import AREA
 
@@ -315,6 +320,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
     "areas": _Reader.take_areas,
+    "gates": _Reader.take_gates,
     "proofLayers": _Reader.take_layers,
     "proofGrandfather": _Reader.take_layers,
     "singleSliceLayers": _Reader.take_layers,

@@ -11,6 +11,7 @@ from gluerun.records.config import ApprovalRule, Independence
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
 from gluerun.records.pause import OnLimit
+from gluerun.records.pipeline import GATE_NAME, MOST_GATES, Occasion
 from gluerun.records.placeholder import OPTIONS
 from gluerun.records.runner import Dialect, PromptBy, RunnerKind, Sessions
 from gluerun.records.sandbox import Network, SandboxMode
@@ -93,6 +94,7 @@ def _shapes() -> dict[str, Schema]:
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
+        "gates": {**_list(_gate()), "minItems": 1, "maxItems": MOST_GATES},
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "areaPolicy": _map(_policy(), _NAME),
         "riskPaths": _list(_WORD),
@@ -147,6 +149,23 @@ def _choice(words: type[StrEnum] | Iterable[str]) -> Schema:
 
 def _command() -> Schema:
     return _either(_WORD, _object({"command": _WORD}, required=("command",)))
+
+
+def _gate() -> Schema:
+    found = {
+        "name": {"type": "string", "pattern": f"^{GATE_NAME}(?!\\n)$"},
+        "command": {"type": "string", "pattern": r"^\s*[^\s\u0000][^\n\u0000]*\s*$"},
+        "when": _either(_choice(Occasion), {**_list(_choice(Occasion)), "minItems": 1}),
+        "paths": _list(_WORD),
+        **dict.fromkeys(("timeout", "slots", "minTests"), _COUNT),
+        "required": _FLAG,
+        "needs": _list(_WORD),
+        "junit": {
+            "type": "string",
+            "pattern": r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\*\*)[^\u0000]*[^\s\u0000][^\u0000]*$",
+        },
+    }
+    return _object(found, required=("name", "command"))
 
 
 def _policy() -> Schema:

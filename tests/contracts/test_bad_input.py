@@ -85,6 +85,7 @@ ROWS = {
     "queue":         Row("", LOOK),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
+    "prove":         Row("merge", ACT, "mrege"),
     "recover":       Row("", ACT),
     "validate-dag":  Row("", LOOK, "", _ANY_CONFIG),
     "next-area":     Row("", LOOK),

@@ -33,7 +33,7 @@ OURS = ("engine/", "schemas/", "tests/", "docs/decisions/", "docs/reference/", "
 TOLD = {
     *("GLUERUN_ROLE", "GLUERUN_TASK", "GLUERUN_RUN", "GLUERUN_DISPATCH", "GLUERUN_ATTEMPT", "GLUERUN_WORKTREE"),
     *("GLUERUN_MODULES", "GLUERUN_OUTPUT", "GLUERUN_NONCE", "GLUERUN_SCENARIO", "GLUERUN_ENGINE_HOME"),
-    *("GLUERUN_HOME", "GLUERUN_ROOT"),
+    *("GLUERUN_HOME", "GLUERUN_ROOT", "GLUERUN_GATE"),
 }
 HOSTS = {"www.conventionalcommits.org", "keepachangelog.com"}
 ABSOLUTE = re.compile(r"(?<![\w.~*<>)\]`\"'/$-])/[a-z]+/\w[^\s`]*")

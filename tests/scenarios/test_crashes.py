@@ -78,6 +78,7 @@ ELSEWHERE = {
     "config set": "one file, replaced whole by the storage door",
     "config unset": "one file, replaced whole by the storage door",
     "rescue restore": "git alone, in tests/contracts/test_git_rescue.py",
+    "prove": "crashed at each of its own operations in tests/scenarios/test_pipelines.py",
     "gc": "crashed at each of its own operations in tests/scenarios/test_rescue_stories.py",
     "verify": "with --mend what every cycle does first, and every cycle is crashed",
     "update": "two files, each replaced whole by the storage door; the one that wins is first",

@@ -174,7 +174,6 @@ def test_a_candidate_for_which_there_is_room_again_lands():
     assert house.record(BAD) is None or house.record(BAD).infra_tries == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a fault at a prefix is taken for one of its last change, not of the large one")
 def test_a_gate_place_larger_than_the_disk_is_a_fault_of_the_machine_and_the_queue_goes_on():
     house = accepted(gate_command=GATE).gate(lambda tree: (0, ""))
     large(house)

@@ -6,8 +6,8 @@ bottom and you have read what happens to a task between its dispatch and its end
 
 from __future__ import annotations
 
-from gluerun.core import continuity, decider, independence, prompts, tamper
-from gluerun.core.asking import ask, ending_of, held_of, must_ask, now_of_day, prepare
+from gluerun.core import continuity, decider, gate_words, gating, independence, prompts, tamper
+from gluerun.core.asking import ending_of, held_of, must_ask, now_of_day, prepare
 from gluerun.core.notebook import (
     Green,
     Notebook,
@@ -24,7 +24,7 @@ from gluerun.core.notebook import (
     recall_findings,
 )
 from gluerun.core.plotting import planner
-from gluerun.core.steps import Clear, Gated, Keep, KeepAttempts, Place, RunGate
+from gluerun.core.steps import Clear, Keep, KeepAttempts, Place
 from gluerun.core.trying import WAITING, decide, try_once
 from gluerun.errors import ImpossibleError
 from gluerun.records import codec
@@ -33,6 +33,7 @@ from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import Command, Evidence, Packet, PacketClaim
 from gluerun.records.pause import PAUSED, Paused, Span
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -94,7 +95,11 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
     reason = yield from prepare(Place.GATE, candidate, 0)
     gated = None
     if not reason:
-        gated = yield from ask(RunGate(attempt=0, commit=candidate, command=dispatch.gate_command), Gated)
+        occasion = occasion_of(dispatch)
+        changed = yield from gating.changed_paths(config, occasion, dispatch.base_sha, candidate)
+        gated = yield from gating.run_gates(
+            config, dispatch.gate_command, occasion, attempt=0, commit=candidate, changed=changed
+        )
         reason = gated.trouble
     yield Clear(place=Place.GATE, reason="proved")
     now = yield from now_of_day()
@@ -102,12 +107,19 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
         reason = reason or "the gate was inconclusive"
         return ending_of(dispatch, Outcome.FAILED, now, failure=Failure.WORKER_INFRA, reason=reason)
     if gated.check.result is GateVerdict.RED:
-        reason = f"the gate ended with {gated.check.exit_code}"
+        reason = gate_words.why_red(gated.check)
         return ending_of(
             dispatch, Outcome.FAILED, now, failure=Failure.INTEGRATION_GATE_RED, reason=reason, detail=gated.tail
         )
     ending = ending_of(dispatch, Outcome.PROVED, now)
     return replace(ending, head_sha=candidate, green_tree=gated.check.code_tree, green_gate=gated.check.gate_sha256)
+
+
+def occasion_of(dispatch: Dispatch) -> Occasion:
+    """Return for what a prover was started: what was said, or else a candidate of a task or a finished node."""
+    if dispatch.occasion is not None:
+        return dispatch.occasion
+    return Occasion.MERGE if dispatch.task_id is not None else Occasion.NODE
 
 
 def _accept(me: Notebook, attempt: int, green: Green, *, waived: bool) -> Generator[Step, Answered, Ending]:

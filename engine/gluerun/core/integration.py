@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider, refusals, steering
+from gluerun.core import decider, pipeline, refusals, steering
 from gluerun.core.actions import (
     Advance,
     CallOff,
@@ -21,6 +21,7 @@ from gluerun.core.queue import is_held, is_second_look, is_solo, queue_of
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
 
@@ -64,9 +65,14 @@ def plan_integration(world: World) -> list[Action]:
     return [*plan, *_of_the_chain(world, queue, slots)]
 
 
-def prover_deadline(since: datetime, config: Config) -> datetime:
+def prover_deadline(since: datetime, config: Config, command: str = "") -> datetime:
     """Return when a prover that has not ended is certainly late."""
-    return since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
+    return since + timedelta(seconds=prover_seconds(config, command))
+
+
+def prover_seconds(config: Config, command: str, occasion: Occasion = Occasion.MERGE) -> int:
+    """Return after how many seconds a prover is certainly late."""
+    return pipeline.seconds(config, command, occasion) * 2 + 600
 
 
 class _Slots:
@@ -104,7 +110,8 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
         return _again(world, task, "the prover was never started")
     ending = sighting.ending
     if ending is None:
-        late = is_late(world, sighting.run_id, proof.since, prover_deadline(proof.since, world.config))
+        deadline = prover_deadline(proof.since, world.config, task.spec.gate_command)
+        late = is_late(world, sighting.run_id, proof.since, deadline)
         if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
             return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
         if sighting.life is Life.DEAD and (sighting.signed_in or not is_within(world.now, proof.since, START_GRACE)):

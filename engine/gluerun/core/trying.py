@@ -10,9 +10,12 @@ from gluerun.core import (
     consequences,
     continuity,
     decider,
+    gate_words,
+    gating,
     handover,
     independence,
     on_base,
+    pipeline,
     prompts,
     scope,
     sessions,
@@ -38,7 +41,6 @@ from gluerun.core.steps import (
     Recall,
     Recalled,
     Restore,
-    RunGate,
 )
 from gluerun.records import codec
 from gluerun.records.config import TamperRule
@@ -47,6 +49,7 @@ from gluerun.records.failure import Answer, Decision, Failure
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import PacketClaim
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.verdict import Judgement, Ledger
 
@@ -240,14 +243,13 @@ def _commit_and_gate(
         return Wrong(failure=Failure.COMMIT_FAILED, reason=made.trouble)
     me.head = made.head
     check = None
-    if me.dispatch.gate_command:
+    if pipeline.has_gate(me.config, me.dispatch.gate_command, Occasion.TASK):
         gated = yield from _gate(me, attempt, made.head)
         if gated.check is None or gated.check.result is GateVerdict.INCONCLUSIVE:
             return Wrong(failure=Failure.WORKER_INFRA, reason=gated.trouble or "the gate was inconclusive")
         check = gated.check
         if check.result is GateVerdict.RED:
-            reason = "the gate timed out" if check.timed_out else f"the gate ended with {check.exit_code}"
-            return Wrong(failure=Failure.GATE_RED, reason=reason, detail=gated.tail)
+            return Wrong(failure=Failure.GATE_RED, reason=gate_words.why_red(check), detail=gated.tail)
         yield from on_base.try_on_base(me, attempt, made.head)
     green = Green(
         head=made.head,
@@ -270,8 +272,9 @@ def _gate(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, 
         if trouble:
             gated = Gated(check=None, trouble=trouble)
         else:
-            answer = yield from ask(RunGate(attempt=attempt, commit=commit, command=me.dispatch.gate_command), Gated)
-            gated = answer
+            gated = yield from gating.run_gates(
+                me.config, me.dispatch.gate_command, Occasion.TASK, attempt=attempt, commit=commit, changed=me.changed
+            )
         yield Clear(place=Place.GATE, reason="gate ended")
         if gated.check and gated.check.result is not GateVerdict.INCONCLUSIVE:
             break

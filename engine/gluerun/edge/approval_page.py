@@ -162,6 +162,8 @@ def _gate(house: House, run_id: str) -> Section:
     said = f"`{check.cmd}` ended with {check.exit_code} ({check.result}) after {check.duration_ms / 1000:.1f} s"
     log = check.log_ref if check.log_ref.startswith("runs/") else run_path(check.run_id, check.log_ref)
     tail = house.store.files.tail(log, _TAIL).decode("utf-8", "replace")
+    if check.gates:
+        said = f"{len(check.gates)} gates: {check.result} after {check.duration_ms / 1000:.1f} s"
     return Section(title="Gate", lines=(said, f"on {check.commit}"), text=tail)
 
 

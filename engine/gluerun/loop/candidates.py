@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gluerun.core import refusals
+from gluerun.core.pipeline import has_gate
 from gluerun.core.provenance import NO_GATE, Provenance, merge_message
 from gluerun.errors import GitError, NoRoomError
 from gluerun.loop.evidence import evidence_of
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 from gluerun.release import VERSION
 
@@ -62,7 +64,7 @@ def _message(house: House, task: Task) -> str:
         task=task.task_id,
         run=task.run_id or "",
         packet=task.packet_sha256 or "",
-        gate=known.gate if task.spec.gate_command else NO_GATE,
+        gate=known.gate if has_gate(house.config, task.spec.gate_command, Occasion.TASK) else NO_GATE,
         prompt=known.prompt,
         config=known.config,
         engine=VERSION,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import integration, lifecycle
+from gluerun.core import integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
-from gluerun.core.gates import gate_sha256
+from gluerun.core.integration import prover_seconds
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
+from gluerun.loop.gating import gate_key
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateCheck
 from gluerun.records.paths import overlap
+from gluerun.records.pipeline import Occasion
 from gluerun.records.rate import Rate
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
@@ -93,7 +95,7 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
             blocked_paths=task.proof.blocked_paths if task.proof is not None and action.alone else (),
             alone=action.alone,
         )
-        if _is_proved_already(house, task, built.commit):
+        if _is_proved_already(house, task, world.target_head or "", built.commit):
             proof = replace(proof, state=ProofState.PROVED)
         house.store.put_task(lifecycle.proving(task, proof))
         at, has_changed = built.commit, True
@@ -188,12 +190,14 @@ def _learn_time(house: House, run_id: str) -> None:
     house.store.put_queue_state(replace(state, gate_ms=(3 * before + check.duration_ms) // 4))
 
 
-def _is_proved_already(house: House, task: Task, candidate: str) -> bool:
+def _is_proved_already(house: House, task: Task, base: str, candidate: str) -> bool:
     """Tell whether there is nothing to run: no gate, or a green receipt for the same code and command."""
     command = task.spec.gate_command
-    if not command:
+    if not pipeline.has_gate(house.config, command, Occasion.MERGE):
         return True
-    same_gate = task.green_gate == gate_sha256(command, house.config)
+    if task.green_gate is None:
+        return False
+    same_gate = task.green_gate == gate_key(house, command, Occasion.MERGE, base, candidate)
     return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
 
 
@@ -206,7 +210,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof)
         target_branch=task.spec.target_branch,
         base_sha=world.target_head or "",
         started_at=now,
-        expires_at=now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600),
+        expires_at=now + timedelta(seconds=prover_seconds(house.config, task.spec.gate_command)),
         config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from gluerun.records.pause import OnLimit
+from gluerun.records.pipeline import GateSpec
 from gluerun.records.record import record
 from gluerun.records.runner import Limits, Price, RunnerSpec
 from gluerun.records.sandbox import Sandbox
@@ -126,6 +127,7 @@ class Config:
     approval_expires_hours: float = 0.0
     area_policy: dict[str, AreaPolicy] = {}  # noqa: RUF012
     risk_paths: tuple[str, ...] = ()
+    gates: tuple[GateSpec, ...] = ()
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True

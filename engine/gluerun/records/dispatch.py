@@ -8,6 +8,7 @@ from enum import StrEnum
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
 from gluerun.records.fault import Fault
 from gluerun.records.pause import Paused
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import TaskSpec
@@ -33,7 +34,8 @@ class Dispatch:
     person said when he asked for this run. `paused` is the limit at which an earlier run broke off and beyond which a
     person let this one go on; `spent` is what counts for the task's own limit.
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
-    `slot` is the gate slot that a prover of the queue has to itself.
+    `slot` is the gate slot that a prover of the queue has to itself; `occasion` is whose gates one runs that proves
+    neither a candidate nor a node.
     """
 
     SCHEMA = "dispatch.v0"
@@ -67,6 +69,7 @@ class Dispatch:
     told: str = ""
     engine_version: str = ""
     slot: int | None = None
+    occasion: Occasion | None = None
     paused: Paused | None = None
 
 

@@ -245,6 +245,13 @@ def validate(data, place=''):
                     raise Invalid(place + '.slot', 'must be at least 0', data__slot)
                 if data__slot > 255:
                     raise Invalid(place + '.slot', 'must be at most 255', data__slot)
+        if 'occasion' in data_keys:
+            data_keys.remove('occasion')
+            data__occasion = data['occasion']
+            if not isinstance(data__occasion, str):
+                raise Invalid(place + '.occasion', 'must be a string', data__occasion)
+            if not (isinstance(data__occasion, str) and data__occasion == 'task' or (isinstance(data__occasion, str) and data__occasion == 'merge') or (isinstance(data__occasion, str) and data__occasion == 'node') or (isinstance(data__occasion, str) and data__occasion == 'nightly')):
+                raise Invalid(place + '.occasion', 'must be one of task, merge, node, nightly', data__occasion)
         if 'paused' in data_keys:
             data_keys.remove('paused')
             data__paused = data['paused']
