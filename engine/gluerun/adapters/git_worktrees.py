@@ -36,7 +36,7 @@ class WorkTrees:
     def __init__(self, git: GitCommand) -> None:
         self._git = git
 
-    def add(self, place: str, commit: str, branch: str | None) -> None:
+    def add(self, place: str, commit: str, branch: str | None, *, lasting: bool = False) -> None:
         if branch is not None:
             if self._git.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).line == f"refs/heads/{branch}":
                 raise GitError(f"{branch} is checked out in the repository itself; check out another branch there")
@@ -48,6 +48,15 @@ class WorkTrees:
         folder = self._folder(place)
         folders.put_durably(folders.join(folder, BEGIN), encode(commit))
         folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
+        if lasting:
+            from gluerun.adapters.git_recycling import remember
+
+            remember(self._git, place, folder, commit)
+
+    def recycle(self, place: str, commit: str) -> str:
+        from gluerun.adapters.git_recycling import recycle
+
+        return recycle(self._git, place, commit)
 
     def remove(self, place: str) -> None:
         self._refuse_outside(place)
@@ -144,15 +153,16 @@ class WorkTrees:
         folder = folders.own_folder(self._git.root, place)
         if folder is None:
             return ()
-        begin = decode(folders.read(folders.join(folder, BEGIN)) or b"").strip()
-        visited = _visited(folders.read(folders.join(folder, "logs/HEAD")) or b"") - {begin}
+        # Two while a place that stays goes from one commit to the next.
+        begins = set(decode(folders.read(folders.join(folder, BEGIN)) or b"").split())
+        visited = _visited(folders.read(folders.join(folder, "logs/HEAD")) or b"") - begins
         head = decode(folders.read(folders.join(folder, "HEAD")) or b"").strip()
-        if _is_id(head) and head != begin:
+        if _is_id(head) and head not in begins:
             visited.add(head)
         if not visited:
             return ()
         # Not `--all`: that goes through the HEADs of all work trees too, and this one is about to go.
-        rest = ("--not", "--glob=refs/", *([begin] if begin else []))
+        rest = ("--not", "--glob=refs/", *sorted(begins))
         said = self._git.line("rev-list", "--parents", "--topo-order", "--ignore-missing", *sorted(visited), *rest)
         lines = [line.split(" ") for line in said.split("\n") if line]
         parents = {parent for line in lines for parent in line[1:]}

@@ -74,6 +74,16 @@ def begin_aside(house: House, dispatch: Dispatch, place: str, commit: str) -> No
     house.doors.git.add_worktree(place, commit)
 
 
+def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> str:
+    """Make a place that stays right for *commit*, detached; return "", or why what stood there could not be used."""
+    _keep_strays(house, dispatch, dispatch.run_id, place, "commits left where nobody works", [])
+    git = house.doors.git
+    if why := git.recycle_worktree(place, commit):
+        git.remove_worktree(place)
+        git.add_worktree(place, commit, lasting=True)
+    return why
+
+
 def give_up_branch(house: House, task: Task) -> None:
     """Remove a landed task's branch: only if nobody has added to it, for the target holds what was there."""
     if task.head_sha:

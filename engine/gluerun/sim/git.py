@@ -49,6 +49,8 @@ class SimTree:
         self.begin = commit
         self.visited: list[str] = []
         self.is_broken = False
+        self.is_lasting = False
+        self.oddity = ""
         self.locks: set[str] = set()
         self.in_progress: str = ""
 
@@ -228,7 +230,7 @@ class SimGit:
         found = self._tree(commit).get(path)
         return None if found is None else found[1]
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(self, place: str, commit: str, *, branch: str | None = None, lasting: bool = False) -> None:
         self.fault("add_worktree:before")
         if place in self.worktrees:
             raise GitError("something stands there already", file=place)
@@ -238,7 +240,28 @@ class SimGit:
             self._sync_ref(HEADS + branch)
         self.worktrees[place] = SimTree(files, branch, None if branch else commit, is_ours=True)
         self.worktrees[place].begin = commit
+        self.fault("add_worktree:made")
+        self.worktrees[place].is_lasting = lasting
         self.fault("add_worktree:after")
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        self.fault("recycle_worktree:before")
+        work = self.worktrees.get(place)
+        if work is None or work.is_broken:
+            return "it is no work tree of the repository"
+        if not work.is_lasting:
+            return "it was not left in order"
+        if work.oddity or work.branch is not None or work.locks or work.in_progress:
+            return work.oddity or "git's folder of it is not what it was"
+        work.is_lasting = False
+        self.fault("recycle_worktree:begun")
+        work.commit, work.begin, work.visited = commit, commit, []
+        self.fault("recycle_worktree:moved")
+        work.files = dict(self._tree(commit))
+        self.fault("recycle_worktree:written")
+        work.is_lasting = True
+        self.fault("recycle_worktree:after")
+        return ""
 
     def remove_worktree(self, place: str) -> None:
         self.fault("remove_worktree:before")
