@@ -92,6 +92,7 @@ def _shapes() -> dict[str, Schema]:
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
+        "sparse": _either(_FLAG, _list(_PATHS)),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "areaPolicy": _map(_policy(), _NAME),
         "riskPaths": _list(_WORD),

@@ -147,6 +147,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
+    Shape(key="sparse", form='true or false or ["folder", …]',
+          doc="let a worker's place hold only what its task owns, the files beside and above that, and the folders "
+          "that are named here"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '
           '["text", …], "expiresHours"}}', doc="what tasks of an area ask of a person; only an owner can approve then, "

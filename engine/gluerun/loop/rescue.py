@@ -65,7 +65,8 @@ def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch
     run_id = dispatch.run_id
     remove_place(house, dispatch, f"{run_id}-found", place, "found where the next run begins")
     rescue_branch(house, dispatch, run_id, branch, commit)
-    house.doors.git.add_worktree(place, commit, branch=branch)
+    parts = (*dispatch.owned_files, *house.config.sparse_always)
+    house.doors.git.add_worktree(place, commit, branch=branch, parts=parts if house.config.sparse else None)
 
 
 def begin_aside(house: House, dispatch: Dispatch, place: str, commit: str) -> None:

@@ -118,6 +118,8 @@ class Config:
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    sparse: bool = False
+    sparse_always: tuple[str, ...] = ()
     approve_plan: ApprovalRule = ApprovalRule.NONE
     approval: ApprovalRule = ApprovalRule.NONE
     approval_expires_hours: float = 0.0
