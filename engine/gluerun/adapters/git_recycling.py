@@ -20,20 +20,24 @@ from gluerun.errors import GitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gluerun.adapters.git_command import GitCommand
 
 # Written last, removed first: a place without it was cut in the middle of something.
 MARK = "gluerun-lasting"
 KEPT = "gluerun-lasting.index"
-# Most gits compare times to the second only. So the files that were written in the second in which the copy was taken
-# are looked at by ourselves.
+# Most gits compare times to the second, and read every file whose second is that of the index. So the copy is made to
+# look younger, and what was written in its second is compared by ourselves, to the tick.
 YOUNG = "gluerun-lasting.young"
 OURS = (MARK, KEPT, YOUNG)
 BEGIN = "gluerun-begin"
+SECOND = 1_000_000_000
 # What git notes in a work tree's own folder when somebody works there; of no use to the next.
 TRACES = ("COMMIT_EDITMSG", "FETCH_HEAD", "ORIG_HEAD", "logs")
 ATTRIBUTES = ".gitattributes"
-# Nothing that the repository or its owner sets may let git take a file's word for what is in it.
+# Nothing that the repository or its owner sets may let git take a file's word for what is in it. One thread is the
+# cheapest way: what takes its time is the kernel.
 SUSPICIOUS = (
     *("-c", "core.trustctime=true"),
     *("-c", "core.checkStat=default"),
@@ -41,6 +45,8 @@ SUSPICIOUS = (
     *("-c", "core.sparseCheckout=false"),
     *("-c", "core.splitIndex=false"),
     *("-c", "core.untrackedCache=false"),
+    *("-c", "core.preloadIndex=false"),
+    *("-c", "index.threads=1"),
 )
 # What the labels of a security module are called: every file has one, and nobody who works here sets them.
 LABELS = "security."
@@ -57,11 +63,29 @@ def remember(git: GitCommand, place: str, folder: str, commit: str) -> None:
 
 
 def _note(place: str, folder: str, commit: str, conditions: str, young: set[bytes]) -> None:
-    if folders.copy_index(folder, folders.join(folder, KEPT)):
-        _put(folders.join(folder, YOUNG), b"\0".join(sorted(young)))
-        names = sorted({decode(name) for name in os.listdir(encode(folder))} - {*OURS})
-        lines = [commit, conditions, oct(os.stat(encode(place)).st_mode), *names]
-        _put(folders.join(folder, MARK), encode("\n".join(lines)))
+    kept = folders.join(folder, KEPT)
+    if not folders.copy_index(folder, kept):
+        return
+    _put(folders.join(folder, MARK), b"")
+    tick = os.stat(encode(folders.join(folder, MARK))).st_mtime_ns
+    _put(folders.join(folder, YOUNG), b"\0".join(_stamps(encode(place), young, tick)))
+    os.utime(encode(kept), ns=(tick + 2 * SECOND, tick + 2 * SECOND))
+    names = sorted({decode(name) for name in os.listdir(encode(folder))} - {*OURS})
+    lines = [commit, conditions, oct(os.stat(encode(place)).st_mode), *names]
+    _put(folders.join(folder, MARK), encode("\n".join(lines)))
+
+
+def _stamps(top: bytes, names: set[bytes], tick: int) -> Iterator[bytes]:
+    """Yield each of *names* that was written in the second of *tick*, and then what tells it from a changed one."""
+    for name in names:
+        try:
+            found = os.lstat(top + b"/" + name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if found.st_ctime_ns // SECOND >= tick // SECOND:
+            yield name
+            # What is as young as this very look could change and look the same.
+            yield b"" if found.st_ctime_ns >= tick else _stamp(top + b"/" + name)
 
 
 def recycle(git: GitCommand, place: str, commit: str) -> str:
@@ -88,7 +112,7 @@ def _checked(git: GitCommand, place: str, folder: str) -> tuple[str, str, int]:
     OddError if anything is odd.
     """
     marked = folders.read(folders.join(folder, MARK))
-    if marked is None:
+    if not marked:
         raise OddError("it was not left in order")
     begin, conditions, mode, *names = decode(marked).split("\n")
     if os.path.islink(encode(place)) or not stat.S_ISREG(os.lstat(encode(folders.join(place, ".git"))).st_mode):
@@ -154,18 +178,18 @@ def _renew(git: GitCommand, place: str, folder: str, mode: int, commits: tuple[s
     draft = folders.join(folder, f"gluerun-recycle-{os.getpid()}.index")
     folders.discard(folders.join(folder, MARK))
     # Until the HEAD has moved either commit is one that the place began at, and nobody's stray.
-    folders.put_durably(folders.join(folder, BEGIN), encode("\n".join(commits)))
+    _put(folders.join(folder, BEGIN), encode("\n".join(commits)))
     for name in TRACES:
         folders.clear(folders.join(folder, name))
-    young = {name for name in (folders.read(folders.join(folder, YOUNG)) or b"").split(b"\0") if name}
+    stamps = (folders.read(folders.join(folder, YOUNG)) or b"").split(b"\0")
+    young = dict(zip(stamps[::2], stamps[1::2], strict=False))
     os.replace(encode(folders.join(folder, KEPT)), encode(draft))
-    taken = os.stat(encode(draft)).st_mtime
     names = {name for name in git.run("ls-files", "-z", at=place, index=draft).out.split(b"\0") if name}
     looked = git.run(*SUSPICIOUS, "diff-files", "--name-only", "-z", "--ignore-submodules=all", at=place, index=draft)
     changed = {name for name in looked.out.split(b"\0") if name}
     extra, missing = _strange(encode(place), names, mode)
     top = encode(place) + b"/"
-    changed |= {name for name in young & names - missing - changed if _is_touched(top + name, mode)}
+    changed |= {name for name in young.keys() & names - missing - changed if _stamp(top + name) != young[name]}
     for one in (*extra, *changed):
         folders.clear(decode(top + one))
     git.run(*SUSPICIOUS, "checkout", "--quiet", "--force", "--detach", commit, "--", at=place, index=draft)
@@ -174,19 +198,14 @@ def _renew(git: GitCommand, place: str, folder: str, mode: int, commits: tuple[s
     if decode(folders.read(folders.join(folder, "HEAD")) or b"").strip() != commit:
         raise OddError("its HEAD did not move")
     os.replace(encode(draft), encode(folders.join(folder, "index")))
-    folders.put_durably(folders.join(folder, BEGIN), encode(commit))
-    written = changed | missing
-    return written | young if int(taken) >= int(os.stat(encode(folders.join(folder, "index"))).st_mtime) else written
+    _put(folders.join(folder, BEGIN), encode(commit))
+    return changed | missing | young.keys()
 
 
-def _is_touched(path: bytes, mode: int) -> bool:
-    """Tell whether a file has other rights than git gave it, another name, or attributes of its own."""
+def _stamp(path: bytes) -> bytes:
+    """Return what no change of a file, of its rights or its names leaves as it was."""
     found = os.lstat(path)
-    if stat.S_ISREG(found.st_mode):
-        rights = mode & 0o777
-        if found.st_nlink != 1 or stat.S_IMODE(found.st_mode) not in (rights, rights & ~0o111):
-            return True
-    return not stat.S_ISDIR(found.st_mode) and _has_attributes(path)
+    return b"%d %d" % (found.st_ino, found.st_ctime_ns)
 
 
 def _refuse_rest(git: GitCommand, place: str, index: str) -> None:

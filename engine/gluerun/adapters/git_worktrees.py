@@ -57,7 +57,8 @@ class WorkTrees:
         folder = self._folder(place)
         if parts is not None:
             folders.put_durably(folders.join(folder, PARTS), cone(parts))
-            self._git.run(*LOOKING, "-c", "core.sparseCheckoutCone=true", "read-tree", "-m", "-u", "HEAD", at=place)
+            words = ("-c", "core.sparseCheckoutCone=true", "-c", "index.threads=1", "read-tree", "-m", "-u", "HEAD")
+            self._git.run(*LOOKING, *words, at=place)
         folders.put_durably(folders.join(folder, BEGIN), encode(commit))
         folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
         if lasting:
