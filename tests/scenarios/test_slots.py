@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from gluerun.core import sandbox
+from gluerun.core.collecting import Kind
 from gluerun.loop import slots
+from gluerun.loop.collecting import collect
 from gluerun.records.dispatch import Dispatch, Life, Outcome, Role
 from gluerun.records.sandbox import RoleSandbox, Sandbox, SandboxMode
 from gluerun.sim.crash import SimCrash
@@ -200,7 +202,32 @@ def test_a_crash_anywhere_in_a_slot_never_shows_the_next_gate_anything_but_its_c
     assert 12 < point < 299
 
 
-def test_a_crash_is_a_crash(house):
+def test_a_slot_that_is_not_wanted_any_more_is_given_up_with_its_place_and_cache(house):
+    for slot in (0, 1, 2):
+        prover(house, slot, candidate(house, f"c{slot}"), slot)
+    house.let_work()
+    house.configure(gate_slots=1)
+    house.processes.orphan("RUN-20260101T000000Z-00000002")
+
+    plan = collect(house.open(), acting=False).given
+    assert [(one.kind, one.name) for one in plan] == [(Kind.SLOT, "1")]
+    assert f"{ROOT}/.worktrees/gate-1" in house.git.worktrees
+    collect(house.open(), acting=True)
+
+    places = {f"{ROOT}/.worktrees/gate-{slot}" for slot in (0, 2)}
+    assert {place for place in house.git.worktrees if "gate-" in place} == places
+    assert house.state_files.names("slots") == ["0.json", "2.json"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"nonsense"])
+def test_a_broken_record_of_a_slot_is_in_nobodys_way(house, data):
+    house.state_files.write("slots/0.json", data)
+    run_id = prover(house, 1, candidate(house, "one"))
+    house.let_work()
+    assert ending(house, run_id).outcome is Outcome.PROVED
+
+
+def test_a_run_that_is_cut_while_it_recycles_leaves_a_place_that_nobody_believes(house):
     house.fuse.once("git recycle_worktree:begun", lambda: (_ for _ in ()).throw(SimCrash("here")))
     prover(house, 1, candidate(house, "one"))
     house.let_work()

@@ -7,7 +7,7 @@ has to be given back, and a slot is never taken from under a gate that still run
 from __future__ import annotations
 
 from gluerun.errors import SchemaError
-from gluerun.loop.rescue import begin_lasting
+from gluerun.loop.rescue import begin_lasting, drop_place
 from gluerun.records import schema
 from gluerun.records.dispatch import Life
 from gluerun.records.slot import SlotLease
@@ -54,6 +54,24 @@ def begin(house: House, dispatch: Dispatch, slot: int, commit: str) -> str:
     return ""
 
 
+def known(house: House) -> dict[int, str]:
+    """Return the slots that were ever taken, each with the run that took it last."""
+    found = {}
+    for name in house.store.files.names(SLOTS):
+        number = name.removesuffix(".json")
+        if number.isdecimal():
+            found[int(number)] = _last(house, int(number))
+    return found
+
+
+def give_up(house: House, slot: int) -> None:
+    """Remove the place and the cache of a slot that nobody has, and forget it."""
+    with house.doors.locks.git():
+        for place in (place_of(house, slot), cache_of(house, slot)):
+            drop_place(house, None, f"gate-{slot}", place)
+    house.store.files.remove(_path(slot))
+
+
 def _left(house: House, holder: str) -> str:
     """Wait until a run has left, or end what it left behind; say so if neither helps."""
     processes = house.doors.processes
@@ -71,12 +89,17 @@ def _left(house: House, holder: str) -> str:
 
 def _holder(house: House, slot: int, dispatch: Dispatch) -> str:
     """Return which other run had the slot last; empty if none had, or if nobody can read who."""
+    last = _last(house, slot)
+    return "" if last == dispatch.run_id else last
+
+
+def _last(house: House, slot: int) -> str:
     data = house.store.files.read(_path(slot))
     try:
         lease = None if data is None else schema.load(SlotLease, data, file=_path(slot))
     except SchemaError:
         return ""
-    return "" if lease is None or lease.run_id == dispatch.run_id else lease.run_id
+    return "" if lease is None else lease.run_id
 
 
 def _path(slot: int) -> str:
