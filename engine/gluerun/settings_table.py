@@ -104,6 +104,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("context_section_max_chars", "characters after which a section of a prompt is cut", low=200),
     _knob("preflight_require_acceptance", "refuse a task without acceptance criteria"),
     _knob("gate_timeout_sec", "seconds after which a gate is ended", low=1),
+    _knob("gate_slots", "how many candidates of the merge queue may be proved at the same time", low=1),
+    _knob("flake_reruns", "how often a red candidate is asked again, so that a flake sends nobody back"),
     _knob("gate_port_base", "the first port of gate slot 0; each slot has a hundred of its own", low=1024),
     _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),

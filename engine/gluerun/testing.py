@@ -300,7 +300,7 @@ class SimHouse:
         self._played: dict[tuple[str, str], int] = {}
         self._prompts: list[tuple[str, str, str]] = []
         self._gate: Gate = lambda tree: 0
-        self._held: set[str] = set()
+        self._held: set[tuple[Role, str]] = set()
         self._cut: dict[str, Life] = {}
         self.git.write(ROOT, "README.md", b"A repository in memory.\n")
         self.git.commit(ROOT, "first")
@@ -424,14 +424,14 @@ class SimHouse:
             self._go_on(run_id)
         return self
 
-    def hold(self, *task_ids: str) -> SimHouse:
-        """Let the runs of some tasks take their time from now on."""
-        self._held.update(task_ids)
+    def hold(self, *task_ids: str, role: Role = Role.WORKER) -> SimHouse:
+        """Let the workers, or another role, of some tasks take their time from now on."""
+        self._held.update((role, task_id) for task_id in task_ids)
         return self
 
     def release(self, *task_ids: str) -> SimHouse:
         """Let held runs go on with the next cycle."""
-        self._held.difference_update(task_ids)
+        self._held = {one for one in self._held if one[1] not in task_ids}
         return self
 
     def crash(self, task_id: str) -> SimHouse:
@@ -576,7 +576,7 @@ class SimHouse:
         found = []
         for run_id in self.processes.due():
             dispatch = self._dispatch(run_id)
-            if dispatch is None or dispatch.task_id not in self._held or dispatch.role is not Role.WORKER:
+            if dispatch is None or (dispatch.role, dispatch.task_id) not in self._held:
                 found.append(run_id)
         return found
 

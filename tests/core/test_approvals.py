@@ -205,7 +205,7 @@ def test_an_approval_covers_the_same_work_on_a_newer_target_but_a_request_that_w
     approved = request(Point.LANDING, ApprovalState.APPROVED)
 
     assert goes_on(at(Point.LANDING, approved, task=newer, facts=facts), Point.LANDING)
-    for state, kinds in ((ApprovalState.WAITING, []), (ApprovalState.EXPIRED, []), (ApprovalState.APPROVED, ["Prove"])):
+    for state, kinds in ((ApprovalState.WAITING, []), (ApprovalState.EXPIRED, []), (ApprovalState.APPROVED, ["Chain"])):
         moved = at(Point.LANDING, request(Point.LANDING, state), target_head="5" * 40, facts={})
         assert [type(one).__name__ for one in plan_integration(moved)] == kinds
 

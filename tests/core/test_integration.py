@@ -1,9 +1,10 @@
-"""From an accepted branch to the target: one proof at a time, and what each proof's end calls for."""
+"""From an accepted branch to the target: the chain of candidates, and what each proof's end calls for."""
 
 from __future__ import annotations
 
 import pytest
 from tests.core.worlds import (
+    CANDIDATE,
     HEAD,
     NOW,
     TARGET,
@@ -18,11 +19,14 @@ from tests.core.worlds import (
 )
 
 from gluerun.core import decider
-from gluerun.core.actions import Advance, Notice, ProofDone, Prove, Settle, Stop
-from gluerun.core.integration import conflict, is_current, plan_integration, queue_order
+from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove, Settle, Stop
+from gluerun.core.integration import conflict, plan_integration
+from gluerun.core.queue import AGEING, is_current, queue_of, queue_order
 from gluerun.core.recovery import START_GRACE
+from gluerun.core.steering import batch_size
 from gluerun.records.dispatch import Life, Outcome, Role
 from gluerun.records.failure import Answer, Failure, FailureNote
+from gluerun.records.rate import Rate
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState, Status
 
@@ -40,11 +44,52 @@ def now(*tasks, **changes):
     return world(*tasks, **{"branch_heads": heads, **changes})
 
 
-def prove(number=1, reason="accepted"):
-    return Prove(task_id=f"TASK-{number:04d}", reason=reason)
+def name(number):
+    return f"TASK-{number:04d}"
 
 
-ADVANCE = Advance(task_id="TASK-0001", reason="its candidate is proved")
+def candidate(number):
+    return f"{number:x}" * 40
+
+
+def prove(number=1, reason="accepted", slot=0, **changes):
+    return Prove(task_id=name(number), slot=slot, reason=reason, **changes)
+
+
+def chain(*numbers, onto=TARGET, reason="accepted", **changes):
+    return Chain(task_ids=tuple(map(name, numbers)), onto=onto, reason=reason, **changes)
+
+
+def advance(*numbers):
+    words = "its candidate is proved" if len(numbers) == 1 else f"the candidate of {len(numbers)} changes is proved"
+    return Advance(task_id=name(numbers[-1]), links=tuple(map(name, numbers)), reason=words)
+
+
+def off(number, reason="a change before it is shown to be red", **changes):
+    return CallOff(task_id=name(number), reason=reason, **changes)
+
+
+GONE = "what it was built on is not there any more"
+
+
+def links(*states, **changes):
+    """Accepted tasks whose candidates stand one upon another; those that are proved now have a slot and a run."""
+    made = []
+    for number, state in enumerate(states, 1):
+        more = {"slot": number - 1, "run_id": run_id(90 + number)} if state is ProofState.PROVING else {}
+        more |= {"run_id": run_id(90 + number)} if state is ProofState.RED else {}
+        base = TARGET if number == 1 else candidate(number - 1)
+        made.append(accepted(number, proof=proof(state, target_head=base, candidate=candidate(number), **more)))
+    alive = {}
+    for one in made:
+        if one.proof.state is ProofState.PROVING:
+            alive |= seen(one.proof.run_id, Life.ALIVE)
+        if one.proof.state is ProofState.RED:
+            alive |= seen(one.proof.run_id, ending=RED)
+    return now(*made, **{"sightings": alive, **changes})
+
+
+ADVANCE = advance(1)
 STOP = Stop(run_id=PROVER, task_id="TASK-0001", reason="the prover is past its deadline")
 DONE = ProofDone(task_id="TASK-0001", run_id=PROVER, reason="the gate was green on the candidate")
 DEADLINE = 3600 * 2 + 600
@@ -67,6 +112,15 @@ def parked(failure, reason, **changes):
 RED = replace(END, outcome=Outcome.FAILED, failure=Failure.INTEGRATION_GATE_RED, reason="exit 2", detail="the log")
 SICK = replace(END, outcome=Outcome.FAILED, failure=Failure.WORKER_INFRA, reason="no disk")
 SPENT = replace(PROVING, infra_tries=1)
+ONCE = "once more: its gate was red"
+
+
+def back_red(reason="exit 2", detail="the log"):
+    return back(Failure.INTEGRATION_GATE_RED, reason, decider.decide(Failure.INTEGRATION_GATE_RED, 3), detail=detail)
+
+
+C, P, G, R = ProofState.CHAINED, ProofState.PROVING, ProofState.PROVED, ProofState.RED
+ALONE = proof(alone=True)
 
 
 @pytest.mark.parametrize(
@@ -75,20 +129,26 @@ SPENT = replace(PROVING, infra_tries=1)
         (now(), []),
         (now(task(1), task(2, Status.BLOCKED)), []),
         (now(ONE, target_head=None), []),
-        (now(ONE), [prove()]),
-        (now(accepted(2), ONE), [prove()]),
-        (now(replace(ONE, updated_at=after(9)), accepted(2)), [prove(2)]),
+        (now(ONE), [chain(1)]),
+        (now(accepted(2), ONE), [chain(1, 2)]),
+        (now(replace(ONE, updated_at=after(9)), accepted(2)), [chain(2, 1)]),
+        (now(replace(ONE, priority=-1), accepted(2)), [chain(2, 1)]),
+        (now(*map(accepted, range(1, 41))), [chain(*range(1, 1 + batch_size(Rate().value, 2)))]),
+        (now(ONE, accepted(2, of={"gate_command": "other"}), accepted(3)), [chain(1)]),
         (now(PROVED), [ADVANCE]),
         (now(WAITS), [ADVANCE]),
-        (now(PROVED, target_head=OTHER), [prove(1, "the target branch moved")]),
-        (now(WAITS, target_head=OTHER), [prove(1, "the target branch moved")]),
-        (now(accepted(1, proof=proof(branch_head=OTHER))), [prove(1, "the target branch moved")]),
+        (now(PROVED, target_head=OTHER), [chain(1, onto=OTHER, reason="the target branch moved")]),
+        (now(WAITS, target_head=OTHER), [chain(1, onto=OTHER, alone=True)]),
+        (now(WAITS, accepted(2), target_head=OTHER), [chain(2, onto=OTHER)]),
+        (now(replace(WAITS, proof=replace(WAITS.proof, state=C, alone=True)), accepted(2)), [chain(2)]),
+        (now(replace(WAITS, proof=replace(WAITS.proof, state=C, alone=True))), [prove()]),
+        (now(accepted(1, proof=proof(branch_head=OTHER))), [chain(1, reason="the target branch moved")]),
         (now(PROVED, accepted(2)), [ADVANCE]),
-        (now(WAITS, accepted(2)), [ADVANCE, prove(2)]),
+        (now(WAITS, accepted(2)), [ADVANCE, chain(2)]),
         (now(PROVING, accepted(2)), [prove(1, "again: the prover was never started")]),
-        (now(PROVING, accepted(2), sightings=seen(PROVER, Life.ALIVE)), []),
-        (now(PROVING, accepted(2, proof=proof()), sightings=seen(PROVER, Life.ALIVE)),
-         [replace(ADVANCE, task_id="TASK-0002")]),
+        (now(PROVING, accepted(2), sightings=seen(PROVER, Life.ALIVE)), [chain(2, onto=CANDIDATE)]),
+        (now(PROVING, accepted(2), sightings=seen(PROVER, Life.ALIVE), target_head=OTHER),
+         [off(1, GONE, unchain=True)]),
         (now(PROVED, landed={"TASK-0001": OTHER}, target_head=OTHER, branch_heads={}),
          [Notice(task_id="TASK-0001", commit=OTHER, reason="the target branch holds it already")]),
         (now(ONE, branch_heads={}), [parked(Failure.PACKET_INVALID, "its branch moved to nothing")]),
@@ -96,6 +156,8 @@ SPENT = replace(PROVING, infra_tries=1)
          [parked(Failure.PACKET_INVALID, f"its branch moved to {OTHER}")]),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE - 1)), []),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE)), [STOP]),
+        (now(PROVING, accepted(2), sightings=seen(PROVER, Life.ALIVE), now=after(DEADLINE)),
+         [STOP, chain(2, onto=CANDIDATE)]),
         (now(PROVING, sightings=seen(PROVER, Life.ALIVE), now=after(620), gate_timeout_sec=10), [STOP]),
         (now(PROVING, sightings=seen(PROVER, Life.ORPHANED)), [STOP]),
         (now(PROVING, sightings=seen(PROVER), now=NOW + START_GRACE / 2), []),
@@ -110,23 +172,50 @@ SPENT = replace(PROVING, infra_tries=1)
         (now(PROVING, sightings=seen(PROVER, ending=SICK), worker_infra_max=0),
          [parked(Failure.WORKER_INFRA, "no disk")]),
         (now(PROVING, sightings=seen(PROVER, ending=RED)),
-         [back(Failure.INTEGRATION_GATE_RED, "exit 2", decider.decide(Failure.INTEGRATION_GATE_RED, 3),
-               detail="the log")]),
-        (now(replace(PROVING, tries=4), sightings=seen(PROVER, ending=RED)),
-         [back(Failure.INTEGRATION_GATE_RED, "exit 2", decider.decide(Failure.INTEGRATION_GATE_RED, 0),
-               detail="the log")]),
+         [ProofRed(task_id="TASK-0001", run_id=PROVER, reason="exit 2")]),
+        (links(C), [prove()]),
+        (links(C, C), [prove(1), prove(2, "its prefix of 2", 1)]),
+        (links(P, C, C), [prove(3, "its prefix of 3", 1)]),
+        (links(C, G, C), [advance(1, 2)]),
+        (links(R, G), [advance(1, 2)]),
+        (links(P, G), [advance(1, 2)]),
+        (links(G, R), [advance(1)]),
+        (links(C, C, C, R, P), [off(5), prove(1), prove(2, "its prefix of 2", 1)]),
+        (links(C, C, C, R), [prove(1), prove(2, "its prefix of 2", 1)]),
+        (links(R, C, C), [off(1, "its gate was red", alone=True)]),
+        (links(R, C, C, flake_reruns=0), [back_red()]),
+        (links(R, flake_reruns=0, sightings={}), [back_red("the gate was red on its candidate", "")]),
+        (now(accepted(1, proof=replace(ALONE, state=R)), accepted(2)), [prove(1, ONCE, rerun=True), chain(2)]),
+        (now(accepted(1, proof=replace(ALONE, state=R)), target_head=OTHER), [prove(1, ONCE, rerun=True)]),
+        (now(accepted(1, proof=replace(ALONE, state=R, reruns=1)), accepted(2)),
+         [back_red("the gate was red on its candidate", ""), chain(2)]),
+        (now(accepted(1, proof=replace(ALONE, reruns=1))), [ADVANCE]),
+        (now(accepted(1, proof=replace(ALONE, reruns=1)), accepted(2, proof=proof(C, candidate=OTHER))),
+         [off(1, "green the second time; its turn comes again", unchain=True), prove(2)]),
+        (now(accepted(1, proof=replace(ALONE, reruns=1)), target_head=OTHER),
+         [chain(1, onto=OTHER, reason="the target branch moved")]),
     ],
     ids=[
-        "nothing", "nothing accepted", "no target branch", "accepted work is proved", "the lower id first",
-        "who was accepted first, first", "a proved candidate lands", "one that waits for a checkout lands when it can",
-        "a moved target asks for another proof", "also of one that waits", "so does another head",
-        "a landing moves the target, so nothing is proved beside it", "one that waits lets the next be proved",
-        "a prover that was never started", "one proof at a time", "a proved one lands beside a proof",
+        "nothing", "nothing accepted", "no target branch", "accepted work is chained", "the lower id first",
+        "who was accepted first, first", "priority before age", "no more than a batch",
+        "one gate speaks for a chain", "a proved candidate lands", "one that waits for a checkout lands when it can",
+        "a moved target asks for another candidate", "also of one that waits", "which lets others go first",
+        "one in the way is not asked while others are", "but is when nobody else comes",
+        "so does another head", "a landing moves the target, so nothing is chained beside it",
+        "one that waits lets the next be chained", "a prover that was never started",
+        "a candidate is built on one that is being proved", "a proof about yesterday's target is called off",
         "a landing that a crash cut from its record", "a branch that is gone", "a branch that moved",
-        "a prover at work", "a prover past its deadline", "a deadline follows the gate's", "an orphaned prover",
-        "a prover that did not sign in yet", "one that never signed in", "a prover that vanished",
-        "a second one that vanished", "a proof without a run", "a green gate", "a fault of the machine",
-        "a second fault", "a fault without another try", "a red gate", "a red gate without a try",
+        "a prover at work", "a prover past its deadline", "nobody waits until it is ended",
+        "a deadline follows the gate's", "an orphaned prover", "a prover that did not sign in yet",
+        "one that never signed in",
+        "a prover that vanished", "a second one that vanished", "a proof without a run", "a green gate",
+        "a fault of the machine", "a second fault", "a fault without another try", "a red gate",
+        "one is proved", "two prefixes at once", "a free slot is filled",
+        "the longest green prefix lands", "a longer green beats a shorter red", "also one that still runs",
+        "a green before a red", "what is beyond a red is of no use", "a red segment is searched",
+        "who is found out leaves the chain", "or goes back at once", "also when its run is forgotten",
+        "it is asked once more beside the others", "whatever the target does", "red twice", "a flake lands",
+        "or lines up again", "or is built again",
     ],
 )  # fmt: skip
 def test_integration(given, plan):
@@ -152,9 +241,25 @@ def test_a_conflict_goes_back_to_the_worker_with_its_paths():
 
 
 def test_the_queue():
-    late = accepted(1, updated_at=after(1))
+    late, urgent = accepted(1, updated_at=after(1)), accepted(4, priority=1, updated_at=after(2))
 
-    assert sorted([late, accepted(3), accepted(2)], key=queue_order) == [accepted(2), accepted(3), late]
+    def order(at, *tasks):
+        return sorted(tasks, key=lambda one: queue_order(one, at))
+
+    assert order(NOW, late, accepted(3), accepted(2)) == [accepted(2), accepted(3), late]
+    assert order(after(3), late, urgent) == [urgent, late]
+    assert order(NOW + AGEING, accepted(2), urgent) == [accepted(2), urgent]  # nobody waits for ever
+
+
+def test_a_chain_begins_at_the_target_and_ends_where_nothing_stands_on_it():
+    one, two, three = links(C, C, C).tasks
+    moved = replace(two, proof=replace(two.proof, branch_head=OTHER))
+
+    assert queue_of(now(three, two, one)).chain == (one, two, three)
+    assert queue_of(now(one, two, three, target_head=candidate(1))).chain == (two, three)
+    assert queue_of(now(one, moved, three)).chain == (one,)
+    assert queue_of(now(one, moved, three)).stale == (moved, three)
+    assert (queue_of(now(one, three)).tip, queue_of(now()).tip) == (candidate(1), None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from tests.scenarios.crashes import Crashing
+from tests.scenarios.crashes import Crashing, let_be
 
 from gluerun.edge import backlog, importing
 from gluerun.edge.approvals import open_one
@@ -43,6 +43,16 @@ def one_task(**config):
 def three_tasks():
     """A task, one that waits for it, and one beside them."""
     return one_task().given(TWO, depends_on=[ONE]).given(THREE)
+
+
+def chained():
+    """Three tasks that are proved one upon another; the first two do not go together until the second is mended."""
+    house = SimHouse(**PATIENT).given(ONE, priority=1).given(TWO).given(THREE).gate(_do_not_go_together)
+    return house.agent(TWO, [Move(writes={"src/TASK-0002.txt": text}) for text in ("bad\n", "mended\n")])
+
+
+def _do_not_go_together(tree):
+    return int("src/TASK-0001.txt" in tree and tree.get("src/TASK-0002.txt") == "bad\n")
 
 
 def rotating():
@@ -369,6 +379,15 @@ SCENARIOS = {
         commit_beside,
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "chained": Crashing(
+        chained,
+        let_cycle,
+        let_be,
+        commit_beside,
+        # A crash may let the second be first; then the first is the one that does not fit.
+        wants={ONE: ("integrated", "parked"), TWO: "integrated", THREE: "integrated"},
+        files=("b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
     ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)

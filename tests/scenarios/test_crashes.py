@@ -41,7 +41,8 @@ LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand"}
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
-    "three tasks": 510,
+    "three tasks": 480,
+    "chained": 1_300,
     "ballast": 400,
     "conflict": 510,
     "widened": 420,

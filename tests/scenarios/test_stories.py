@@ -515,13 +515,14 @@ def test_a_red_combined_gate_goes_back_with_its_log_and_parks_when_the_tries_are
 
 
 def test_a_failing_integration_is_tried_once_for_each_pair_of_branch_and_target():  # C1
-    house = SimHouse(max_retries=0).given(ONE).gate(lambda tree: int("b.txt" in tree))
-    house.cycle()
-    house.colleague("b.txt", "hers")
+    for again in (0, 1, 2):
+        house = SimHouse(max_retries=0, flake_reruns=again).given(ONE).gate(lambda tree: int("b.txt" in tree))
+        house.cycle()
+        house.colleague("b.txt", "hers")
 
-    house.cycles(8)
+        house.cycles(8)
 
-    assert len(house.events("integration.started")) == 1
+        assert len(house.events("integration.started")) == 1 + again
 
 
 def test_two_accepted_tasks_land_one_after_the_other_and_both_are_proved_together():

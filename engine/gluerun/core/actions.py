@@ -136,11 +136,39 @@ class Stop:
 
 
 @record
+class Chain:
+    """Build the candidates of accepted tasks one upon another, the first *onto* a commit: links of the merge queue.
+
+    With `alone` nothing will be built on it.
+    """
+
+    task_ids: tuple[str, ...]
+    onto: str
+    reason: str
+    alone: bool = False
+
+
+@record
 class Prove:
-    """Build the merge candidate of an accepted branch, and prove it unless a receipt does."""
+    """Have the gate run on a task's candidate, in a gate slot of its own, unless a receipt answers for it.
+
+    With `rerun` it is asked once more, because it was red.
+    """
+
+    task_id: str
+    slot: int
+    reason: str
+    rerun: bool = False
+
+
+@record
+class CallOff:
+    """Give up a proof: its run is ended. With `unchain` the candidate goes too, with `alone` it leaves the chain."""
 
     task_id: str
     reason: str
+    unchain: bool = False
+    alone: bool = False
 
 
 @record
@@ -153,10 +181,23 @@ class ProofDone:
 
 
 @record
-class Advance:
-    """Land a proved candidate: one compare-and-swap of the target branch."""
+class ProofRed:
+    """A prover ended red: this candidate, with everything before it, may not land."""
 
     task_id: str
+    run_id: str
+    reason: str
+
+
+@record
+class Advance:
+    """Land the proved candidate of a task, and with it those it stands on: one compare-and-swap of the target branch.
+
+    `links` are the tasks whose work lands, in their order.
+    """
+
+    task_id: str
+    links: tuple[str, ...]
     reason: str
 
 
@@ -311,8 +352,11 @@ Action = (
     | Unlease
     | MarkOrphan
     | Stop
+    | Chain
     | Prove
+    | CallOff
     | ProofDone
+    | ProofRed
     | Advance
     | Notice
     | Start
@@ -329,9 +373,21 @@ Action = (
 )
 
 
+def subjects(action: Action) -> tuple[str, ...]:
+    """Return every task that an action is about."""
+    match action:
+        case Chain(task_ids=names) | Advance(links=names):
+            return names
+        case _:
+            name = getattr(action, "task_id", None)
+            return (name,) if name else ()
+
+
 def subject(action: Action) -> str:
     """Return what an action is about: a task, a node, a run or a file."""
     for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
+    if isinstance(action, Chain):
+        return action.task_ids[0]
     return action.order.subject if isinstance(action, Obey) else ""

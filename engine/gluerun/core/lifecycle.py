@@ -244,16 +244,38 @@ def proved(task: Task, now: datetime) -> Task:
     """Return a task whose candidate's gate was green."""
     if task.proof is None:
         raise ImpossibleError(f"{task.task_id} has no proof to complete")
-    return replace(task, proof=replace(task.proof, state=ProofState.PROVED, run_id=None, since=now), infra_tries=0)
+    proof = replace(task.proof, state=ProofState.PROVED, run_id=None, slot=None, since=now)
+    return replace(task, proof=proof, infra_tries=0)
+
+
+def found_red(task: Task, now: datetime) -> Task:
+    """Return a task whose candidate's gate was red; its run is kept, for its log."""
+    if task.proof is None:
+        raise ImpossibleError(f"{task.task_id} has no proof to be red")
+    return replace(task, proof=replace(task.proof, state=ProofState.RED, slot=None, since=now), infra_tries=0)
+
+
+def called_off(task: Task, *, unchain: bool, alone: bool, now: datetime) -> Task:
+    """Return a task whose proof was given up: its candidate waits to be asked again, leaves the chain, or goes."""
+    proof = task.proof
+    if proof is None or unchain:
+        return replace(task, proof=None)
+    if alone:
+        return replace(task, proof=replace(proof, alone=True, since=now))
+    return replace(task, proof=replace(proof, state=ProofState.CHAINED, run_id=None, slot=None, since=now))
 
 
 def waiting(task: Task, paths: tuple[str, ...], now: datetime) -> Task:
     """Return a task whose proved candidate cannot land because of *paths* in a checkout."""
     if task.proof is None:
         raise ImpossibleError(f"{task.task_id} has no proof to wait with")
-    if task.proof.state is ProofState.WAITING and task.proof.blocked_paths == paths:
+    proof = task.proof
+    if proof.state is ProofState.WAITING and proof.blocked_paths == paths:
         return task
-    return replace(task, proof=replace(task.proof, state=ProofState.WAITING, blocked_paths=paths, since=now))
+    # What was shown green only together with others is not, by itself: it is asked alone, once there is time.
+    is_green = proof.state in (ProofState.PROVED, ProofState.WAITING)
+    state = ProofState.WAITING if is_green else ProofState.CHAINED
+    return replace(task, proof=replace(proof, state=state, blocked_paths=paths, alone=True, run_id=None, since=now))
 
 
 def integrated(task: Task, commit: str, now: datetime) -> Task:

@@ -11,6 +11,7 @@ from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
+from gluerun.records.queue import QueueState
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
@@ -69,7 +70,7 @@ class World:
 
     `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
     `facts` is what is known of proved candidates that a person may have to approve; `unapproved` says of a node what
-    it lacks of a person's approval.
+    it lacks of a person's approval; `queue_state` is what the merge queue has learned of its gates.
     """
 
     now: datetime
@@ -111,6 +112,7 @@ class World:
     facts: dict[str, Facts] = {}  # noqa: RUF012
     next_approval: int = 1
     unapproved: dict[str, str] = {}  # noqa: RUF012
+    queue_state: QueueState = QueueState()
 
     @property
     def asks_people(self) -> bool:

@@ -7,6 +7,8 @@ from gluerun.core.actions import (
     Admit,
     Advance,
     AskApproval,
+    CallOff,
+    Chain,
     Close,
     EndPlanner,
     HoldBack,
@@ -18,6 +20,7 @@ from gluerun.core.actions import (
     Obey,
     Promote,
     ProofDone,
+    ProofRed,
     Prove,
     ProveNode,
     Readmit,
@@ -66,7 +69,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return True
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
-        case Prove() | ProofDone() | Advance() | Notice():
+        case Chain() | Prove() | CallOff() | ProofDone() | ProofRed() | Advance() | Notice():
             return landing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)

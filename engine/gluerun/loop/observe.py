@@ -20,7 +20,7 @@ from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record, replace
 from gluerun.records.runner import Limits
 from gluerun.records.spent import Spent
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         held=_held(house, memory, target),
         stop=store.is_stopped(),
         circuit=store.circuit(),
+        queue_state=store.queue_state(),
         backoff=store.backoff(),
         backoffs=store.backoffs(),
         spent_today=_spent_today(house),
@@ -241,7 +242,7 @@ def _sightings(
 ) -> dict[str, Sighting]:
     runs = [lease.run_id for lease in leases] + [lease.run_id for lease in node_leases]
     for task in tasks:
-        if task.proof and task.proof.state is ProofState.PROVING and task.proof.run_id:
+        if task.proof and task.proof.run_id:
             runs.append(task.proof.run_id)
     return {run_id: _sighting(house, run_id) for run_id in runs}
 
@@ -281,15 +282,27 @@ def _age(house: House, run_id: str) -> int | None:
 
 
 def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, str]:
-    """Return the tasks whose proved candidate is in the target branch although their record does not say so."""
-    found = {}
-    for task in tasks:
-        proof = task.proof
-        if target is None or proof is None or task.status is not Status.ACCEPTED:
-            continue
-        moved = proof.state is not ProofState.PROVING and proof.target_head != target
-        if moved and house.doors.git.contains(target, proof.candidate):
-            found[task.task_id] = proof.candidate
+    """Return the tasks whose candidate is in the target branch although their record does not say so.
+
+    With a candidate everything that it stands on has landed, so that few have to be looked for.
+    """
+    links = {task.proof.candidate: task for task in tasks if task.proof and task.status is Status.ACCEPTED}
+    bases = {task.proof.target_head for task in links.values() if task.proof}
+    found: dict[str, str] = {}
+    for tip in links.keys() - bases:
+        line: list[Task] = []
+        at = tip
+        while at in links and links[at].task_id not in found:
+            line.append(links[at])
+            proof = links[at].proof
+            at = proof.target_head if proof else ""
+        if target is None or at == target:
+            continue  # it stands on the target's head: nothing of it has landed
+        for task in line:
+            candidate = task.proof.candidate if task.proof else ""
+            if candidate == target or house.doors.git.contains(target, candidate):
+                found |= {one.task_id: one.proof.candidate for one in line[line.index(task) :] if one.proof}
+                break
     return found
 
 

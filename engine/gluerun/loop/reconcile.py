@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.actions import Admit
+from gluerun.core.actions import Admit, subjects
 from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
     from gluerun.records.resident import Notices
+    from gluerun.records.task import Task
 
     Afford = Callable[[list[Action]], list[Action]]
 
@@ -245,18 +246,26 @@ def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
 
 
 def _only(phase: Phase, task_id: str | None) -> Phase:
-    """Return *phase* as it is for one task: what others would do is left out, what they hold is not."""
+    """Return *phase* as it is for one task: what others would do is left out, what they hold is not.
+
+    Whose candidate is in the merge queue already goes on with it: they may stand one upon another.
+    """
     if task_id is None:
         return phase
 
     def filtered(world: World) -> list[Action]:
-        others = {
-            task.task_id for task in world.tasks if task.status is Status.READY and not world.lease(task.task_id)
-        } - {task_id}
+        others = {one.task_id for one in world.tasks if one.task_id != task_id and _has_not_begun(world, one)}
         tasks = tuple(task for task in world.tasks if task.task_id not in others)
-        return [action for action in phase(replace(world, tasks=tasks)) if getattr(action, "task_id", "") == task_id]
+        allowed = (task_id, *(task.task_id for task in tasks if task.status is Status.ACCEPTED))
+        return [action for action in phase(replace(world, tasks=tasks)) if set(subjects(action)) & set(allowed)]
 
     return filtered
+
+
+def _has_not_begun(world: World, task: Task) -> bool:
+    if task.status is Status.ACCEPTED:
+        return task.proof is None
+    return task.status is Status.READY and world.lease(task.task_id) is None
 
 
 def _for_node(phases: tuple[Phase, ...], node: str, *, starts: bool) -> tuple[Phase, ...]:

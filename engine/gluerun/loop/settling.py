@@ -102,6 +102,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         clear_places(house, task, action.run_id, action.note.failure_class.value)
         task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
+        house.doors.processes.end(task.proof.run_id, grace=house.config.kill_grace_sec)
         tidy_run(house, task.proof.run_id)
     seed = _seed(house, task, action)
     after = lifecycle.settled(task, action.decision, action.note, tries=action.tries, seed=seed, now=house.now())
@@ -120,6 +121,9 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
     if action.run_id is None:
         notes.failed_integrations.append(task.task_id)
+        if action.note.failure_class is Failure.INTEGRATION_GATE_RED:
+            state = house.store.queue_state()
+            house.store.put_queue_state(replace(state, rate=state.rate.after_culprit()))
     return True
 
 

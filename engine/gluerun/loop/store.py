@@ -14,6 +14,7 @@ from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
+from gluerun.records.queue import QueueState
 from gluerun.records.record import replace
 from gluerun.records.task import Status, Task
 from gluerun.release import VERSION
@@ -39,6 +40,7 @@ NODE_LEASES = "l1-leases"
 PLAN_NOTES = "plan-notes"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
+QUEUE = "queue.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
 STOP = "STOP"
@@ -307,6 +309,14 @@ class Store:
     def put_circuit(self, circuit: Circuit) -> None:
         """Write the breaker's count."""
         self.files.write(CIRCUIT, schema.dump(circuit))
+
+    def queue_state(self) -> QueueState:
+        """Return what the merge queue has learned of its gates."""
+        return self._or_none(QueueState, QUEUE) or QueueState()
+
+    def put_queue_state(self, state: QueueState) -> None:
+        """Write what the merge queue has learned; nothing is lost with it."""
+        self.files.write(QUEUE, schema.dump(state), durable=False)
 
     def backoff(self) -> PlannerBackoff | None:
         """Return until when no planner is started."""

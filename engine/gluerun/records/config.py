@@ -150,6 +150,7 @@ class Config:
     preflight_require_acceptance: bool = True
     gate_timeout_sec: int = 3600
     gate_slots: int = 2
+    flake_reruns: int = 1
     gate_port_base: int = 20_000
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0

@@ -61,16 +61,22 @@ class TaskSpec:
 
 
 class ProofState(StrEnum):
-    """How far the integration of an accepted branch is."""
+    """How far the integration of an accepted branch is: built, being proved, or with its gate's answer."""
 
+    CHAINED = "chained"
     PROVING = "proving"
     PROVED = "proved"
+    RED = "red"
     WAITING = "waiting"
 
 
 @record
 class Proof:
-    """A candidate merge commit: what it is made of, and whether its gate was green."""
+    """A task's link in the merge queue: its candidate, the commit it was built on, and what its gate said.
+
+    `target_head` is the target's head or the candidate of the change before it. `alone` is one that nothing is built
+    on: a person may be asked about it, a checkout is in its way, or it is asked a second time (`reruns`).
+    """
 
     state: ProofState
     branch_head: str
@@ -80,6 +86,14 @@ class Proof:
     since: datetime
     run_id: str | None = None
     blocked_paths: tuple[str, ...] = ()
+    slot: int | None = None
+    alone: bool = False
+    reruns: int = 0
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Tell whether somebody's checkout keeps it from landing."""
+        return bool(self.blocked_paths)
 
 
 @record

@@ -46,6 +46,7 @@ NAMES = (
     "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "queue.v0",
     "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
@@ -136,6 +137,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "queue.v0":
+            from gluerun.records.validators.queue_v0 import validate
         case "resident.v0":
             from gluerun.records.validators.resident_v0 import validate
         case "reviewer-capsule.v0":

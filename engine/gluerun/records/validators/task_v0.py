@@ -446,8 +446,8 @@ def _proof(data, place=''):
             data__state = data['state']
             if not isinstance(data__state, str):
                 raise Invalid(place + '.state', 'must be a string', data__state)
-            if not (isinstance(data__state, str) and data__state == 'proving' or (isinstance(data__state, str) and data__state == 'proved') or (isinstance(data__state, str) and data__state == 'waiting')):
-                raise Invalid(place + '.state', 'must be one of proving, proved, waiting', data__state)
+            if not (isinstance(data__state, str) and data__state == 'chained' or (isinstance(data__state, str) and data__state == 'proving') or (isinstance(data__state, str) and data__state == 'proved') or (isinstance(data__state, str) and data__state == 'red') or (isinstance(data__state, str) and data__state == 'waiting')):
+                raise Invalid(place + '.state', 'must be one of chained, proving, proved, red, waiting', data__state)
         if 'branchHead' in data_keys:
             data_keys.remove('branchHead')
             data__branchHead = data['branchHead']
@@ -511,6 +511,31 @@ def _proof(data, place=''):
                         data__blockedPaths_item_len = len(data__blockedPaths_item)
                         if data__blockedPaths_item_len < 1:
                             raise Invalid(place + '.blockedPaths[{data__blockedPaths_x}]'.format(**locals()), 'must not be empty', data__blockedPaths_item)
+        if 'slot' in data_keys:
+            data_keys.remove('slot')
+            data__slot = data['slot']
+            if not isinstance(data__slot, int) and (not (isinstance(data__slot, float) and data__slot.is_integer())) or isinstance(data__slot, bool):
+                raise Invalid(place + '.slot', 'must be an integer', data__slot)
+            if isinstance(data__slot, (int, float)) and (not isinstance(data__slot, bool)):
+                if data__slot < 0:
+                    raise Invalid(place + '.slot', 'must be at least 0', data__slot)
+                if data__slot > 255:
+                    raise Invalid(place + '.slot', 'must be at most 255', data__slot)
+        if 'alone' in data_keys:
+            data_keys.remove('alone')
+            data__alone = data['alone']
+            if not isinstance(data__alone, bool):
+                raise Invalid(place + '.alone', 'must be true or false', data__alone)
+        if 'reruns' in data_keys:
+            data_keys.remove('reruns')
+            data__reruns = data['reruns']
+            if not isinstance(data__reruns, int) and (not (isinstance(data__reruns, float) and data__reruns.is_integer())) or isinstance(data__reruns, bool):
+                raise Invalid(place + '.reruns', 'must be an integer', data__reruns)
+            if isinstance(data__reruns, (int, float)) and (not isinstance(data__reruns, bool)):
+                if data__reruns < 0:
+                    raise Invalid(place + '.reruns', 'must be at least 0', data__reruns)
+                if data__reruns > 9007199254740991:
+                    raise Invalid(place + '.reruns', 'must be at most 9007199254740991', data__reruns)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
