@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gluerun.errors import SchemaError
 from gluerun.loop.rescue import begin_lasting, drop_place
+from gluerun.loop.store import SLOTS
 from gluerun.records import schema
 from gluerun.records.dispatch import Life
 from gluerun.records.slot import SlotLease
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
     from gluerun.records.dispatch import Dispatch
 
-SLOTS = "slots"
 # How many ports a slot has to itself.
 PORTS = 100
 # How often a run that has ended is given another second to leave.
