@@ -286,10 +286,28 @@ class Git(Protocol):
         """Return a file's content in a commit; None if it is not a file there."""
         ...
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(
+        self,
+        place: str,
+        commit: str,
+        *,
+        branch: str | None = None,
+        lasting: bool = False,
+        parts: Sequence[str] | None = None,
+    ) -> None:
         """Make a work tree at *place*: detached at *commit*, or on *branch*, created or set to *commit*.
 
-        What stood at *place* must have been removed before (`remove_worktree`).
+        What stood at *place* must have been removed before (`remove_worktree`). One that is *lasting* may be recycled.
+        Of *parts*, folders of the tree, and of the folders above them only, the files stand there; the others are
+        as good as there until somebody puts something in their place.
+        """
+        ...
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        """Make the lasting work tree at *place* what a new one, detached at *commit*, would be; return "" or why not.
+
+        What is not as it was made goes, whatever anybody told git there. After an answer it has to be removed and
+        made anew: it was cut, it is at work, or nobody can prove that it is right.
         """
         ...
 

@@ -233,6 +233,15 @@ class _Reader(Walk):
     def take_risk_paths(self, place: Place, value: Any) -> None:
         self.values["risk_paths"] = tuple(self.words(place, value))
 
+    def take_sparse(self, place: Place, value: Any) -> None:
+        if isinstance(value, bool):
+            self.values["sparse"] = value
+            return
+        self.values["sparse_always"] = tuple(
+            self.path((*place, at), one) for at, one in enumerate(self.list(place, value))
+        )
+        self.values["sparse"] = True
+
     def take_area_policy(self, place: Place, value: Any) -> None:
         from gluerun.records.names import AREA
 
@@ -319,6 +328,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "prices": _Reader.take_prices,
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
+    "sparse": _Reader.take_sparse,
     "areas": _Reader.take_areas,
     "gates": _Reader.take_gates,
     "proofLayers": _Reader.take_layers,

@@ -95,6 +95,7 @@ def _shapes() -> dict[str, Schema]:
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
         "gates": {**_list(_gate()), "minItems": 1, "maxItems": MOST_GATES},
+        "sparse": _either(_FLAG, _list(_PATHS)),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "areaPolicy": _map(_policy(), _NAME),
         "riskPaths": _list(_WORD),

@@ -106,6 +106,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("gate_timeout_sec", "seconds after which a gate is ended", low=1),
     _knob("gate_slots", "how many candidates of the merge queue may be proved at the same time", low=1),
     _knob("flake_reruns", "how often a red candidate is asked again, so that a flake sends nobody back"),
+    _knob("gate_port_base", "the first port of gate slot 0; each slot has a hundred of its own", low=1024),
     _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),
     _knob("orphan_grace", "seconds that what is left of a run may live on after its wrapper is gone"),
@@ -153,6 +154,9 @@ SHAPES: tuple[Shape, ...] = (
           '"timeout", "slots", "required", "needs": [name, …], "junit": path, "minTests"}]',
           doc="the gates of a pipeline, instead of `gateCommand`; occasions are `task`, `merge` and `node`, all three "
           "if nothing is said, and `nightly`; all keys are on the page about gates"),
+    Shape(key="sparse", form='true or false or ["folder", …]',
+          doc="let a worker's place hold only what its task owns, the files beside and above that, and the folders "
+          "that are named here"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '
           '["text", …], "expiresHours"}}', doc="what tasks of an area ask of a person; only an owner can approve then, "

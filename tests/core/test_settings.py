@@ -20,9 +20,8 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
-    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task",
-    "prices",
-    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths",
+    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task", "prices",
+    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
     "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip
 
@@ -173,6 +172,14 @@ def test_what_areas_ask_of_people() -> None:
     assert (pay.approve_plan, pay.approval, pay.owners) == (None, ApprovalRule.RISK, ("ada",))
     assert (pay.questions, pay.expires_hours) == (("Why?",), 1.5)
     assert (web.owners, web.expires_hours, config.risk_paths) == (("a", "b"), None, ("*.sql",))
+
+
+def test_a_worker_may_have_a_part_of_the_tree() -> None:
+    for value, sparse, always in ((True, True, ()), (False, False, ()), (["tools/", "lib"], True, ("tools", "lib"))):
+        config = load({"sparse": value}).config
+        assert (config.sparse, tuple(one.rstrip("/") for one in config.sparse_always)) == (sparse, always)
+    assert "sparse[0]" in refusal({"sparse": ["../out"]}).message
+    assert "sparse" in refusal({"sparse": 1}).message
 
 
 def test_the_hash_tells_configurations_apart() -> None:

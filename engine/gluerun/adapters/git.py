@@ -135,9 +135,21 @@ class RepositoryGit:
         found = parse_batch(self._git.run("cat-file", "--batch", "-z", give=give).out, 1)[0]
         return found[1] if found is not None and found[0] == "blob" else None
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(
+        self,
+        place: str,
+        commit: str,
+        *,
+        branch: str | None = None,
+        lasting: bool = False,
+        parts: Sequence[str] | None = None,
+    ) -> None:
         with self._lock():
-            self._trees().add(place, commit, branch)
+            self._trees().add(place, commit, branch, lasting=lasting, parts=parts)
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        with self._lock():
+            return self._trees().recycle(place, commit)
 
     def remove_worktree(self, place: str) -> None:
         with self._lock():

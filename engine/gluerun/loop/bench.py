@@ -44,6 +44,7 @@ from gluerun.core.steps import (
     Told,
 )
 from gluerun.errors import GitError, SchemaError, StateError
+from gluerun.loop import slots
 from gluerun.loop.agents import Agent
 from gluerun.loop.gating import Gating, how_of, slots_of
 from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
@@ -157,18 +158,20 @@ class Bench:
     def _path(self, place: Place) -> str:
         if place is Place.WORK:
             return self.house.place(self.dispatch.task_id or self.dispatch.run_id)
+        if place is Place.GATE and self.dispatch.slot is not None:
+            return slots.place_of(self.house, self.dispatch.slot)
         return self.house.place(f"{self.dispatch.run_id}-{place}")
 
     def _prepare(self, step: Prepare) -> Prepared:
         """Make a work tree ready; the one function for every role."""
         path = self._path(step.place)
-        git = self.house.doors.git
+        git, slot = self.house.doors.git, self.dispatch.slot
         try:
-            with self.house.doors.locks.git():
-                if step.place is Place.WORK:
-                    begin_work(self.house, self.dispatch, path, step.commit, self._branch())
-                else:
-                    begin_aside(self.house, self.dispatch, path, step.commit)
+            if step.place is Place.GATE and slot is not None:
+                if trouble := slots.begin(self.house, self.dispatch, slot, step.commit):
+                    return Prepared(trouble=trouble)
+            else:
+                self._begin(step, path)
             if step.seed:
                 git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
         except GitError as error:
@@ -177,6 +180,13 @@ class Bench:
         config = self.house.config
         setup = (*config.bootstrap, *((config.prewarm,) if config.prewarm else ()))
         return Prepared(trouble=trouble, setup=setup)
+
+    def _begin(self, step: Prepare, path: str) -> None:
+        with self.house.doors.locks.git():
+            if step.place is Place.WORK:
+                begin_work(self.house, self.dispatch, path, step.commit, self._branch())
+            else:
+                begin_aside(self.house, self.dispatch, path, step.commit)
 
     def _branch(self) -> str:
         if self.dispatch.spec is None:
@@ -213,6 +223,8 @@ class Bench:
 
     def _clear(self, step: Clear) -> Done:
         path, run_id = self._path(step.place), self.dispatch.run_id
+        if step.place is Place.GATE and self.dispatch.slot is not None:
+            return Done()  # it stays; what stands there is looked at by the next that has the slot
         with self.house.doors.locks.git():
             if step.place is Place.WORK:
                 name = f"{run_id}-{step.label}" if step.label else run_id
@@ -237,6 +249,8 @@ class Bench:
 
     def _own_env(self, role: str, place: str, **more: str) -> dict[str, str]:
         own = {"ROLE": role, "TASK": self.dispatch.task_id or "", "RUN": self.dispatch.run_id, "WORKTREE": place}
+        if self.dispatch.slot is not None:
+            own |= slots.words_of(self.house, self.dispatch.slot)
         named = {f"GLUERUN_{name}": value for name, value in (own | more).items()}
         return of_program(self.house.doors.environ, named, self.house.config)
 
@@ -268,7 +282,9 @@ class Bench:
             scratch=True,
             slots=slots_of(gate) if gate is not None else (),
         )
-        if child.confine is not None:
+        if self.dispatch.slot is not None:
+            child = replace(child, folders=(slots.cache_of(self.house, self.dispatch.slot),))
+        if child.confine is not None or self.dispatch.slot is not None:
             scratch = f"{self.house.doors.state_root}/{scratch_of(self.dispatch.run_id, name)}"
             child = replace(child, env=env | {"TMPDIR": scratch})
         return self._wait(child)
@@ -279,6 +295,7 @@ class Bench:
         places = sandbox.Places(
             worktree=place,
             tmp=f"{doors.state_root}/{scratch_of(self.dispatch.run_id, name)}",
+            cache=slots.cache_of(self.house, slot) if (slot := self.dispatch.slot) is not None else "",
             home=doors.environ.get("HOME", ""),
         )
         return sandbox.confinement(sandbox.GATE, self.house.config, None, places)

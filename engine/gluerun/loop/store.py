@@ -51,6 +51,7 @@ ORDERS = "inbox/orders"
 ORDERS_DONE = "orders/done"
 APPROVALS = "approvals/live"
 APPROVALS_DONE = "approvals/done"
+SLOTS = "slots"
 
 
 def archive_path(task_id: str) -> str:
@@ -459,7 +460,20 @@ class Store:
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
         planning = (NODE_LEASES, PLAN_NOTES, "imports")
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS, APPROVALS):
+        for folder in (
+            "",
+            "configs",
+            "tasks",
+            LIVE,
+            FLOORS,
+            ASIDE,
+            LEASES,
+            *planning,
+            BACKOFFS,
+            ORDERS,
+            APPROVALS,
+            SLOTS,
+        ):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

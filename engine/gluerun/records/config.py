@@ -122,6 +122,8 @@ class Config:
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    sparse: bool = False
+    sparse_always: tuple[str, ...] = ()
     approve_plan: ApprovalRule = ApprovalRule.NONE
     approval: ApprovalRule = ApprovalRule.NONE
     approval_expires_hours: float = 0.0
@@ -154,6 +156,7 @@ class Config:
     gate_timeout_sec: int = 3600
     gate_slots: int = 2
     flake_reruns: int = 1
+    gate_port_base: int = 20_000
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60

@@ -50,6 +50,7 @@ NAMES = (
     "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
+    "slot.v0",
     "spending.v0",
     "state-packet.v0",
     "task-batch.v0",
@@ -144,6 +145,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.reviewer_capsule_v0 import validate
         case "session-meta.v0":
             from gluerun.records.validators.session_meta_v0 import validate
+        case "slot.v0":
+            from gluerun.records.validators.slot_v0 import validate
         case "spending.v0":
             from gluerun.records.validators.spending_v0 import validate
         case "state-packet.v0":
