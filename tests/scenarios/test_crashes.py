@@ -98,6 +98,7 @@ READS = {
         "human-gate status",
         "health",
         "queue",
+        "receipts",
         "gates",
         "graph",
     ),
