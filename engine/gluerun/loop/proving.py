@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import pipeline
-from gluerun.core.integration import prover_seconds
 from gluerun.errors import UsageError
 from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.receipts import file_receipt
@@ -66,7 +65,7 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
 
 def _start(house: House, occasion: Occasion, head: str) -> str:
     now, run_id, config = house.now(), house.new_run(), house.config
-    seconds = prover_seconds(config, config.gate_command, occasion)
+    seconds = pipeline.prover_seconds(config, config.gate_command, occasion)
     house.store.put_dispatch(
         Dispatch(
             run_id=run_id,
