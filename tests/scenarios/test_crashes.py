@@ -43,6 +43,7 @@ POWER_STATES = {
     "rotating": 445,
     "three tasks": 480,
     "chained": 1_300,
+    "poisoned": 1_000,
     "ballast": 400,
     "conflict": 510,
     "refused branches": 300,

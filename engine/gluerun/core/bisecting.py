@@ -39,15 +39,17 @@ def search(length: int, green: Collection[int], red: Collection[int], running: C
     found: list[int] = []
     if low < 0 and 0 not in asked and slots > 0:
         found.append(0)
-    while len(found) < slots and (place := _middle(sorted({max(low, 0), high, *asked, *found}))) is not None:
-        found.append(place)
-    return Search(ask=tuple(sorted(found)))
+    known = sorted({max(low, 0), high, *asked, *found})
+    return Search(ask=tuple(sorted([*found, *_parts(known, slots - len(found))])))
 
 
-def _middle(known: list[int]) -> int | None:
-    """Return the middle of the widest gap between what is known or asked about; None if there is no gap."""
-    gaps = [(right - left, -left) for left, right in pairwise(known) if right - left > 1]
-    if not gaps:
-        return None
-    width, left = max(gaps)
-    return -left + width // 2
+def _parts(known: list[int], count: int) -> list[int]:
+    """Return up to *count* places that cut the gaps between what is *known* into parts as even as can be."""
+    gaps = {left: right - left for left, right in pairwise(known) if right - left > 1}
+    cuts = dict.fromkeys(gaps, 0)
+    for _ in range(count):
+        free = [left for left, width in gaps.items() if cuts[left] < width - 1]
+        if not free:
+            break
+        cuts[max(free, key=lambda left: (gaps[left] / (cuts[left] + 1), -left))] += 1
+    return [left + gaps[left] * part // (many + 1) for left, many in cuts.items() for part in range(1, many + 1)]
