@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from tests.scenarios.backlogs import WorkingWatch
 
 from gluerun.core.explain import explain
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
 from gluerun.core.outline import queue_page
 from gluerun.loop.observe import observe
+from gluerun.loop.proving import prove_now
 from gluerun.records.config import OnRedMain
+from gluerun.records.pipeline import Occasion
 from gluerun.records.redmain import RedState
 from gluerun.testing import SimHouse
 
@@ -183,3 +186,16 @@ def test_the_red_gate_of_a_finished_node_is_searched_too():
     house.gate(breaks).until_quiet()
 
     assert red_main(house).state is RedState.FOUND
+
+
+@pytest.mark.parametrize("occasion", [Occasion.MERGE, Occasion.NODE])
+def test_what_a_person_had_proved_and_found_red_is_searched_too(occasion):
+    house = SimHouse(max_retries=0).gate(breaks)
+    for path in ("a.txt", BAD, "c.txt"):
+        house.colleague(path, "theirs\n")
+    house.watch = WorkingWatch(house)
+
+    prove_now(house.open(), occasion)
+    house.given(ONE).until_quiet()
+
+    assert (red_main(house).state, house.state(ONE)) == (RedState.FOUND, "ready")

@@ -59,7 +59,7 @@ def handle(house: House, action: Step, notes: Notes) -> bool:
     """Carry out one step of a repair. Each may be cut at any line: the record goes first, or last."""
     red = house.store.red_main()
     if isinstance(action, SuspectTarget):
-        return _suspect(house, red, action)
+        return suspect(house, action)
     if red is None:
         return False
     match action:
@@ -82,7 +82,9 @@ def handle(house: House, action: Step, notes: Notes) -> bool:
             return _land(house, action, notes)
 
 
-def _suspect(house: House, red: RedMain | None, action: SuspectTarget) -> bool:
+def suspect(house: House, action: SuspectTarget) -> bool:
+    """Begin a repair, unless one is under way."""
+    red = house.store.red_main()
     if red is not None and not red.is_over:
         return False
     house.store.put_red_main(
