@@ -86,7 +86,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("auto_integrate", "merge accepted work in each cycle that acts"),
     _knob("auto_promote_gates", "complete a node of the graph when all its tasks are merged and its gate is green"),
     _knob("generate", "ask the planner for tasks when none is ready"),
-    _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to"),
+    _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to; "
+          "the file may say it as `integration.remote` instead"),
     _knob("max_hours", "hours after which `auto` stops; 0 means no limit"),
     _knob("max_usd", "US dollars after which `auto` starts nothing new and ends; 0 means no limit"),
     _knob("max_tasks", "different tasks after which `auto` starts no other and ends; 0 means no limit"),
@@ -146,6 +147,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
+    Shape(key="integration", form='{"remote": "push" | "none", "sign": true or false}',
+          doc="how finished work enters the target branch: `remote` says whether it is then pushed (`GLUERUN_PUSH`), "
+          "`sign` whether the commits made for it are signed with your git's key"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '
           '["text", …], "expiresHours"}}', doc="what tasks of an area ask of a person; only an owner can approve then, "

@@ -68,6 +68,20 @@ class PlanCritiqueMode(StrEnum):
     ON = "on"
 
 
+class Remote(StrEnum):
+    """Whether the target branch is pushed after each merge."""
+
+    PUSH = "push"
+    NONE = "none"
+
+
+@record
+class Integration:
+    """How finished work enters the target branch; whether it then leaves for the remote is `Config.push`."""
+
+    sign: bool = False
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -118,6 +132,7 @@ class Config:
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    integration: Integration = Integration()
     approve_plan: ApprovalRule = ApprovalRule.NONE
     approval: ApprovalRule = ApprovalRule.NONE
     approval_expires_hours: float = 0.0
