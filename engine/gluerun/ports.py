@@ -396,8 +396,15 @@ class Git(Protocol):
         """
         ...
 
+    def fetch(self, branch: str, ref: str) -> str:
+        """Let *ref* (under `refs/gluerun/`) be what *branch* is at on its remote, or be gone if it is not there.
+
+        Returns "", or why that cannot be seen. Nothing else moves but git's own note of the remote.
+        """
+        ...
+
     def push(self, branch: str) -> str:
-        """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
+        """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
         ...
 
     def unlock(self, place: str, branch: str) -> tuple[str, ...]:

@@ -196,6 +196,23 @@ def commit_beside(house):
     house.colleague("b.txt", "hers")
 
 
+def pushed():
+    """A task whose target is pushed, to a remote where somebody else pushes meanwhile."""
+    house = one_task(push=True)
+    house.git.remote = {"main": house.git.head("main")}
+    return house
+
+
+def push_beside(house):
+    """Let somebody else push another file, if nobody has yet."""
+    git = house.git
+    with house.fuse.out():
+        if "theirs.txt" not in git.trees[git.tree_of(git.remote["main"])]:
+            git.keep("refs/gluerun/theirs", git.remote["main"])
+            git.remote["main"] = git.publish("refs/gluerun/theirs", {"theirs.txt": b"theirs"}, "theirs")
+            git.forget("refs/gluerun/theirs", git.remote["main"])
+
+
 def commit_over(house):
     house.colleague("a.txt", "hers")
 
@@ -373,6 +390,7 @@ SCENARIOS = {
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
+    "followed": Crashing(pushed, let_cycle, push_beside, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
     "planned": Crashing(

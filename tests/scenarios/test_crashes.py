@@ -43,6 +43,7 @@ POWER_STATES = {
     "rotating": 445,
     "three tasks": 510,
     "ballast": 400,
+    "followed": 400,
     "conflict": 510,
     "widened": 420,
     "planned": 755,

@@ -238,6 +238,11 @@ class RepositoryGit:
     def outgoing(self, branch: str, *, limit: int) -> str:
         return publishing.outgoing(self._git, branch, limit)
 
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        return publishing.fetch(self._git, branch, ref)
+
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)
 

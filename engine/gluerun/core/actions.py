@@ -170,6 +170,15 @@ class Notice:
 
 
 @record
+class Follow:
+    """Move the target branch forward to what somebody else pushed."""
+
+    commit: str
+    old: str
+    reason: str
+
+
+@record
 class Start:
     """Lease a ready task to a new worker."""
 
@@ -315,6 +324,7 @@ Action = (
     | ProofDone
     | Advance
     | Notice
+    | Follow
     | Start
     | StartPlanner
     | ImportBatch
@@ -334,4 +344,6 @@ def subject(action: Action) -> str:
     for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
+    if isinstance(action, Follow):
+        return action.commit[:12]
     return action.order.subject if isinstance(action, Obey) else ""

@@ -171,6 +171,12 @@ def _of_the_loop(world: World, known: Known) -> Iterator[Matter]:
     target = world.config.target_branch
     if world.red_tree:
         yield _matter("red", target, f"the gate is red on {target} itself", needs_you=True)
+    if world.outside is not None:
+        from gluerun.core.outside import trouble  # where nothing is pushed, none of it is needed
+
+        words, command = trouble(world.outside, target)
+        if words:
+            yield _matter("remote", target, words, needs_you=True, command=command)
     for why, words in closed(world):
         # With STOP somebody has said so; it needs attention, and nobody's help.
         since = known.stop_since if why is Why.STOP else world.circuit.updated_at if world.circuit else None

@@ -18,6 +18,7 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.relation import Outside
     from gluerun.core.risks import Facts
     from gluerun.records.approval import Approval
     from gluerun.records.order import Order
@@ -111,6 +112,8 @@ class World:
     facts: dict[str, Facts] = {}  # noqa: RUF012
     next_approval: int = 1
     unapproved: dict[str, str] = {}  # noqa: RUF012
+    # What was last seen of the target on its remote; None where nothing is pushed, or nothing was seen.
+    outside: Outside | None = None
 
     @property
     def asks_people(self) -> bool:

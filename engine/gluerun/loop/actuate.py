@@ -9,6 +9,7 @@ from gluerun.core.actions import (
     AskApproval,
     Close,
     EndPlanner,
+    Follow,
     HoldBack,
     ImportBatch,
     LapseApproval,
@@ -72,14 +73,23 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
-        case AskApproval() | LapseApproval():
-            from gluerun.loop import approving  # where nobody is asked, none of it is needed
-
-            return approving.handle(house, action, notes)
+        case AskApproval() | LapseApproval() | Follow():
+            return _seldom(house, action, notes)
         case Obey():
             from gluerun.loop.obeying import obey  # a cycle without orders needs none of it
 
             return obey(house, world, action, notes)
+
+
+def _seldom(house: House, action: AskApproval | LapseApproval | Follow, notes: Notes) -> bool:
+    """Do what most repositories never need, and import it only then."""
+    if isinstance(action, Follow):
+        from gluerun.loop import outside
+
+        return outside.follow(house, action, notes)
+    from gluerun.loop import approving
+
+    return approving.handle(house, action, notes)
 
 
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:

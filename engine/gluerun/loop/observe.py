@@ -109,6 +109,10 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         next_approval=_next_approval(memory, approvals),
         unapproved=_unapproved(house, graph),
     )
+    if house.config.push:
+        from gluerun.loop.outside import see  # where nothing is pushed, none of it is needed
+
+        world = replace(world, outside=see(house, target))
     if world.asks_people:
         from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
 

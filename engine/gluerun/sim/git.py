@@ -428,6 +428,20 @@ class SimGit:
             text += "".join(hunk(one.path, before.get(one.path), after.get(one.path)) for one in changes)
         return text[:limit]
 
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        self.fault("fetch:before")
+        if self.remote_refuses and self.remote is not None:
+            return self.remote_refuses
+        if (there := (self.remote or {}).get(branch)) is None:
+            self.refs.pop(ref, None)
+        else:
+            self._commit(there)
+            self._put_ref(ref, there)
+        self.fault("fetch:after")
+        return ""
+
     def push(self, branch: str) -> str:
         self.fault("push:before")
         if self.remote is None:
