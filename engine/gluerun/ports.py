@@ -240,8 +240,14 @@ class Git(Protocol):
         """Merge two commits without a work tree; folder renames are never guessed."""
         ...
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        """Store a commit of *tree* by the engine's identity and return it; no ref changes."""
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        """Store a commit of *tree* by the engine's identity and return it; no ref changes.
+
+        It is as if by the author of the commit *author*, and then, if there is one; to *sign* it is git's own
+        business, by the key that git is told to use. GitError if that fails.
+        """
         ...
 
     def advance(self, branch: str, new: str, old: str) -> bool:

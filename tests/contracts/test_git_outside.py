@@ -361,3 +361,38 @@ class TestSubmodules:
         moved = place.git.merge(base, mine)
         assert not moved.conflicts and moved.tree == place.git.tree_of(mine)
         assert place.git.merge(mine, theirs).conflicts == ("lib",)
+
+
+class TestSignatures:
+    def with_key(self, place: Place) -> str:
+        """Let git sign with a key of its own, made for this test alone; return the file that knows it."""
+        key, known = place.folder / "key", place.folder / "known"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        known.write_text(f"gluerun@localhost {key.with_suffix('.pub').read_text()}")
+        place.run("config", "gpg.format", "ssh")
+        place.run("config", "user.signingKey", str(key))
+        return str(known)
+
+    def test_a_commit_is_signed_where_that_is_wanted_and_never_by_gits_own_settings(self, place):
+        known = self.with_key(place)
+        place.run("config", "commit.gpgSign", "true")
+        tree = place.git.tree_of(place.first)
+
+        plain = place.git.commit_tree(tree, [place.first], "plain")
+        signed = place.git.commit_tree(tree, [place.first], "signed", sign=True)
+
+        def verified(commit: str) -> str:
+            return place.run("-c", f"gpg.ssh.allowedSignersFile={known}", "log", "-1", "--format=%G?", commit)
+
+        assert (verified(plain), verified(signed)) == ("N", "G")
+
+    def test_a_signer_that_fails_is_named(self, place):
+        place.run("config", "gpg.program", "false")
+        with pytest.raises(GitError, match="gpg failed to sign"):
+            place.git.commit_tree(place.git.tree_of(place.first), [place.first], "m", sign=True)
+
+    def test_a_commit_can_be_as_if_by_the_author_of_another(self, place):
+        work = place.commit({"é.txt": "1"})
+        new = place.git.commit_tree(place.git.tree_of(work), [place.first], "again", author=work)
+        form = "--format=%an <%ae> %at, %cn"
+        assert place.run("log", "-1", form, new) == place.run("log", "-1", form, work).replace(", user", ", gluerun")

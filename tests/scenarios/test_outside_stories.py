@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gluerun.records.config import Integration
 from gluerun.testing import ROOT, Move, SimHouse
 
 ONE, TWO = "TASK-0001", "TASK-0002"
@@ -159,3 +160,16 @@ def test_a_remote_that_cannot_be_seen_holds_nothing_up_here():
 
     assert house.state(ONE) == "integrated"
     assert "fatal: Authentication failed" in str(house.cycle().trouble)
+
+
+def test_a_signer_that_fails_is_named_and_parks_nobody():
+    house = SimHouse(integration=Integration(sign=True)).given(ONE, owned=["a.txt"])
+    house.git.signer_fails = "gpg failed to sign the data"
+
+    last = house.cycles(5).cycle()
+
+    assert house.state(ONE) == "accepted"
+    assert f"{ONE} cannot be merged: its commit cannot be signed: gpg failed to sign the data" in last.trouble[0]
+
+    house.git.signer_fails = ""
+    assert house.until_quiet().state(ONE) == "integrated"

@@ -101,9 +101,10 @@ class RepositoryGit:
             raise GitError(f"git cannot merge {theirs} into {ours}", file=self._git.root)
         return Merge(tree=tree, conflicts=tuple(sorted(set(paths))))
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        words = [word for parent in parents for word in ("-p", parent)]
-        return self._git.line("commit-tree", *words, "-F", "-", tree, give=encode(message))
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         from gluerun.adapters.git_landing import swap

@@ -12,7 +12,7 @@ from gluerun.ports import Logged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gluerun.adapters.git_command import Answer, GitCommand
 
@@ -42,6 +42,18 @@ def _now(git: GitCommand, ref: str) -> str:
     if known is not None:
         return known.get(ref, "")
     return git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
+
+
+def commit_tree(git: GitCommand, tree: str, parents: Sequence[str], message: str, *, sign: bool, author: str) -> str:
+    """Store a commit of *tree*; by the author of the commit *author*, and then, if one is given."""
+    words = [word for parent in parents for word in ("-p", parent)]
+    words += ["-S"] if sign else []
+    known: dict[str, str] = {}
+    if author:
+        form = "%an%x00%ae%x00%ad"
+        said = git.line("log", "-1", "--no-mailmap", f"--format={form}", "--date=raw", author, "--").split("\0")
+        known = dict(zip(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"), said, strict=True))
+    return git.run("commit-tree", *words, "-F", "-", tree, give=encode(message), also=known).line
 
 
 def published(git: GitCommand, ref: str) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.provenance import NO_GATE, Provenance, merge_message
+from gluerun.errors import GitError
 from gluerun.loop.evidence import evidence_of
 from gluerun.records.record import record
 from gluerun.release import VERSION
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
 @record
 class Candidate:
-    """What would land for one task on top of *parent*; with `conflicts`, the paths why it cannot be built."""
+    """What would land for one task on top of *parent*; with `conflicts`, the paths why it cannot be built.
+
+    With `trouble` nothing is wrong with the task: what makes the commit has failed, and a person has to see to it.
+    """
 
     parent: str
     commit: str = ""
     tree: str = ""
     conflicts: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 def build(house: House, task: Task, parent: str) -> Candidate:
@@ -29,7 +34,15 @@ def build(house: House, task: Task, parent: str) -> Candidate:
     merge = git.merge(parent, head)
     if merge.conflicts:
         return Candidate(parent=parent, conflicts=merge.conflicts)
-    commit = git.commit_tree(merge.tree, [parent, head], _message(house, task))
+    try:
+        commit = git.commit_tree(merge.tree, [parent, head], _message(house, task), sign=house.config.integration.sign)
+    except GitError as error:
+        if not house.config.integration.sign:
+            raise
+        words = f"{task.task_id} cannot be merged: its commit cannot be signed: {error.message}"
+        return Candidate(
+            parent=parent, trouble=f"{words} (sign one by hand with `git commit -S`, or unset integration.sign)"
+        )
     return Candidate(parent=parent, commit=commit, tree=merge.tree)
 
 

@@ -55,6 +55,9 @@ def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) 
     built = build(house, task, target)
     if built.conflicts:
         return settle(house, world, integration.conflict(world, task, built.conflicts), notes)
+    if built.trouble:
+        notes.trouble.append(built.trouble)
+        return False
     proof = Proof(
         state=ProofState.PROVED,
         branch_head=head,

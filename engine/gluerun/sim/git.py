@@ -88,6 +88,7 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.signer_fails = ""
         self.maintained = 0
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
@@ -167,8 +168,12 @@ class SimGit:
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
         return Merge(tree=self._store_tree(tree), conflicts=conflicts)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
         self.fault("commit_tree:before")
+        if sign and self.signer_fails:
+            raise GitError(self.signer_fails)
         if tree not in self.trees:
             raise GitError(f"{tree} is no tree")
         new = self._store(self.trees[tree], tuple(dict.fromkeys(parents)), message)

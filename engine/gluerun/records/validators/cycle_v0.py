@@ -163,16 +163,16 @@ def validate(data, place=''):
             if isinstance(data__redHead, str):
                 if not REGEX_PATTERNS['^([0-9a-f]{40}([0-9a-f]{24})?)?$(?!\\n)'].search(data__redHead):
                     raise Invalid(place + '.redHead', 'must match ^([0-9a-f]{40}([0-9a-f]{24})?)?$', data__redHead)
-        if 'pushSaid' in data_keys:
-            data_keys.remove('pushSaid')
-            data__pushSaid = data['pushSaid']
-            if not isinstance(data__pushSaid, str):
-                raise Invalid(place + '.pushSaid', 'must be a string', data__pushSaid)
         if 'pushDue' in data_keys:
             data_keys.remove('pushDue')
             data__pushDue = data['pushDue']
             if not isinstance(data__pushDue, bool):
                 raise Invalid(place + '.pushDue', 'must be true or false', data__pushDue)
+        if 'pushSaid' in data_keys:
+            data_keys.remove('pushSaid')
+            data__pushSaid = data['pushSaid']
+            if not isinstance(data__pushSaid, str):
+                raise Invalid(place + '.pushSaid', 'must be a string', data__pushSaid)
         if 'upkeepDay' in data_keys:
             data_keys.remove('upkeepDay')
             data__upkeepDay = data['upkeepDay']
