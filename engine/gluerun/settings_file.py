@@ -6,7 +6,15 @@ import json
 
 from gluerun import settings_runners
 from gluerun.errors import OtherSchemaError
-from gluerun.records.config import ApprovalRule, AreaPolicy, Collection, Integration, ProvisionFile, Remote
+from gluerun.records.config import (
+    ApprovalRule,
+    AreaPolicy,
+    Collection,
+    Integration,
+    IntegrationMode,
+    ProvisionFile,
+    Remote,
+)
 from gluerun.records.record import record
 from gluerun.release import SCHEMA
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
@@ -193,14 +201,18 @@ class _Reader(Walk):
         self.values["gc"] = Collection(**found)
 
     def take_integration(self, place: Place, value: Any) -> None:
-        entry = self.members(place, value, ("remote", "sign"))
+        entry = self.members(place, value, ("remote", "mode", "sign"))
         if "remote" in entry:
             if self.has_push:
                 raise self.fail((*place, "remote"), "says what `push` says, too", "keep one of them")
             self.values["push"] = (
                 self.choice((*place, "remote"), entry["remote"], Remote, "word for the remote") is Remote.PUSH
             )
-        found = {key: self.flag((*place, key), entry[key]) for key in ("sign",) if key in entry}
+        found: dict[str, Any] = {}
+        if "mode" in entry:
+            found["mode"] = self.choice((*place, "mode"), entry["mode"], IntegrationMode, "mode of integration")
+        if "sign" in entry:
+            found["sign"] = self.flag((*place, "sign"), entry["sign"])
         self.values["integration"] = Integration(**found)
 
     def take_roles(self, place: Place, value: Any) -> None:

@@ -7,7 +7,7 @@ tell, as a role that names no runner, is not said by the schema.
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import ApprovalRule, Independence, Remote
+from gluerun.records.config import ApprovalRule, Independence, IntegrationMode, Remote
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
 from gluerun.records.placeholder import OPTIONS
@@ -92,7 +92,7 @@ def _shapes() -> dict[str, Schema]:
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
-        "integration": _object({"remote": _choice(Remote), "sign": _FLAG}),
+        "integration": _object({"remote": _choice(Remote), "mode": _choice(IntegrationMode), "sign": _FLAG}),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "areaPolicy": _map(_policy(), _NAME),
         "riskPaths": _list(_WORD),

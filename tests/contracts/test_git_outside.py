@@ -7,15 +7,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.core.worlds import accepted as done
+from tests.core.worlds import task as ready
 
 from gluerun.adapters.git import RepositoryGit
 from gluerun.core.actions import Follow
 from gluerun.core.relation import Relation
 from gluerun.errors import GitError
+from gluerun.loop.candidates import Candidate, build
+from gluerun.loop.house import House
 from gluerun.loop.observe import observe
 from gluerun.loop.outside import AGREED, THERE, agree, follow, look_out, push, see
 from gluerun.loop.report import Notes
 from gluerun.ports import Landed, Landing
+from gluerun.records.config import Integration, IntegrationMode
 from gluerun.records.record import replace
 from gluerun.testing import SimHouse
 
@@ -35,7 +40,7 @@ class Place:
         self.git = RepositoryGit(self.root, str(folder / "state"))
         sim = SimHouse(push=True).given("TASK-0001")
         sim.git_door = self.git
-        self.house = sim.open()
+        self.house, self.tasks = sim.open(), (ready(),)
 
     def run(self, *args: str, at: str | None = None, ok: tuple[int, ...] = (0,)) -> str:
         words = ("git", "-c", "user.name=user", "-c", "user.email=user@example.invalid", *args)
@@ -90,7 +95,7 @@ class Place:
         """Look at the remote as a cycle does, and tell how the two stand."""
         self.house.store.put_memory(replace(self.house.store.memory(), push_due=True))
         assert look_out(self.house) == ""
-        found = see(self.house, self.git.head("main"))
+        found = see(self.house, self.git.head("main"), self.tasks)
         assert found is not None
         agree(self.house, self.world(found))
         return found.relation
@@ -102,7 +107,7 @@ class Place:
     def pushed(self) -> str:
         """Push as a cycle does; return what it says in trouble."""
         notes = Notes()
-        push(self.house, self.world(see(self.house, self.git.head("main"))), "ORIGIN", notes)
+        push(self.house, self.world(see(self.house, self.git.head("main"), self.tasks)), "ORIGIN", notes)
         return " ".join(notes.trouble)
 
 
@@ -176,7 +181,7 @@ class TestTheRemote:
         place.seen()
         place.run("update-ref", "-d", "refs/heads/main", at=place.remote)
 
-        assert place.git.fetch("main", f"{THERE}/main") == "" and see(place.house, place.first) is None
+        assert place.git.fetch("main", f"{THERE}/main") == "" and see(place.house, place.first, place.tasks) is None
         assert place.pushed() == "" and place.there() == place.first
 
     @pytest.mark.parametrize("name", ["pre-receive", "update"])
@@ -396,3 +401,68 @@ class TestSignatures:
         new = place.git.commit_tree(place.git.tree_of(work), [place.first], "again", author=work)
         form = "--format=%an <%ae> %at, %cn"
         assert place.run("log", "-1", form, new) == place.run("log", "-1", form, work).replace(", user", ", gluerun")
+
+
+def worked(place: Place, head: str, mode: IntegrationMode) -> Candidate:
+    """Return the candidate of an accepted task whose branch is at *head*."""
+    integration = Integration(mode=mode)
+    house = House(place.house.doors, replace(place.house.config, integration=integration))
+    return build(house, done(head_sha=head), place.git.head("main") or "")
+
+
+class TestPlainCommits:
+    def line(self, place: Place, tip: str) -> list[str]:
+        return place.run("log", "--reverse", "--format=%an: %s", f"main..{tip}").split("\n")
+
+    def three(self, place: Place) -> str:
+        """Return a branch of three commits, beside which the target has moved on in another file."""
+        place.run("checkout", "-q", "-b", "own")
+        place.commit({"b.txt": "1\n", "a.txt": "one\nmore\n"})
+        place.commit({"b.txt": "2\n"})
+        place.run("commit", "-q", "--amend", "-m", "second\n\nwords\n\nGluerun-Task: TASK-0001\nGluerun-Run: x")
+        head = place.commit({"c.txt": "3\n"})
+        place.run("checkout", "-q", "main")
+        place.commit({"d.txt": "theirs\n"})
+        return head
+
+    def test_a_rebase_replays_each_commit_and_comes_to_the_tree_of_the_merge(self, place):
+        head = self.three(place)
+        merged, rebased = (worked(place, head, mode) for mode in (IntegrationMode.MERGE, IntegrationMode.REBASE))
+
+        assert merged.tree == rebased.tree == place.git.tree_of(rebased.commit)
+        assert self.line(place, rebased.commit) == ["user: work", "user: second", "user: integrate(TASK-0001): Thing 1"]
+        assert place.run("rev-list", "--count", "--merges", f"main..{rebased.commit}") == "0"
+        form = "--format=%(trailers:key=Gluerun-Task,valueonly)"
+        assert place.run("log", form, f"main..{rebased.commit}").split() == ["TASK-0001"]
+        assert place.run("log", "-1", "--format=%(trailers:key=Gluerun-Head,valueonly)", rebased.commit) == head
+        again = worked(place, head, IntegrationMode.REBASE)
+        assert again.tree == rebased.tree
+
+    def test_a_squash_is_one_commit_by_who_did_the_work(self, place):
+        head = self.three(place)
+        squashed = worked(place, head, IntegrationMode.SQUASH)
+        assert squashed.tree == worked(place, head, IntegrationMode.MERGE).tree
+        assert self.line(place, squashed.commit) == ["user: integrate(TASK-0001): Thing 1"]
+
+    def test_a_branch_with_a_merge_in_it_becomes_one_commit(self, place):
+        head = self.three(place)
+        place.run("checkout", "-q", "own")
+        place.run("merge", "-q", "--no-edit", "main")
+        mixed = place.commit({"e.txt": "4\n"})
+        place.run("checkout", "-q", "main")
+        rebased = worked(place, mixed, IntegrationMode.REBASE)
+        assert len(self.line(place, rebased.commit)) == 1 and head != mixed
+        assert rebased.tree == place.git.tree_of(mixed)
+
+    def test_a_commit_that_brings_nothing_any_more_is_left_out(self, place):
+        head = self.three(place)
+        place.commit({"b.txt": "1\n", "a.txt": "one\nmore\n"})
+        rebased = worked(place, head, IntegrationMode.REBASE)
+        assert self.line(place, rebased.commit) == ["user: second", "user: integrate(TASK-0001): Thing 1"]
+
+    def test_a_commit_that_cannot_be_replayed_names_its_paths_and_makes_nothing(self, place):
+        head = self.three(place)
+        place.commit({"b.txt": "other\n"})
+        for mode in IntegrationMode:
+            found = worked(place, head, mode)
+            assert (found.conflicts, found.commit) == (("b.txt",), "")

@@ -61,7 +61,7 @@ FULL: dict[str, Any] = {
     "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1}, "day": {"seconds": 2}},
     "prices": {"big": {"fresh": 1, "cached": 0.1, "output": 2.5}},
     "review": {"independence": "model"},
-    "integration": {"sign": True},
+    "integration": {"mode": "squash", "sign": True},
     "gc": {"keepDays": 1, "keepRuns": 0, "maxMb": 5, "rescueDays": 9, "auto": True},
     "areas": {"core": "src", "two": ["a/b", "c.py"]},
     "proofLayers": ["storage"],

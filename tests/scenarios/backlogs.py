@@ -13,6 +13,7 @@ from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.config import Integration, IntegrationMode
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
@@ -194,6 +195,16 @@ def limited():
 
 def commit_beside(house):
     house.colleague("b.txt", "hers")
+
+
+def squashed():
+    """A task whose work lands as one plain commit."""
+    return one_task(integration=Integration(mode=IntegrationMode.SQUASH))
+
+
+def rebased():
+    """A task whose commits land one by one."""
+    return one_task(integration=Integration(mode=IntegrationMode.REBASE))
 
 
 def pushed():
@@ -389,6 +400,20 @@ SCENARIOS = {
     ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
+    ),
+    "squashed": Crashing(
+        squashed,
+        let_cycle,
+        commit_beside,
+        wants={ONE: "integrated"},
+        files=("a.txt", "b.txt"),
+    ),
+    "rebased": Crashing(
+        rebased,
+        let_cycle,
+        commit_beside,
+        wants={ONE: "integrated"},
+        files=("a.txt", "b.txt"),
     ),
     "followed": Crashing(pushed, let_cycle, push_beside, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),

@@ -43,6 +43,8 @@ POWER_STATES = {
     "rotating": 445,
     "three tasks": 510,
     "ballast": 400,
+    "squashed": 300,
+    "rebased": 300,
     "followed": 400,
     "conflict": 510,
     "widened": 420,

@@ -123,7 +123,8 @@ def _effective(key: str, loaded: Settings, document: dict[str, Any]) -> object:
     if key == "limits":
         return {"try": config.limits_try, "task": config.limits_task, "day": config.limits_day}
     if key == "integration":
-        return {"remote": Remote.PUSH if config.push else Remote.NONE, "sign": config.integration.sign}
+        how = config.integration
+        return {"remote": Remote.PUSH if config.push else Remote.NONE, "mode": how.mode, "sign": how.sign}
     if key == "review":
         return {"independence": config.independence}
     if key == "identity":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from gluerun.core.provenance import NO_GATE, Provenance, merge_message
+from gluerun.core.provenance import NO_GATE, Provenance, merge_message, without_trailers
 from gluerun.errors import GitError
 from gluerun.loop.evidence import evidence_of
+from gluerun.records.config import IntegrationMode
 from gluerun.records.record import record
 from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.loop.house import House
+    from gluerun.ports import Logged
     from gluerun.records.task import Task
 
 
@@ -30,29 +32,94 @@ class Candidate:
 
 def build(house: House, task: Task, parent: str) -> Candidate:
     """Build the candidate of an accepted task on top of a commit: the target's head, or the candidate before it."""
-    git, head = house.doors.git, task.head_sha or ""
-    merge = git.merge(parent, head)
-    if merge.conflicts:
-        return Candidate(parent=parent, conflicts=merge.conflicts)
     try:
-        commit = git.commit_tree(merge.tree, [parent, head], _message(house, task), sign=house.config.integration.sign)
+        if house.config.integration.mode is IntegrationMode.REBASE:
+            own = _own_commits(house, task.head_sha or "", parent)
+            if len(own) > 1:
+                return _replayed(house, task, parent, own)
+        return _merged(house, task, parent)
     except GitError as error:
         if not house.config.integration.sign:
             raise
         words = f"{task.task_id} cannot be merged: its commit cannot be signed: {error.message}"
-        return Candidate(
-            parent=parent, trouble=f"{words} (sign one by hand with `git commit -S`, or unset integration.sign)"
-        )
+        return Candidate(parent=parent, trouble=f"{words} (try `git commit -S` by hand, or unset integration.sign)")
+
+
+def _merged(house: House, task: Task, parent: str) -> Candidate:
+    """Build the candidate as one commit: a merge, or one with a single parent."""
+    git, head = house.doors.git, task.head_sha or ""
+    merge = git.merge(parent, head)
+    if merge.conflicts:
+        return Candidate(parent=parent, conflicts=merge.conflicts)
+    if house.config.integration.mode is IntegrationMode.MERGE:
+        commit = _commit(house, merge.tree, [parent, head], _message(house, task))
+    else:
+        commit = _commit(house, merge.tree, [parent], _message(house, task, head), author=head)
     return Candidate(parent=parent, commit=commit, tree=merge.tree)
 
 
-def _message(house: House, task: Task) -> str:
-    """Return the candidate's message: by its trailers its evidence is found again, and known to be the same."""
+def _replayed(house: House, task: Task, parent: str, own: list[Logged]) -> Candidate:
+    """Build the candidate as a chain: every commit of the branch again, one on the other. The last has the trailers.
+
+    A commit that brings nothing any more is left out, as git does; the last one stays, for it says whose work it is.
+    """
+    git, tip = house.doors.git, parent
+    for one in own:
+        tree, conflicts = _picked(house, one, tip)
+        if conflicts:
+            return Candidate(parent=parent, conflicts=conflicts)
+        if one is own[-1]:
+            message = _message(house, task, one.commit)
+        elif tree == git.tree_of(tip):
+            continue
+        else:
+            message = without_trailers(one.message)
+        tip = _commit(house, tree, [tip], message, author=one.commit)
+    return Candidate(parent=parent, commit=tip, tree=git.tree_of(tip))
+
+
+def _picked(house: House, one: Logged, tip: str) -> tuple[str, tuple[str, ...]]:
+    """Return the tree of *tip* with what one commit changed, and the paths on which that fails.
+
+    Git merges by the last commit that two have in common, so the two are given one: what the commit was made on.
+    """
+    git = house.doors.git
+    if one.parents[0] == tip:
+        return git.tree_of(one.commit), ()
+    base = git.commit_tree(git.tree_of(one.parents[0]), [], "the base of a pick")
+    ours, theirs = (git.commit_tree(git.tree_of(side), [base], "a side of a pick") for side in (tip, one.commit))
+    merge = git.merge(ours, theirs)
+    return merge.tree, merge.conflicts
+
+
+def _own_commits(house: House, head: str, target: str) -> list[Logged]:
+    """Return the commits of a branch that the target lacks, oldest first; none if they are no single line."""
+    git, at = house.doors.git, head
+    found: list[Logged] = []
+    while not git.contains(target, at):
+        (one,) = git.told([at])
+        if len(one.parents) != 1:
+            return []
+        found.append(one)
+        at = one.parents[0]
+    return found[::-1]
+
+
+def _commit(house: House, tree: str, parents: list[str], message: str, author: str = "") -> str:
+    return house.doors.git.commit_tree(tree, parents, message, sign=house.config.integration.sign, author=author)
+
+
+def _message(house: House, task: Task, brought: str = "") -> str:
+    """Return the candidate's message: by its trailers its evidence is found again, and known to be the same.
+
+    *brought* is the commit that no parent of the candidate tells of.
+    """
     known = evidence_of(house.store, task)
     said = Provenance(
         task=task.task_id,
         run=task.run_id or "",
         packet=task.packet_sha256 or "",
+        head=brought,
         gate=known.gate if task.spec.gate_command else NO_GATE,
         prompt=known.prompt,
         config=known.config,

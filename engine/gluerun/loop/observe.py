@@ -112,7 +112,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     if house.config.push:
         from gluerun.loop.outside import see  # where nothing is pushed, none of it is needed
 
-        world = replace(world, outside=see(house, target))
+        world = replace(world, outside=see(house, target, tasks))
     if world.asks_people:
         from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
 

@@ -17,10 +17,13 @@ from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gluerun.core.actions import Follow
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
+    from gluerun.records.task import Task
 
 THERE, AGREED = "refs/gluerun/outside/there", "refs/gluerun/outside/agreed"
 
@@ -30,16 +33,22 @@ def look_out(house: House) -> str:
 
     Says why that cannot be seen; empty if it can.
     """
-    moves = (Status.READY, Status.ACCEPTED)
-    if not house.store.memory().push_due and all(task.status not in moves for task in house.store.live_tasks()[0]):
+    if not _is_wanted(house, house.store.live_tasks()[0]):
         return ""
     branch = house.config.target_branch
     why = house.doors.git.fetch(branch, f"{THERE}/{branch}")
     return f"the remote of {branch} cannot be looked at: {why}" if why else ""
 
 
-def see(house: House, target: str | None) -> Outside | None:
-    """Return how the target stands to what was last seen of it; None if nothing was."""
+def _is_wanted(house: House, tasks: Iterable[Task]) -> bool:
+    """Tell whether anything may begin, land or leave, so that the remote matters."""
+    return house.store.memory().push_due or any(one.status in (Status.READY, Status.ACCEPTED) for one in tasks)
+
+
+def see(house: House, target: str | None, tasks: Iterable[Task]) -> Outside | None:
+    """Return how the target stands to what was last seen of it; None if nothing was, or it does not matter now."""
+    if not _is_wanted(house, tasks):
+        return None
     git, branch = house.doors.git, house.config.target_branch
     known = git.kept("refs/gluerun/outside")
     there, agreed = known.get(f"{THERE}/{branch}"), known.get(f"{AGREED}/{branch}")

@@ -75,10 +75,19 @@ class Remote(StrEnum):
     NONE = "none"
 
 
+class IntegrationMode(StrEnum):
+    """As what finished work enters the target: a merge, one commit with one parent, or the commits of its branch."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+
+
 @record
 class Integration:
     """How finished work enters the target branch; whether it then leaves for the remote is `Config.push`."""
 
+    mode: IntegrationMode = IntegrationMode.MERGE
     sign: bool = False
 
 
