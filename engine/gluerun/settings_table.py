@@ -147,10 +147,12 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
-    Shape(key="integration", form='{"remote": "push" | "none", "mode": "merge" | "squash" | "rebase", '
+    Shape(key="integration", form='{"remote": "push" | "none", "mode": "merge" | "squash" | "rebase" | '
+          '"pull-request", '
           '"sign": true or false}',
           doc="how finished work enters the target branch: `remote` says whether it is then pushed (`GLUERUN_PUSH`), "
-          "`mode` as what (one merge, one plain commit, or the commits of its branch; `merge` if nothing is said), "
+          "`mode` as what (one merge, one plain commit, or the commits of its branch; `merge` if "
+          "nothing is said; `pull-request` leaves the merge to a person), "
           "`sign` whether the commits made for it are signed with your git's key"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '

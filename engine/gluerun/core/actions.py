@@ -170,6 +170,14 @@ class Notice:
 
 
 @record
+class Propose:
+    """Leave the landing of a proved candidate to a person: write down the pull request that is made of it."""
+
+    task_id: str
+    reason: str
+
+
+@record
 class Follow:
     """Move the target branch forward to what somebody else pushed."""
 
@@ -325,6 +333,7 @@ Action = (
     | Advance
     | Notice
     | Follow
+    | Propose
     | Start
     | StartPlanner
     | ImportBatch

@@ -12,6 +12,7 @@ from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
 from gluerun.core.recovery import plan_recovery
+from gluerun.core.requests import is_asked, waits_for
 from gluerun.core.ways import WAYS
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
@@ -67,6 +68,8 @@ def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
     if held := held_by_person(world, task):
         return held
+    if is_asked(task):
+        return f"its candidate is proved; {waits_for(task)}"
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
@@ -97,7 +100,10 @@ def _of_tasks(world: World) -> Iterator[Matter]:
         proof = task.proof
         if task.status is Status.ACCEPTED and proof is not None and proof.state is ProofState.WAITING:
             words = f"{task.task_id}: {reason_of(world, task)}"
-            yield _matter("in-the-way", task.task_id, words, needs_you=True, command="git status", since=proof.since)
+            way = ("in-the-way", "git status")
+            if is_asked(task):
+                way = ("pull-request", f"gh pr view {task.spec.worker_branch}")
+            yield _matter(way[0], task.task_id, words, needs_you=True, command=way[1], since=proof.since)
     yield from _for_ever(world)
     for action in plan_recovery(world):
         if isinstance(action, actions.Stop | actions.MarkOrphan):

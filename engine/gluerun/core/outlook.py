@@ -42,7 +42,8 @@ def moving(world: World) -> list[Task]:
         waits = task.proof is not None and task.proof.state is ProofState.WAITING
         fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
         held = is_stuck(world, task) and not waits
-        if task.status is Status.ACCEPTED and not (waits and fresh) and not held:
+        asked = task.proof is not None and task.proof.request is not None
+        if task.status is Status.ACCEPTED and not (waits and fresh) and not held and not asked:
             found.append(task)
     return found
 

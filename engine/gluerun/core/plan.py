@@ -7,6 +7,7 @@ from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch
 from gluerun.core.recovery import plan_recovery
+from gluerun.records.config import IntegrationMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def plan_integrating(world: World) -> list[Action]:
 
 def plan_landing(world: World) -> list[Action]:
     """Say what integration calls for on the target as it is here; first it follows its remote."""
+    if world.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        from gluerun.core.requests import plan_requests  # most repositories land by themselves
+
+        return plan_requests(world)
     plan = plan_integration(world)
     if world.outside is None:
         return plan

@@ -51,7 +51,7 @@ def _merged(house: House, task: Task, parent: str) -> Candidate:
     merge = git.merge(parent, head)
     if merge.conflicts:
         return Candidate(parent=parent, conflicts=merge.conflicts)
-    if house.config.integration.mode is IntegrationMode.MERGE:
+    if house.config.integration.mode in (IntegrationMode.MERGE, IntegrationMode.PULL_REQUEST):
         commit = _commit(house, merge.tree, [parent, head], _message(house, task))
     else:
         commit = _commit(house, merge.tree, [parent], _message(house, task, head), author=head)

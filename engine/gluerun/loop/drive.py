@@ -64,6 +64,8 @@ def _judge(house: House, world: World, task_id: str) -> Driven | None:
 def _judge_accepted(world: World, task: Task) -> Driven | None:
     if not world.config.auto_integrate:
         return Driven(how="landed", why="it is accepted; integration is switched off")
+    if task.proof is not None and task.proof.request is not None:
+        return Driven(how="landed", why="it is accepted; a person merges its pull request")
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return Driven(how="landed", why=f"it is accepted and waits for {', '.join(task.proof.blocked_paths)}")
     if is_stuck(world, task):

@@ -97,7 +97,7 @@ def push(house: House, world: World, origin_run: str, notes: Notes) -> None:
     What could not be pushed, or not be recorded because another cycle is at work, stays due.
     """
     branch, seen = house.config.target_branch, world.outside
-    kind, hint, head, why = "push.blocked", "", None, _secrets_in_push(house)
+    kind, hint, head, why = "push.blocked", "", None, secrets_in(house, branch)
     if not why and seen is not None and seen.relation in TOLD:
         why, hint = trouble(seen, branch)
     if not why:
@@ -118,14 +118,14 @@ def push(house: House, world: World, origin_run: str, notes: Notes) -> None:
         house.store.put_memory(replace(memory, push_due=bool(why), push_said=why))
 
 
-def _secrets_in_push(house: House) -> str:
+def secrets_in(house: House, branch: str) -> str:
     """Say where the commits that would leave hold something like a secret; empty if nowhere, or nobody asked."""
     if not house.config.look_for_secrets:
         return ""
     from gluerun.core import secrets  # only a push needs it
 
     try:
-        patch = house.doors.git.outgoing(house.config.target_branch, limit=secrets.LOOKED_AT)
+        patch = house.doors.git.outgoing(branch, limit=secrets.LOOKED_AT)
     except GitError as error:
         return f"what would leave cannot be looked through: {error.message}"
     hits = tuple(dict.fromkeys(str(hit) for hit in secrets.in_patch(patch)))

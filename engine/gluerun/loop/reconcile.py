@@ -16,6 +16,7 @@ from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
+from gluerun.records.config import IntegrationMode
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -135,7 +136,12 @@ def cycle(
         house.journal.flush()
         house.anchor()
         is_due = mode != "orders" and house.config.push and house.store.memory().push_due
-    if is_due:
+    if house.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        if house.config.push and mode != "orders":
+            from gluerun.loop.proposing import make_requests  # most repositories land by themselves
+
+            make_requests(house, look.world, origin_run, notes)
+    elif is_due:
         from gluerun.loop.outside import push  # only what has landed is pushed
 
         push(house, look.world, origin_run, notes)

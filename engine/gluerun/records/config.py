@@ -76,11 +76,12 @@ class Remote(StrEnum):
 
 
 class IntegrationMode(StrEnum):
-    """As what finished work enters the target: a merge, one commit with one parent, or the commits of its branch."""
+    """As what finished work enters the target: a merge, one plain commit, its branch's commits, or by a person."""
 
     MERGE = "merge"
     SQUASH = "squash"
     REBASE = "rebase"
+    PULL_REQUEST = "pull-request"
 
 
 @record

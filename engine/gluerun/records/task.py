@@ -68,9 +68,16 @@ class ProofState(StrEnum):
     WAITING = "waiting"
 
 
+class Request(StrEnum):
+    """How far a pull request for proved work is: wanted, or made and a person's to merge."""
+
+    WANTED = "wanted"
+    MADE = "made"
+
+
 @record
 class Proof:
-    """A candidate merge commit: what it is made of, and whether its gate was green."""
+    """A candidate merge commit: what it is made of, whether its gate was green, what it waits for."""
 
     state: ProofState
     branch_head: str
@@ -80,6 +87,7 @@ class Proof:
     since: datetime
     run_id: str | None = None
     blocked_paths: tuple[str, ...] = ()
+    request: Request | None = None
 
 
 @record

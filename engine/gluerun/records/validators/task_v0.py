@@ -511,6 +511,13 @@ def _proof(data, place=''):
                         data__blockedPaths_item_len = len(data__blockedPaths_item)
                         if data__blockedPaths_item_len < 1:
                             raise Invalid(place + '.blockedPaths[{data__blockedPaths_x}]'.format(**locals()), 'must not be empty', data__blockedPaths_item)
+        if 'request' in data_keys:
+            data_keys.remove('request')
+            data__request = data['request']
+            if not isinstance(data__request, str):
+                raise Invalid(place + '.request', 'must be a string', data__request)
+            if not (isinstance(data__request, str) and data__request == 'wanted' or (isinstance(data__request, str) and data__request == 'made')):
+                raise Invalid(place + '.request', 'must be one of wanted, made', data__request)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
