@@ -37,7 +37,7 @@ LATER = frozenset(
         "promoter", "capabilityProfiles",
         "roleProfiles", "roleRunners", "evidence", "bootstrap.required", "bootstrap.lockfiles",
         "bootstrap.sharedStoreRoots", "bootstrap.sharedLinks", "resources", "legacyCompatibility",
-        "worktreeCopyPaths", "reviewPolicy",
+        "worktreeCopyPaths", "reviewPolicy", "integration.syncInFlight",
     }
 )  # fmt: skip
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.core.worlds import accepted as done
+from tests.core.worlds import proof as proof_of
 from tests.core.worlds import task as ready
 
 from gluerun.adapters.git import RepositoryGit
+from gluerun.adapters.messenger import OsMessenger
 from gluerun.core.actions import Follow
 from gluerun.core.relation import Relation
+from gluerun.core.world import World
 from gluerun.errors import GitError
 from gluerun.loop.candidates import Candidate, build
 from gluerun.loop.house import House
 from gluerun.loop.observe import observe
 from gluerun.loop.outside import AGREED, THERE, agree, follow, look_out, push, see
+from gluerun.loop.proposing import make_requests, propose
 from gluerun.loop.report import Notes
 from gluerun.ports import Landed, Landing
 from gluerun.records.config import Integration, IntegrationMode
 from gluerun.records.record import replace
+from gluerun.records.task import Request
 from gluerun.testing import SimHouse
 
 
@@ -466,3 +472,60 @@ class TestPlainCommits:
         for mode in IntegrationMode:
             found = worked(place, head, mode)
             assert (found.conflicts, found.commit) == (("b.txt",), "")
+
+
+GH = """#!/bin/sh
+echo "$@" >> "$GH_CALLS"
+case "$1 $2" in
+"pr view") test -e "$GH_CALLS.made" ;;
+"pr create") while [ $# -gt 1 ]; do shift; done; cp "$1" "$GH_CALLS.body" && touch "$GH_CALLS.made" ;;
+esac
+"""
+
+
+class TestPullRequests:
+    def proposed(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> tuple[House, World]:
+        """Return a house with a task that is proved and to be proposed, and its world."""
+        head = place.branch("one", {"b.txt": "1\n"})
+        task = done(head_sha=head, run_id="RUN-20260131T115900Z-00000001", proof=proof_of(branch_head=head))
+        task = replace(task, spec=replace(task.spec, worker_branch="work/one"))
+        doors = replace(place.house.doors, messenger=OsMessenger(place.root), state_root=str(place.folder / "state"))
+        house = House(doors, replace(place.house.config, integration=Integration(mode=IntegrationMode.PULL_REQUEST)))
+        house.store.put_task(task)
+        assert propose(house, task, Notes())
+        page = house.store.files.read("runs/RUN-20260131T115900Z-00000001/pull-request.md") or b""
+        place.write("state/runs/RUN-20260131T115900Z-00000001/pull-request.md", page.decode(), str(place.folder))
+        monkeypatch.setenv("GH_CALLS", str(place.folder / "calls"))
+        return house, replace(place.world(), tasks=(house.store.live_task(task.task_id),))
+
+    def test_gh_is_asked_once_with_the_evidence_and_never_twice_for_the_same_branch(self, place, monkeypatch):
+        house, known = self.proposed(place, monkeypatch)
+        place.write("bin/gh", GH, str(place.folder))
+        Path(place.folder, "bin/gh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{place.folder}/bin:{os.environ['PATH']}")
+
+        for _ in range(2):  # a crash before the record was written lets it be done again
+            notes = Notes()
+            make_requests(house, known, "ORIGIN", notes)
+            assert notes.trouble == []
+
+        calls = Path(place.folder, "calls").read_text().splitlines()
+        assert [line.split(" --")[0] for line in calls] == ["pr view work/one", "pr create", "pr view work/one"]
+        assert "--base main --head work/one --title TASK-0001: Thing 1 --body-file " in calls[1]
+        assert "Gluerun-Task: TASK-0001" in Path(place.folder, "calls.body").read_text()
+        assert place.run("rev-parse", "work/one", at=place.remote) == known.tasks[0].head_sha
+        assert house.store.live_task("TASK-0001").proof.request is Request.MADE
+
+    def test_without_gh_it_is_said_and_stays_wanted(self, place, monkeypatch):
+        house, known = self.proposed(place, monkeypatch)
+        git = shutil.which("git") or ""
+        place.write("bin/x", "", str(place.folder))
+        Path(place.folder, "bin/git").symlink_to(git)
+        monkeypatch.setenv("PATH", f"{place.folder}/bin")
+        notes = Notes()
+
+        make_requests(house, known, "ORIGIN", notes)
+
+        assert "TASK-0001: no pull request: the command ended with 127" in notes.trouble[0]
+        assert "gh is not installed" in notes.trouble[0]
+        assert house.store.live_task("TASK-0001").proof.request is Request.WANTED

@@ -211,6 +211,12 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a remote", {"integration": {"remote": "psh"}}, "'psh' is no word for the remote", "did you mean `push`"),
     ("both words for a push", {"push": True, "integration": {"remote": "push"}}, "`push` says, too", "keep one"),
     ("a flag for the remote", {"integration": {"remote": True}}, "`integration.remote` must be a text", ""),
+    (
+        "what is not built",
+        {"integration": {"syncInFlight": True}},
+        "`integration.syncInFlight` is not built yet",
+        "out",
+    ),
     ("a mode of integration", {"integration": {"mode": "sqush"}}, "'sqush' is no mode of int", "did you mean `squash`"),
     ("a word for signing", {"integration": {"sign": "yes"}}, "`integration.sign` must be true or false", ""),
     ("an inner slip", {"integration": {"remot": "push"}}, "`integration.remot` is no known key", "`remote`"),

@@ -207,6 +207,25 @@ def rebased():
     return one_task(integration=Integration(mode=IntegrationMode.REBASE))
 
 
+def proposed():
+    """A task whose work a person merges on the remote."""
+    house = one_task(push=True, integration=Integration(mode=IntegrationMode.PULL_REQUEST))
+    house.git.remote = {"main": house.git.head("main")}
+    return house
+
+
+def merge_request(house):
+    """Let a person merge what was asked for on the remote, once."""
+    git, task = house.git, house.record(ONE)
+    if task is None or task.spec.worker_branch not in git.remote:
+        return
+    there, head = git.remote["main"], git.remote[task.spec.worker_branch]
+    if not git.contains(there, head):
+        with house.fuse.out():
+            message = f"Merge pull request #1\n\nGluerun-Task: {ONE}\n"
+            git.remote["main"] = git.commit_tree(git.merge(there, head).tree, [there, head], message)
+
+
 def pushed():
     """A task whose target is pushed, to a remote where somebody else pushes meanwhile."""
     house = one_task(push=True)
@@ -415,6 +434,7 @@ SCENARIOS = {
         wants={ONE: "integrated"},
         files=("a.txt", "b.txt"),
     ),
+    "proposed": Crashing(proposed, *[let_cycle, merge_request] * 8, wants={ONE: "integrated"}, files=("a.txt",)),
     "followed": Crashing(pushed, let_cycle, push_beside, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),

@@ -45,6 +45,7 @@ POWER_STATES = {
     "ballast": 400,
     "squashed": 300,
     "rebased": 300,
+    "proposed": 300,
     "followed": 400,
     "conflict": 510,
     "widened": 420,
