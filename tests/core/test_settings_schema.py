@@ -58,7 +58,7 @@ FULL: dict[str, Any] = {
     "roles": {"worker": {"runner": "mine", "model": "big"}, "auditor": {"runner": "claude"}},
     "sandbox": {"mode": "auto", "network": "loopback", "writable": ["/x"], "container": ["podman"],
                 "roles": {"gate": {"mode": "off", "network": "none", "writable": []}}},
-    "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1}, "day": {"seconds": 2}},
+    "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1, "onLimit": "pause"}, "day": {"seconds": 2}},
     "prices": {"big": {"fresh": 1, "cached": 0.1, "output": 2.5}},
     "review": {"independence": "model"},
     "integration": {"mode": "squash", "sign": True},

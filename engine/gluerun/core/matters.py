@@ -11,12 +11,13 @@ from gluerun.core.graph import circle, finished_nodes
 from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
+from gluerun.core.queue import is_asked
 from gluerun.core.recovery import plan_recovery
-from gluerun.core.requests import is_asked, waits_for
+from gluerun.core.requests import waits_for
 from gluerun.core.ways import WAYS
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
     if held := held_by_person(world, task):
         return held
-    if is_asked(task):
+    if is_asked(world, task):
         return f"its candidate is proved; {waits_for(task)}"
-    if task.proof is not None and task.proof.state is ProofState.WAITING:
+    if task.proof is not None and task.proof.is_in_the_way:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
@@ -98,10 +99,10 @@ def _of_tasks(world: World) -> Iterator[Matter]:
             yield _matter("parked", task.task_id, words, needs_you=True, command=command, since=task.updated_at)
     for task in world.tasks:
         proof = task.proof
-        if task.status is Status.ACCEPTED and proof is not None and proof.state is ProofState.WAITING:
+        if task.status is Status.ACCEPTED and proof is not None and (proof.is_in_the_way or is_asked(world, task)):
             words = f"{task.task_id}: {reason_of(world, task)}"
             way = ("in-the-way", "git status")
-            if is_asked(task):
+            if is_asked(world, task):
                 way = ("pull-request", f"gh pr view {task.spec.worker_branch}")
             yield _matter(way[0], task.task_id, words, needs_you=True, command=way[1], since=proof.since)
     yield from _for_ever(world)

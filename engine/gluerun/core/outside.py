@@ -5,7 +5,7 @@ Nothing here ever overwrites: what can be followed is followed, everything else 
 
 from __future__ import annotations
 
-from gluerun.core.actions import Advance, Follow, Prove
+from gluerun.core.actions import Advance, Chain, Follow, Prove
 from gluerun.core.relation import Outside, Relation
 
 TYPE_CHECKING = False
@@ -48,10 +48,10 @@ def plan_following(world: World) -> list[Action]:
 
 
 def without_moves(world: World, plan: list[Action]) -> list[Action]:
-    """Leave out what would be proved or landed on a target that has yet to follow its remote."""
+    """Leave out what would be built, proved or landed on a target that has yet to follow its remote."""
     if world.outside is None or world.outside.relation is not Relation.BEHIND:
         return plan
-    return [action for action in plan if not isinstance(action, Prove | Advance)]
+    return [action for action in plan if not isinstance(action, Chain | Prove | Advance)]
 
 
 # What remotes say, in any of their words, and the one thing that helps.

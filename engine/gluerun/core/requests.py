@@ -7,7 +7,6 @@ import shlex
 from gluerun.core.actions import Advance, Propose
 from gluerun.core.integration import plan_integration
 from gluerun.core.outside import without_moves
-from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,21 +17,14 @@ if TYPE_CHECKING:
 
 def plan_requests(world: World) -> list[Action]:
     """Say what integration calls for where a person merges: what is proved is proposed, what is proposed waits."""
-    # What waits for a person is not proved again whenever the target moves, and holds nobody up.
-    open_now = [task for task in world.tasks if not is_asked(task) or task.task_id in world.landed]
-    plan = plan_integration(replace(world, tasks=tuple(open_now)))
     found: list[Action] = []
-    for action in without_moves(world, plan):
+    for action in without_moves(world, plan_integration(world)):
         if isinstance(action, Advance):
-            found.append(Propose(task_id=action.task_id, reason="its candidate is proved; a person merges it"))
+            words = "its candidate is proved; a person merges it"
+            found += [Propose(task_id=task_id, reason=words) for task_id in action.links]
         else:
             found.append(action)
     return found
-
-
-def is_asked(task: Task) -> bool:
-    """Tell whether a task waits for a person who merges it."""
-    return task.proof is not None and task.proof.request is not None
 
 
 def commands(task: Task, remote: str, body: str) -> tuple[str, str]:

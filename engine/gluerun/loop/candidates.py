@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from gluerun.core import refusals
+from gluerun.core.pipeline import has_gate
 from gluerun.core.provenance import NO_GATE, Provenance, merge_message, without_trailers
-from gluerun.errors import GitError
+from gluerun.errors import GitError, NoRoomError, SigningError
 from gluerun.loop.evidence import evidence_of
 from gluerun.records.config import IntegrationMode
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.refusals import Refused
     from gluerun.loop.house import House
-    from gluerun.ports import Logged
+    from gluerun.ports import Logged, Merge
     from gluerun.records.task import Task
 
 
@@ -20,42 +24,57 @@ if TYPE_CHECKING:
 class Candidate:
     """What would land for one task on top of *parent*; with `conflicts`, the paths why it cannot be built.
 
-    With `trouble` nothing is wrong with the task: what makes the commit has failed, and a person has to see to it.
+    With `refused` there is none, and why. An `empty` one brings nothing that its parent has not. With `trouble` nothing
+    is wrong with the task: what makes the commit has failed, and a person has to see to it.
     """
 
     parent: str
     commit: str = ""
     tree: str = ""
     conflicts: tuple[str, ...] = ()
+    empty: bool = False
+    refused: Refused | None = None
     trouble: str = ""
 
 
 def build(house: House, task: Task, parent: str) -> Candidate:
-    """Build the candidate of an accepted task on top of a commit: the target's head, or the candidate before it."""
+    """Build the candidate of an accepted task on top of a commit: the target's head, or the candidate before it.
+
+    An empty one is refused where its parent has landed: before one that may yet turn out red it may be needed.
+    """
+    git, head, target = house.doors.git, task.head_sha or "", task.spec.target_branch
     try:
-        if house.config.integration.mode is IntegrationMode.REBASE:
-            own = _own_commits(house, task.head_sha or "", parent)
-            if len(own) > 1:
-                return _replayed(house, task, parent, own)
-        return _merged(house, task, parent)
-    except GitError as error:
-        if not house.config.integration.sign:
-            raise
+        merge = git.merge(parent, head)
+        if merge.unrelated:
+            return Candidate(parent=parent, refused=refusals.unrelated(task.spec.worker_branch, target))
+        if merge.empty and git.head(target) == parent:
+            return Candidate(parent=parent, refused=refusals.empty(target))
+        return _made(house, task, parent, merge)
+    except NoRoomError as error:
+        return Candidate(parent=parent, refused=refusals.too_large(" ".join(error.message.split())[-200:]))
+    except SigningError as error:
         words = f"{task.task_id} cannot be merged: its commit cannot be signed: {error.message}"
         return Candidate(parent=parent, trouble=f"{words} (try `git commit -S` by hand, or unset integration.sign)")
+    except GitError:
+        if git.commit_of(head) is not None:
+            raise  # the target's own history, or git itself: no fault of this task
+        return Candidate(parent=parent, refused=refusals.lost(head))
 
 
-def _merged(house: House, task: Task, parent: str) -> Candidate:
-    """Build the candidate as one commit: a merge, or one with a single parent."""
-    git, head = house.doors.git, task.head_sha or ""
-    merge = git.merge(parent, head)
+def _made(house: House, task: Task, parent: str, merge: Merge) -> Candidate:
+    """Build the candidate as the mode wants it: a merge, one commit with a single parent, or the branch's own ones."""
+    head, mode = task.head_sha or "", house.config.integration.mode
+    if mode is IntegrationMode.REBASE:
+        own = _own_commits(house, head, parent)
+        if len(own) > 1:
+            return _replayed(house, task, parent, own)
     if merge.conflicts:
         return Candidate(parent=parent, conflicts=merge.conflicts)
-    if house.config.integration.mode in (IntegrationMode.MERGE, IntegrationMode.PULL_REQUEST):
+    if mode in (IntegrationMode.MERGE, IntegrationMode.PULL_REQUEST):
         commit = _commit(house, merge.tree, [parent, head], _message(house, task))
     else:
         commit = _commit(house, merge.tree, [parent], _message(house, task, head), author=head)
-    return Candidate(parent=parent, commit=commit, tree=merge.tree)
+    return Candidate(parent=parent, commit=commit, tree=merge.tree, empty=merge.empty)
 
 
 def _replayed(house: House, task: Task, parent: str, own: list[Logged]) -> Candidate:
@@ -75,7 +94,8 @@ def _replayed(house: House, task: Task, parent: str, own: list[Logged]) -> Candi
         else:
             message = without_trailers(one.message)
         tip = _commit(house, tree, [tip], message, author=one.commit)
-    return Candidate(parent=parent, commit=tip, tree=git.tree_of(tip))
+    tree = git.tree_of(tip)
+    return Candidate(parent=parent, commit=tip, tree=tree, empty=tree == git.tree_of(parent))
 
 
 def _picked(house: House, one: Logged, tip: str) -> tuple[str, tuple[str, ...]]:
@@ -106,7 +126,13 @@ def _own_commits(house: House, head: str, target: str) -> list[Logged]:
 
 
 def _commit(house: House, tree: str, parents: list[str], message: str, author: str = "") -> str:
-    return house.doors.git.commit_tree(tree, parents, message, sign=house.config.integration.sign, author=author)
+    sign = house.config.integration.sign
+    try:
+        return house.doors.git.commit_tree(tree, parents, message, sign=sign, author=author)
+    except NoRoomError:
+        raise
+    except GitError as error:
+        raise (SigningError(error.message) if sign else error) from error
 
 
 def _message(house: House, task: Task, brought: str = "") -> str:
@@ -120,7 +146,7 @@ def _message(house: House, task: Task, brought: str = "") -> str:
         run=task.run_id or "",
         packet=task.packet_sha256 or "",
         head=brought,
-        gate=known.gate if task.spec.gate_command else NO_GATE,
+        gate=known.gate if has_gate(house.config, task.spec.gate_command, Occasion.TASK) else NO_GATE,
         prompt=known.prompt,
         config=known.config,
         engine=VERSION,

@@ -58,6 +58,14 @@ def keep_candidate_receipt(store: Store, task: Task, prover: str) -> str | None:
     return hashlib.sha256(codec.canonical(codec.decode(data))).hexdigest()
 
 
+def drop_other_receipt(store: Store, task: Task, commit: str) -> None:
+    """Remove the receipt of a candidate that is not the one that has landed: it would speak for another commit."""
+    path = run_path(task.run_id, CANDIDATE) if task.run_id is not None else ""
+    data = store.files.read(path) if path else None
+    if data is not None and codec.decode(data).get("commit") != commit:
+        store.files.remove(path)
+
+
 def documents(store: Store, run_id: str) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every document of a run that is evidence, as far as they are there."""
     for name in DOCUMENTS:
