@@ -160,7 +160,7 @@ class TestTheRemote:
         place.seen()
         theirs = place.colleague({"b.txt": "theirs\n"})
 
-        assert "the next cycle fetches it" in place.pushed()
+        assert "nothing was overwritten" in place.pushed()
         assert place.there() == theirs and place.git.head("main") == mine
         assert place.seen() is Relation.DIVERGED
 

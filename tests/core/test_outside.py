@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.core.worlds import CANDIDATE, HEAD, TARGET, accepted, proof, world
 
-from gluerun.core.actions import Advance, Follow, Prove, subject
+from gluerun.core.actions import Advance, Chain, Follow, Prove, subject
 from gluerun.core.expect import expect
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
@@ -59,13 +59,16 @@ def test_only_what_is_behind_follows_and_what_is_told_has_a_sentence_a_command_a
     assert [(matter.words, matter.command) for matter in about] == ([(words, command)] if words else [])
 
 
-def test_nothing_is_proved_or_landed_on_a_target_that_has_yet_to_follow():
+def test_nothing_is_built_proved_or_landed_on_a_target_that_has_yet_to_follow():
     proved = accepted(1, proof=proof())
     here = world(proved, accepted(2), branch_heads={t.spec.worker_branch: HEAD for t in (proved, accepted(2))})
     behind = replace(here, outside=Outside(head=CANDIDATE, relation=Relation.BEHIND))
 
     assert any(isinstance(action, Prove | Advance) for action in plan_landing(here))
     assert plan_landing(behind) == []
+    unbuilt = replace(here, tasks=(accepted(2),))
+    assert [type(action) for action in plan_landing(unbuilt)] == [Chain]
+    assert plan_landing(replace(unbuilt, outside=behind.outside)) == []
     told = plan_cycle(behind)
     assert isinstance(told[0], Follow) and subject(told[0]) == "c" * 12
     assert expect(behind, told[0]).target_head == CANDIDATE
@@ -79,7 +82,7 @@ def test_nothing_is_proved_or_landed_on_a_target_that_has_yet_to_follow():
         ("remote: error: GH006: Protected branch update failed", '"pull-request"'),
         ("remote: Commits must have verified signatures.", "`integration.sign`"),
         ("! [remote rejected] (shallow update not allowed)", "--unshallow"),
-        ("! refs/heads/main [rejected] (fetch first)", "the next cycle fetches it"),
+        ("! refs/heads/main [rejected] (fetch first)", "nothing was overwritten"),
         ("fatal: could not read Username for 'x'", "credential helper"),
         ("fatal: unable to access 'x': Could not resolve host: x", "tried again"),
         ("a word that nobody knows", ""),

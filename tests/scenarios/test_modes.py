@@ -80,3 +80,35 @@ def test_what_landed_is_found_again_without_the_state(house):
 )
 def test_what_is_replayed_says_nothing_twice(message, left):
     assert without_trailers(message) == left
+
+
+@pytest.mark.parametrize("mode", PLAIN)
+def test_a_batch_lands_by_one_move_and_is_one_line_of_commits(mode):
+    names = [f"TASK-{number:04d}" for number in range(1, 6)]
+    house = SimHouse(integration=Integration(mode=mode), gate_slots=2, max_concurrent=9, max_dispatch=9)
+    for name in names:
+        house.given(name)
+    heads = [house.git.head("main")]
+    while len(heads) < 20 and set(house.cycle() and house.states().values()) != {"integrated"}:
+        heads += [house.git.head("main")]
+
+    assert len({*heads, house.git.head("main")}) == 3  # what was there, the first, and the others together
+    said = [of_message(house.git.commits[one].message).task for one in line_of(house)]
+    assert [one for one in said if one] == names[::-1]
+    assert {house.record(name).merge_commit for name in names} <= set(line_of(house))
+    assert verify(house.open(), ()).problems == ()
+
+
+@pytest.mark.parametrize("mode", PLAIN)
+def test_of_a_red_batch_only_the_culprit_goes_back_and_no_commit_of_it_stays(mode):
+    names = [f"TASK-{number:04d}" for number in range(1, 6)]
+    house = SimHouse(integration=Integration(mode=mode), gate_slots=2, max_concurrent=9, max_dispatch=9, max_retries=0)
+    house.gate(lambda tree: int({"src/TASK-0001.txt", "src/TASK-0003.txt"} <= tree.keys()))
+    for name in names:
+        house.given(name)
+
+    house.until_quiet()
+
+    assert {name for name, state in house.states().items() if state == "parked"} == {"TASK-0003"}
+    said = [of_message(house.git.commits[one].message).task for one in line_of(house)]
+    assert sorted(one for one in said if one) == sorted({*names} - {"TASK-0003"})

@@ -173,3 +173,47 @@ def test_a_signer_that_fails_is_named_and_parks_nobody():
 
     house.git.signer_fails = ""
     assert house.until_quiet().state(ONE) == "integrated"
+
+
+def test_a_chain_that_stood_on_what_the_target_was_is_built_again_on_what_somebody_pushed():
+    """What was proved on the old head must never land on the new one."""
+    names = [f"TASK-{number:04d}" for number in range(2, 6)]
+    house = pushing(gate_slots=2, max_concurrent=9, max_dispatch=9)
+    for name in names:
+        house.given(name)
+    asked, pushed = [], []
+
+    def gate(tree):
+        asked.append(tree.keys())
+        if len(tree.keys() & {f"src/{name}.txt" for name in names}) > 1 and not pushed:
+            pushed.append(somebody_pushes(house, "theirs.txt"))
+        return 0
+
+    house.gate(gate).until_quiet()
+
+    assert set(house.states().values()) == {"integrated"}
+    assert house.git.remote["main"] == house.git.head("main") and "theirs.txt" in asked[-1]
+    assert not house.events("push.failed") + house.events("push.blocked")
+
+
+def test_a_chain_does_not_grow_on_a_target_that_cannot_follow():
+    house = pushing().hold(ONE)
+    house.cycles(2)
+    somebody_pushes(house, "README.md", "another one\n")
+    house.dirty("README.md", "unsaved\n").given(TWO).release(ONE)
+
+    house.cycles(6)
+
+    assert [house.record(name).proof for name in (ONE, TWO)] == [None, None]
+
+
+def test_a_signer_that_fails_is_named_once_for_a_whole_chain():
+    house = SimHouse(integration=Integration(sign=True), max_concurrent=9, max_dispatch=9).given(ONE).given(TWO)
+    house.git.signer_fails = "gpg failed to sign the data"
+
+    last = house.cycles(5).cycle()
+
+    assert len(last.trouble) == 1 and house.states() == {ONE: "accepted", TWO: "accepted"}
+
+    house.git.signer_fails = ""
+    assert set(house.until_quiet().states().values()) == {"integrated"}

@@ -99,3 +99,32 @@ def test_a_request_that_cannot_be_made_is_named_and_made_later(why, hint):
     house.messenger.fails = ""
     house.cycles(2)
     assert len(house.messenger.sent) == 1 and not house.cycle().trouble
+
+
+def test_each_is_proved_alone_on_the_target_and_nothing_is_built_on_what_a_person_may_not_merge():
+    house = asking(gate_slots=2, max_concurrent=9, max_dispatch=9).given(TWO).given("TASK-0003").until_quiet()
+
+    proofs = [house.record(name).proof for name in (ONE, TWO, "TASK-0003")]
+    assert {proof.target_head for proof in proofs} == {house.git.head("main")} and all(one.alone for one in proofs)
+    assert len(house.messenger.sent) == 3
+
+
+def test_a_branch_that_is_removed_with_its_request_parks_nobody():
+    house = asking().until_quiet()
+    task = house.record(ONE)
+    del house.git.refs[f"refs/heads/{task.spec.worker_branch}"]
+
+    house.cycles(2)
+    assert house.state(ONE) == "waiting"
+
+    merge(house, ONE, how="squash")
+    assert house.until_quiet().state(ONE) == "integrated"
+
+
+def test_who_lands_by_merges_again_lands_what_was_asked_for_and_a_stale_one_is_proved_anew():
+    house = asking().until_quiet()
+    house.colleague("theirs.txt", "theirs")
+
+    house.configure(integration=Integration(), push=False).until_quiet()
+
+    assert house.state(ONE) == "integrated" and "theirs.txt" in house.target_files()

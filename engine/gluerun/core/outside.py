@@ -66,7 +66,7 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("shallow update not allowed", "shallow"),
      "this is a shallow clone: git fetch --unshallow"),
     (("[rejected]", "non-fast-forward", "fetch first"),
-     "somebody else pushed; the next cycle fetches it, proves what waits on it, and pushes again"),
+     "somebody pushed just before; nothing was overwritten: if both have moved, the next cycle says what to merge"),
     (("could not read Username", "Authentication failed", "Permission denied", "403", "terminal prompts disabled"),
      "nobody is asked for a password here: give git a credential helper or a key, and try `git push` by hand"),
     (("Could not resolve host", "unable to access", "Connection", "does not appear to be a git repository"),
