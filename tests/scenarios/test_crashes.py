@@ -102,6 +102,7 @@ READS = {
         "human-gate status",
         "health",
         "queue",
+        "receipts",
         "gates",
         "graph",
     ),
