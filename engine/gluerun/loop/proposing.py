@@ -29,6 +29,7 @@ def propose(house: House, task: Task, notes: Notes) -> bool:
     proof = task.proof
     if proof is None or task.run_id is None:
         return False
+    house.store.sweep_run(task.run_id)  # of what a crash has cut off
     house.store.files.write(run_path(task.run_id, BODY), _page(house, task).encode())
     asked = replace(proof, state=ProofState.WAITING, request=Request.WANTED, since=house.now())
     house.store.put_task(replace(task, proof=asked))
