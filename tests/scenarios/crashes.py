@@ -12,7 +12,7 @@ from tests.scenarios.known import Known, everything_else
 
 from gluerun.core.limits import total
 from gluerun.edge.views import spendings
-from gluerun.errors import REFUSED, GitError, GluerunError, StateError
+from gluerun.errors import REFUSED, FullDiskError, GitError, GluerunError, NoRoomError, StateError
 from gluerun.loop.journal import broken_link
 from gluerun.records.dispatch import Role
 from gluerun.sim.crash import PowerCut, SimCrash
@@ -365,10 +365,12 @@ def error_of(kind, name):
     words = WORDS[kind]
     door, _, verb = verb_of(name)
     if door == "git":
-        return GitError(f"git {verb} failed with code 128: fatal: {words}", file="/sim")
+        kind_of_error = NoRoomError if kind == "ENOSPC" else GitError
+        return kind_of_error(f"git {verb} failed with code 128: fatal: {words}", file="/sim")
     path = name.split(" ", 3)[3]
     verb = {"create": "write", "append": "write"}.get(verb, verb)
-    return StateError(f"cannot {verb} {path}: {words}", "look at that file and its folder, then run it again")
+    kind_of_error = FullDiskError if kind == "ENOSPC" else StateError
+    return kind_of_error(f"cannot {verb} {path}: {words}", "look at that file and its folder, then run it again")
 
 
 def fits(kind, name):

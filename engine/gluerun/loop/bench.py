@@ -43,7 +43,7 @@ from gluerun.core.steps import (
     Tell,
     Told,
 )
-from gluerun.errors import GitError, SchemaError, StateError
+from gluerun.errors import GitError, NoRoomError, SchemaError, StateError
 from gluerun.loop import slots
 from gluerun.loop.agents import Agent
 from gluerun.loop.gating import Gating, how_of, slots_of
@@ -174,6 +174,8 @@ class Bench:
                 self._begin(step, path)
             if step.seed:
                 git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
+        except NoRoomError:
+            raise  # asked again at once it would find none either; the run that follows waits for room
         except GitError as error:
             return Prepared(trouble=f"no work tree: {error.message}")
         trouble = self._provision(path)
@@ -322,6 +324,8 @@ class Bench:
             paths = tuple(change.path for change in changes)
             tests = self._tests(base, now, paths)
             objections = self._objections(base, now, paths)
+        except NoRoomError:
+            raise  # the machine's fault, and no other try of the agent's would make any
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
@@ -391,6 +395,8 @@ class Bench:
             git.unlock(self._path(Place.WORK), self._branch())
             head = git.commit_all(self._path(Place.WORK), step.base, step.message)
             return Committed(head=head, code_tree=git.code_tree(head) if self._is_judged() else "")
+        except NoRoomError:
+            raise
         except GitError as error:
             return Committed(trouble=error.message)
 
