@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from gluerun.core.masking import masked_text
+from gluerun.core.recording import without_records
 from gluerun.edge.approvals import ApprovalLine, line_of
 from gluerun.edge.reading import NOBODY
 from gluerun.errors import GluerunError
@@ -126,7 +127,7 @@ def _difference(house: House, bound: Bound) -> str:
     if bound.base is None or bound.candidate is None:
         return ""
     try:
-        return house.doors.git.patch(bound.base, bound.candidate, limit=DIFF_LIMIT)
+        return without_records(house.doors.git.patch(bound.base, bound.candidate, limit=DIFF_LIMIT))
     except GluerunError as error:
         return f"it cannot be shown: {error.message}"
 

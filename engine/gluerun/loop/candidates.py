@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.core.provenance import NO_GATE, Provenance, merge_message
 from gluerun.loop.evidence import evidence_of
+from gluerun.loop.recording import riding
 from gluerun.records.record import record
 from gluerun.release import VERSION
 
@@ -29,7 +30,11 @@ def build(house: House, task: Task, parent: str) -> Candidate:
     merge = git.merge(parent, head)
     if merge.conflicts:
         return Candidate(parent=parent, conflicts=merge.conflicts)
-    commit = git.commit_tree(merge.tree, [parent, head], _message(house, task))
+    files, message = riding(house, task), _message(house, task)
+    if files:
+        stored = git.commit_over(merge.tree, files, [parent, head], message)
+        return Candidate(parent=parent, commit=stored.commit, tree=stored.tree)
+    commit = git.commit_tree(merge.tree, [parent, head], message)
     return Candidate(parent=parent, commit=commit, tree=merge.tree)
 
 

@@ -8,11 +8,12 @@ from gluerun.core import integration, lifecycle
 from gluerun.core.actions import Advance, Notice, ProofDone, Prove
 from gluerun.core.gates import gate_sha256
 from gluerun.loop.candidates import build
-from gluerun.loop.evidence import keep_candidate_receipt
+from gluerun.loop.evidence import CANDIDATE, keep_candidate_receipt
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
+from gluerun.records.gate import GateCheck, GateVerdict
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
 
@@ -81,8 +82,14 @@ def _is_proved_already(house: House, task: Task, candidate: str) -> bool:
     command = task.spec.gate_command
     if not command:
         return True
-    same_gate = task.green_gate == gate_sha256(command, house.config)
-    return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
+    gate, tree = gate_sha256(command, house.config), house.doors.git.code_tree(candidate)
+    if task.green_tree is not None and (task.green_gate, task.green_tree) == (gate, tree):
+        return True
+    # A commit of records moves the target and leaves the code as a prover has found it green.
+    known = house.store.known(GateCheck, task.run_id, CANDIDATE) if task.run_id else None
+    return (
+        known is not None and known.result is GateVerdict.GREEN and (known.gate_sha256, known.code_tree) == (gate, tree)
+    )
 
 
 def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: str) -> Dispatch:

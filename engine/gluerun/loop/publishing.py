@@ -1,7 +1,8 @@
-"""What of the state outlives the state folder: records of tasks on a ref of their own, and how they come back.
+"""What of the state outlives the state folder: published records of tasks, and how they come back.
 
-The running truth is in the state folder. The ref is a projection of it: one commit a cycle at most, and only
-when something that matters has changed. A lost folder is rebuilt from it and from the target's trailers.
+The running truth is in the state folder; what is published is a projection of it. On a ref of its own that is one
+commit a cycle at most, and only when something that matters has changed. A lost folder is rebuilt from what was
+published and from the target's trailers.
 """
 
 from __future__ import annotations
@@ -9,51 +10,59 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core import lifecycle
-from gluerun.core.project_state import PAGE, counts, on_page
+from gluerun.core.project_state import PAGE, on_page
+from gluerun.core.recording import RECORD, living_path
 from gluerun.errors import GluerunError
 from gluerun.loop.house import CONTROL_REF
+from gluerun.loop.recording import commit_records, digest, evidence, masked, state_of
 from gluerun.loop.store import LIVE, memory_of
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
-from gluerun.records.origin import CycleMemory
+from gluerun.records.paths import ARCHIVED, LIVING
 from gluerun.records.record import replace
-from gluerun.records.task import Status, Task
+from gluerun.records.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gluerun.loop.house import House
+    from gluerun.loop.report import Notes
+    from gluerun.records.origin import CycleMemory
 
-# What changes without meaning anything to anybody else.
-_PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
 TRAILER = "Gluerun-Task"
 
 
-def publish(house: House, memory: CycleMemory, living: tuple[Task, ...], passed: Iterable[str] = ()) -> CycleMemory:
+def publish(
+    house: House, memory: CycleMemory, living: tuple[Task, ...], passed: Iterable[str], notes: Notes
+) -> CycleMemory:
     """Publish what has changed of the *living* tasks and the settled ones; return the memory that knows it.
 
-    The page about the project is published with them, around what people wrote on it; their own copy is not touched.
+    The page about the project is published with them, around what people wrote on it.
     """
-    if house.config.control_state is not ControlState.REF:
-        return memory
+    match house.config.control_state:
+        case ControlState.REF:
+            return _to_ref(house, memory, living, passed)
+        case ControlState.BRANCH:
+            return commit_records(house, memory, living, passed, notes)
+        case ControlState.OFF:
+            return memory
+
+
+def _to_ref(house: House, memory: CycleMemory, living: tuple[Task, ...], passed: Iterable[str]) -> CycleMemory:
+    """Publish on the ref; the copy of the page that people keep is not touched."""
     known = dict(memory.published)
     files: dict[str, bytes | None] = {}
     for task in living:
-        if known.get(task.task_id) != (digest := _digest(task)):
-            known[task.task_id] = digest
-            files[record_path(task.task_id)] = _masked(task)
-            files |= _evidence(house, task)
+        if known.get(task.task_id) != (mark := digest(task)):
+            known[task.task_id] = mark
+            files |= _on_ref(house, task)
     for task_id in {*memory.published, *house.store.shelved} - {task.task_id for task in living}:
         settled = house.store.settled_task(task_id)
         known.pop(task_id, None)
         if settled is not None:
-            files[record_path(task_id)] = _masked(settled)
-            files |= _evidence(house, settled)
-    by_status: dict[str, int] = {}
-    for task in living:
-        by_status[task.status.value] = by_status.get(task.status.value, 0) + 1
-    text = counts(by_status, passed)
+            files |= _on_ref(house, settled)
+    text = state_of(living, passed)
     if (state := hashlib.sha256(text.encode()).hexdigest()) != memory.project_state and (files or memory.project_state):
         files[PAGE] = on_page(_page(house), text).encode()
     if not files:
@@ -65,6 +74,11 @@ def publish(house: House, memory: CycleMemory, living: tuple[Task, ...], passed:
     return replace(memory, published=known, project_state=state)
 
 
+def _on_ref(house: House, task: Task) -> dict[str, bytes | None]:
+    found = {evidence_path(task.task_id, name): data for name, data in evidence(house, task).items()}
+    return {record_path(task.task_id): masked(task), **found}
+
+
 def _page(house: House) -> str:
     head = house.doors.git.commit_of(f"refs/heads/{house.config.target_branch}")
     return (house.doors.git.file_at(head, PAGE) or b"").decode("utf-8", "replace") if head else ""
@@ -74,12 +88,10 @@ def rebuild(house: House) -> int:
     """Restore the records of a lost state folder; return how many came back. Nothing happens if it is there."""
     if not house.store.is_new():
         return 0
-    published = house.doors.git.published(CONTROL_REF)
+    published, place = _published(house)
     merged = house.doors.git.trailers(house.config.target_branch, TRAILER)
     found: dict[str, Task] = {}
-    for path, data in published.items():
-        if not is_record(path):
-            continue  # evidence is not brought back: it stays where it can be looked at
+    for path, data in published:
         try:
             task = schema.load(Task, data, file=path)
         except GluerunError as error:
@@ -97,8 +109,22 @@ def rebuild(house: House) -> int:
         house.store.put_memory(memory_of(found.values()), durable=True)
     house.store.begin(codec.stamp(house.now()))
     if found:
-        house.tell("state.rebuilt", f"{len(found)} tasks came back from {CONTROL_REF} and the target's trailers")
+        house.tell("state.rebuilt", f"{len(found)} tasks came back from {place} and the target's trailers")
     return len(found)
+
+
+def _published(house: House) -> tuple[list[tuple[str, bytes]], str]:
+    """Return the records that are published, those that win behind those that do not, and where they are.
+
+    Evidence is not brought back: it stays where it can be looked at.
+    """
+    git = house.doors.git
+    found = [one for one in git.published(CONTROL_REF).items() if is_record(one[0])]
+    if house.config.control_state is not ControlState.BRANCH:
+        return found, CONTROL_REF
+    branch = f"refs/heads/{house.config.target_branch}"
+    found += [*git.published(branch, LIVING, ending=".json").items()]
+    return [*found, *git.published(branch, ARCHIVED, ending=f"/{RECORD}").items()], house.config.target_branch
 
 
 def restore(house: House, path: str) -> bool:
@@ -106,8 +132,9 @@ def restore(house: House, path: str) -> bool:
     task_id = path.rsplit("/", 1)[-1].removesuffix(".json")
     if not path.startswith(LIVE) or not names.is_task(task_id):
         return False
-    commit = house.doors.git.commit_of(CONTROL_REF)
-    data = house.doors.git.file_at(commit, record_path(task_id)) if commit else None
+    data = _at(house, CONTROL_REF, record_path(task_id))
+    if house.config.control_state is ControlState.BRANCH:
+        data = _at(house, f"refs/heads/{house.config.target_branch}", living_path(task_id)) or data
     if data is None:
         return False
     task = schema.load(Task, data, file=path)
@@ -126,35 +153,11 @@ def evidence_path(task_id: str, name: str) -> str:
     return f"{record_path(task_id).removesuffix('.json')}/{name}"
 
 
-def _evidence(house: House, task: Task) -> dict[str, bytes | None]:
-    """Return the documents that lead from the merge commit back to what was done, by their published paths.
-
-    One in which something would have to be masked does not leave: masked, it would not be what its digest says.
-    """
-    if task.run_id is None or task.status not in (Status.ACCEPTED, Status.INTEGRATED):
-        return {}
-    from gluerun.core.secrets import redacted_json
-    from gluerun.loop.evidence import documents  # only what has changed is published
-
-    found = documents(house.store, task.run_id)
-    return {evidence_path(task.task_id, name): data for name, data in found if redacted_json(data) == data}
+def _at(house: House, ref: str, path: str) -> bytes | None:
+    commit = house.doors.git.commit_of(ref)
+    return house.doors.git.file_at(commit, path) if commit else None
 
 
 def record_path(task_id: str) -> str:
     """Return where a task's record is published."""
     return f"tasks/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
-
-
-def _lasting(task: Task) -> Task:
-    return replace(task, proof=None, infra_tries=0)
-
-
-def _masked(task: Task) -> bytes:
-    from gluerun.core.secrets import redacted_json  # only what has changed is published
-
-    return redacted_json(schema.dump(_lasting(task)))
-
-
-def _digest(task: Task) -> str:
-    document = {key: value for key, value in codec.to_wire(task).items() if key not in _PASSING}
-    return hashlib.sha256(codec.canonical(document)).hexdigest()[:16]

@@ -121,7 +121,7 @@ def cycle(
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed, notes))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)

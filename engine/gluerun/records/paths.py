@@ -5,6 +5,10 @@ from __future__ import annotations
 from gluerun.errors import SchemaError
 
 ORCHESTRATION = "docs/orchestration"
+# Where records lie on the target branch, if they lie there at all; nobody but the engine changes these.
+LIVING = f"{ORCHESTRATION}/live"
+ARCHIVED = f"{ORCHESTRATION}/archive"
+RECORDS = (LIVING, ARCHIVED)
 RUNTIME = (".gluerun-state", ".worktrees", ".gluerun-evidence", ".gluerun-cache")
 # Only the predecessor makes these; this engine never does.
 PREDECESSORS = (
