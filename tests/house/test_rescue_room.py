@@ -15,6 +15,7 @@ DOOR = {"remove_worktree", "delete_branch", "add_worktree", "seed_worktree", "fo
 REASONS = {
     ("loop/bench.py", "seed_worktree"): "the place was made a moment before, by `begin_work`",
     ("loop/landing.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
+    ("loop/recording.py", "land"): "the same, and what it brings are the engine's own records",
     ("edge/probing.py", "add_worktree"): "in the scratch repository of a probe, which nobody else sees",
     ("loop/collecting.py", "forget"): "only what a policy gave up, by compare-and-swap",
 }

@@ -82,14 +82,13 @@ def _is_proved_already(house: House, task: Task, candidate: str) -> bool:
     command = task.spec.gate_command
     if not command:
         return True
-    gate, tree = gate_sha256(command, house.config), house.doors.git.code_tree(candidate)
-    if task.green_tree is not None and (task.green_gate, task.green_tree) == (gate, tree):
-        return True
+    gate = gate_sha256(command, house.config)
+    green = {task.green_tree} if task.green_gate == gate else set()
     # A commit of records moves the target and leaves the code as a prover has found it green.
     known = house.store.known(GateCheck, task.run_id, CANDIDATE) if task.run_id else None
-    return (
-        known is not None and known.result is GateVerdict.GREEN and (known.gate_sha256, known.code_tree) == (gate, tree)
-    )
+    if known is not None and known.result is GateVerdict.GREEN and known.gate_sha256 == gate:
+        green.add(known.code_tree)
+    return bool(green - {None}) and house.doors.git.code_tree(candidate) in green
 
 
 def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: str) -> Dispatch:
