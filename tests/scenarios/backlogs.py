@@ -13,6 +13,7 @@ from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.config import ControlState
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
@@ -38,6 +39,12 @@ def one_task(**config):
     house = SimHouse(**{**PATIENT, **config}).given(ONE, owned=["a.txt"])
     house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
     return house.gate(lambda tree: int(tree.get("a.txt") == "bad"))
+
+
+def on_the_branch():
+    """Tasks whose records go to the target branch: in merges, and in commits of their own between them."""
+    house = one_task(control_state=ControlState.BRANCH, control_commit_seconds=60)
+    return house.given(TWO, depends_on=[ONE]).given(THREE, depends_on=[TWO])
 
 
 def three_tasks():
@@ -369,6 +376,12 @@ SCENARIOS = {
         commit_beside,
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "on the branch": Crashing(
+        on_the_branch,
+        *(let_cycle, commit_beside, let_cycle, ordering(OrderVerb.CANCEL, THREE), *[let_cycle] * 8),
+        wants={ONE: "integrated", TWO: "integrated", THREE: ("cancelled", "integrated")},
+        files=("a.txt", "b.txt", "src/TASK-0002.txt"),
     ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)

@@ -36,12 +36,13 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "ordered", "ordered back", "rejected", "by hand"}
+LONG = {"on the branch", "three tasks", "ordered", "ordered back", "rejected", "by hand"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
     "three tasks": 510,
+    "on the branch": 375,
     "ballast": 400,
     "conflict": 510,
     "widened": 420,
