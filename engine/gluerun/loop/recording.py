@@ -117,7 +117,7 @@ def commit_records(
         return memory
     if landing is Landing.BLOCKED:
         if paths != memory.records_blocked:
-            house.tell("records.waiting", "a checkout is not clean", paths=list(paths))
+            house.tell("origin.control_state_deferred", "a checkout is not clean", paths=list(paths))
         again = next_commit(now, interval, living)
         return replace(memory, recorded_at=now, records_due=again, records_blocked=paths)
     house.store.shelved.clear()
@@ -167,7 +167,7 @@ def _put(house: House, draft: Draft, notes: Notes) -> tuple[Landing, tuple[str, 
         landed = git.land(branch, stored.commit, draft.head)
     if landed.landing is not Landing.LANDED:
         return landed.landing, landed.paths
-    house.tell("records.published", f"records are on {branch}", commit=stored.commit)
+    house.tell("origin.control_state_committed", f"records are on {branch}", commit=stored.commit)
     notes.follow(draft.head, stored.commit)
     return Landing.LANDED, (stored.commit,)
 
