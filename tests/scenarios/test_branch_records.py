@@ -115,6 +115,27 @@ def test_a_worker_that_writes_records_fails_also_where_the_folder_is_not_protect
     assert house.record(ONE).last_failure.failure_class == "scope-violation"
 
 
+def test_records_that_an_agent_brings_along_by_merging_the_target_are_not_its_change():
+    def merges(scene):
+        there = house.target_files()
+        for path in {*scene.tree(), *there}:
+            if is_record(path) and path in there:
+                scene.write(path, there[path])
+            elif is_record(path):
+                scene.delete(path)
+
+    house = on_branch(control_commit_seconds=0, max_retries=0).given(TWO).hold(TWO).cycles(2)
+    house.given(ONE, owned=["a.txt"]).agent(ONE, [Move(writes={"a.txt": "x"}, act=merges)])
+    house.hold(ONE).cycle()
+    house.release(TWO).cycles(3)  # one record is new on the target, another one is archived there
+    house.release(ONE).until_quiet()
+
+    assert house.state(ONE) == "integrated"
+    brought = [one.path for one in house.git.changes(*house.git.commits[house.record(ONE).head_sha].parents,
+                                                     house.record(ONE).head_sha)]  # fmt: skip
+    assert brought == ["a.txt"]
+
+
 def test_records_are_masked_on_their_way_out():
     key = "ghp_" + "a1B2c3D4e5" * 4
     house = on_branch(look_for_secrets=False).given(ONE, title=f"Use {key}").given(TWO, depends_on=[ONE]).hold(ONE)

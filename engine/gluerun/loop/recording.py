@@ -10,7 +10,7 @@ import hashlib
 from datetime import timedelta
 
 from gluerun.core.project_state import PAGE, counts, on_page
-from gluerun.core.recording import LONGEST, archived_path, carried, living_path, next_commit
+from gluerun.core.recording import LONGEST, archived_path, carried, is_record, living_path, next_commit
 from gluerun.errors import GluerunError
 from gluerun.ports import Landing
 from gluerun.records import codec, names, schema
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
+    from gluerun.ports import Change
     from gluerun.records.origin import CycleMemory
 
     Files = dict[str, bytes | None]
@@ -80,6 +81,27 @@ def riding(house: House, task: Task) -> Files:
     landed = replace(task, status=Status.INTEGRATED, merge_commit=None)
     found = {name: data for name, data in evidence(house, landed).items() if name != CANDIDATE}
     return {living_path(task.task_id): None, **_archived(landed, found)}
+
+
+def put_back(house: House, place: str, base: str, now: str, changes: tuple[Change, ...]) -> bool:
+    """Put back as in *base* what records *now* has as the target has them; tell whether there were any at *place*.
+
+    An agent that merged the target has brought them along: they are the engine's, and no change of its own.
+    """
+    git, files = house.doors.git, house.doors.at(place)
+    target = git.heads((house.config.target_branch,)).get(house.config.target_branch)
+    brought = [
+        one.path
+        for one in changes
+        if target is not None and is_record(one.path) and git.file_at(now, one.path) == git.file_at(target, one.path)
+    ]
+    for path in brought:
+        data = git.file_at(base, path)
+        if data is None:
+            files.remove(path)
+        else:
+            files.write(path, data, durable=False)
+    return bool(brought)
 
 
 def commit_records(
