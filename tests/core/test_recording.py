@@ -69,20 +69,21 @@ def test_no_task_may_own_records(protected):
 
 
 @pytest.mark.parametrize(
-    ("states", "intervals"),
+    ("states", "seconds"),
     [
-        ([None], 1),
-        ([ProofState.WAITING], 1),
-        ([ProofState.PROVING], 2),
-        ([ProofState.PROVED], 2),
-        ([None, ProofState.WAITING, ProofState.PROVED], 2),
+        ([None], 300),
+        ([ProofState.WAITING], 300),
+        ([ProofState.PROVED], 600),
+        ([None, ProofState.WAITING, ProofState.PROVED], 600),
+        ([ProofState.PROVING], 300 + 1800),
+        ([ProofState.PROVED, ProofState.PROVING], 300 + 1800),
     ],
 )
-def test_records_leave_a_proof_alone_until_they_are_due_twice(states, intervals):
+def test_records_leave_a_proof_alone_until_they_are_due_twice_and_its_gate_may_have_ended(states, seconds):
     tasks = [accepted(at, proof=proof(state) if state else None) for at, state in enumerate(states, 1)]
 
-    assert recording.next_commit(NOW, 300, tasks) == NOW + timedelta(seconds=300 * intervals)
-    assert recording.next_commit(NOW, 0, tasks) == NOW
+    assert recording.next_commit(NOW, 300, tasks, gate=1800) == NOW + timedelta(seconds=seconds)
+    assert recording.next_commit(NOW, 300, tasks, gate=60) == NOW + timedelta(seconds=min(seconds, 600))
 
 
 def test_what_is_known_of_the_head_goes_with_it():

@@ -224,7 +224,7 @@ def proving(**changes) -> SimHouse:
 
 
 def test_a_proof_under_way_is_left_alone_until_the_records_are_due_twice():
-    house = proving(control_commit_seconds=600)
+    house = proving(control_commit_seconds=600, gate_timeout_sec=600)
     proof = house.record(ONE).proof
     house.given(THREE, depends_on=[TWO])
     for _ in range(14):
@@ -240,7 +240,7 @@ def test_a_proof_under_way_is_left_alone_until_the_records_are_due_twice():
 
 
 def test_a_proof_that_records_overtake_is_not_run_again():
-    house = proving(control_commit_seconds=60)
+    house = proving(control_commit_seconds=60, gate_timeout_sec=60)
     house.given(THREE, depends_on=[TWO])
     for _ in range(3):
         house.cycle(work=False)

@@ -60,13 +60,15 @@ def without_records(patch: str) -> str:
     return "".join(kept)
 
 
-def next_commit(since: datetime, interval: int, tasks: Iterable[Task]) -> datetime:
+def next_commit(since: datetime, interval: int, tasks: Iterable[Task], *, gate: int) -> datetime:
     """Return when the engine may commit records next, the last time having been *since*.
 
-    A proof is about the target as it is: while one is under way or about to land it is left alone, but not for ever.
+    A proof is about the target as it is. While one is under way or about to land it is left alone until the records
+    are due twice, and for as long as a *gate* may take, so that one that was begun since comes to its end.
     """
-    waits = any(task.proof is not None and task.proof.state is not ProofState.WAITING for task in tasks)
-    return since + timedelta(seconds=interval * (2 if waits else 1))
+    states = {task.proof.state for task in tasks if task.proof is not None} - {ProofState.WAITING}
+    longer = max(interval, gate) if ProofState.PROVING in states else interval if states else 0
+    return since + timedelta(seconds=interval + longer)
 
 
 def carried(memory: CycleMemory, old: str, new: str) -> CycleMemory:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from functools import partial
 
 from gluerun.core.project_state import PAGE, counts, on_page
 from gluerun.core.recording import LONGEST, archived_path, carried, is_record, living_path, next_commit
@@ -123,7 +124,8 @@ def commit_records(
         return memory if memory.records_due is None else replace(memory, records_due=None)
     now, interval = house.now(), min(house.config.control_commit_seconds, LONGEST)
     since = min(memory.recorded_at or now - timedelta(seconds=interval), now)
-    due = next_commit(since, interval, living)
+    next_one = partial(next_commit, interval=interval, tasks=living, gate=house.config.gate_timeout_sec)
+    due = next_one(since)
     memory = replace(memory, published=seen, recorded_at=since, records_due=due)
     draft = _drafted(house, living, gone, text) if now >= due else None
     if draft is None:
@@ -132,7 +134,7 @@ def commit_records(
     landing, paths = _put(house, draft, notes)
     if landing is Landing.BLOCKED and paths == (PAGE,) and draft.files.keys() - {PAGE}:
         # What a person is writing around the loop's own words need not hold up the records.
-        done = replace(done, project_state="", records_due=next_commit(now, interval, living))
+        done = replace(done, project_state="", records_due=next_one(now))
         draft = replace(draft, files={path: data for path, data in draft.files.items() if path != PAGE})
         landing, paths = _put(house, draft, notes)
     if landing is Landing.MOVED:
@@ -140,8 +142,7 @@ def commit_records(
     if landing is Landing.BLOCKED:
         if paths != memory.records_blocked:
             house.tell("origin.control_state_deferred", "a checkout is not clean", paths=list(paths))
-        again = next_commit(now, interval, living)
-        return replace(memory, recorded_at=now, records_due=again, records_blocked=paths)
+        return replace(memory, recorded_at=now, records_due=next_one(now), records_blocked=paths)
     house.store.shelved.clear()
     done = replace(done, records_blocked=())
     return replace(carried(done, draft.head, paths[0]), push_due=True) if paths else done
