@@ -454,7 +454,8 @@ def install_programs(home: Path, programs: Programs, cache: Path) -> None:
 LAUNCHER = """\
 #!/bin/sh
 # Starts the engine that is asked for: GLUERUN_ENGINE_HOME, else this repository's pin, else the current one.
-# The pin is the file .gluerun-version, else engineVersion in gluerun.config.json, of the nearest folder with either.
+# The pin is the file .gluerun-version, else engineVersion in gluerun.config.json, of the nearest folder with either,
+# seen from here or from the folder that --repo names.
 set -eu
 root={root}
 line='
@@ -465,11 +466,33 @@ refuse() {{
     exit 2
 }}
 
+# Which repository it is about, and the verb: options that are for every verb may stand anywhere.
+about= verb= open=
+for word in "$@"; do
+    case $open in
+    --repo) about=$word open='' && continue ;;
+    --set) open='' && continue ;;
+    esac
+    case $word in
+    --) break ;;
+    --repo | --set) open=$word ;;
+    --repo=*) about=${{word#*=}} ;;
+    -*) ;;
+    *) verb=${{verb:-$word}} ;;
+    esac
+done
+
 cd -P . # so that PWD is the real path
-case $PWD in
+where=$PWD
+if [ -d "$about" ]; then
+    case $about in /*) ;; *) about=./$about ;; esac
+    # The dot keeps a line break at the end of a name.
+    where=$(CDPATH='' cd -P "$about" && printf '%s.' "$PWD") && where=${{where%.}} || where=$PWD
+fi
+case $where in
 *"$line"*) refuse 'the name of this folder holds a line break, so no repository can be told here' ;;
 esac
-folder=${{PWD%/}}
+folder=${{where%/}}
 until [ -f "$folder/.gluerun-version" ] || [ -f "$folder/gluerun.config.json" ]; do
     if [ -z "$folder" ]; then
         folder=none
@@ -530,7 +553,7 @@ elif [ -n "$pin" ] && [ -f "$root/versions/$pin/{marker}" ]; then
     engine=$root/versions/$pin
 else
     engine=$current
-    case $pin:${{1:-}} in
+    case $pin:$verb in
     :* | *:update | *:migrate | *:doctor) ;; # what mends a pin must not need it
     *)
         refuse "$pin_file pins version $pin, which is not installed: run install.py from a checkout of $pin,\\

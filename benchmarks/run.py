@@ -1,6 +1,6 @@
 """Run the benchmarks and print what was promised beside what was found.
 
-    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|launcher ...] [--rounds N] [--json]
+    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|launcher|queue|worktrees ...] [--rounds N] [--json]
 
 Every figure is a median of rounds in which the variants ran in turn; a ratio is taken within one run.
 """
@@ -20,7 +20,9 @@ import bench_cycle
 import bench_dispatch
 import bench_integrate
 import bench_launcher
+import bench_queue
 import bench_wait
+import bench_worktrees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ BENCHES = {
     "wait": bench_wait.wait,
     "integrate": bench_integrate.integrate,
     "launcher": bench_launcher.launcher,
+    "queue": bench_queue.queue,
+    "worktrees": bench_worktrees.worktrees,
 }
 
 

@@ -74,7 +74,7 @@ def backtest(options: Options, tell: Tell | None = None) -> BacktestReport:
     source.check()
     last = 30 if options.last is None and options.span is None else options.last
     span = source.span(last, options.span)
-    with _folder(keep=options.keep, tell=tell) as place:
+    with scratch_folder(keep=options.keep, tell=tell) as place:
         scratch = source.scratch(place)
         history = scratch.past(span)
         base = scratch.begin(TARGET, history[0])
@@ -98,7 +98,8 @@ def _check(options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _folder(*, keep: bool, tell: Tell | None) -> Iterator[str]:
+def scratch_folder(*, keep: bool, tell: Tell | None) -> Iterator[str]:
+    """Lend a temporary folder for a scratch repository; with *keep* it stays and is named."""
     place = os.path.realpath(tempfile.mkdtemp(prefix="gluerun-backtest-"))
     try:
         yield place

@@ -94,6 +94,10 @@ class GitError(GluerunError):
     kind = "git"
 
 
+class NoRoomError(GitError):
+    """git found no room on the disk for what it was to store; smaller work may still find some."""
+
+
 class ToolMissingError(GluerunError):
     """A program that is needed is not installed."""
 

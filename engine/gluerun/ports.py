@@ -98,6 +98,10 @@ class Files(Protocol):
         """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
         ...
 
+    def empty(self, path: str) -> None:
+        """Take every byte out of a file that is there, in place: whoever appends to it goes on from its beginning."""
+        ...
+
     def remove(self, path: str) -> bool:
         """Remove a file, durably; False if it is not there."""
         ...
@@ -162,11 +166,15 @@ class Locks(Protocol):
 class Merge:
     """What git makes of two commits: a tree, and the paths on which they disagree.
 
-    With conflicts the tree holds both sides between conflict markers.
+    With conflicts the tree holds both sides between conflict markers. `unrelated` are histories without a common
+    commit: both are taken for new, and nobody has told what of them belongs together. `empty` is a merge that brings
+    nothing: the tree is that of the first commit.
     """
 
     tree: str
     conflicts: tuple[str, ...] = ()
+    unrelated: bool = False
+    empty: bool = False
 
 
 @record
@@ -245,7 +253,10 @@ class Git(Protocol):
         ...
 
     def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits without a work tree; folder renames are never guessed."""
+        """Merge two commits without a work tree; folder renames are never guessed.
+
+        NoRoomError if the disk has no room for the result.
+        """
         ...
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
@@ -290,10 +301,28 @@ class Git(Protocol):
         """Return a file's content in a commit; None if it is not a file there."""
         ...
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(
+        self,
+        place: str,
+        commit: str,
+        *,
+        branch: str | None = None,
+        lasting: bool = False,
+        parts: Sequence[str] | None = None,
+    ) -> None:
         """Make a work tree at *place*: detached at *commit*, or on *branch*, created or set to *commit*.
 
-        What stood at *place* must have been removed before (`remove_worktree`).
+        What stood at *place* must have been removed before (`remove_worktree`). One that is *lasting* may be recycled.
+        Of *parts*, folders of the tree, and of the folders above them only, the files stand there; the others are
+        as good as there until somebody puts something in their place.
+        """
+        ...
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        """Make the lasting work tree at *place* what a new one, detached at *commit*, would be; return "" or why not.
+
+        What is not as it was made goes, whatever anybody told git there. After an answer it has to be removed and
+        made anew: it was cut, it is at work, or nobody can prove that it is right.
         """
         ...
 

@@ -15,11 +15,12 @@ from gluerun.records import codec
 from gluerun.records.config import Config, ControlState, PlanCritiqueMode, TamperRule
 from gluerun.records.names import is_branch
 from gluerun.records.paths import PREDECESSORS
+from gluerun.records.pause import OnLimit, Span
 from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
 from gluerun.settings_table import BY_ENV, BY_FIELD, KNOBS, PREFIX, Knob, from_json, from_text
-from gluerun.settings_walk import nearest
+from gluerun.settings_walk import dotted, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,6 +199,10 @@ class _Layers:
         config = Config(**{name: value for name, value in self.values.items() if name != "runner"})
         _check_money(config, found.text)
         _check_container(config, found.text)
+        _check_gates(config, found.text)
+        if config.gates and config.gate_command:
+            raise _two_gates(self._where("gate_command"))
+        _check_pause(config, found.text)
         return Settings(
             config=replace(config, sha256=_digest(config)),
             sources=self.sources,
@@ -261,6 +266,42 @@ def _check_money(config: Config, text: str) -> None:
     if wrong := unkept(config):
         where = f"{FILE}:{line_of(text, wrong.place)}: `{'.'.join(wrong.place)}`"
         raise ConfigError(f"{where} {wrong.message}", wrong.hint, file=FILE)
+
+
+def _check_gates(config: Config, text: str) -> None:
+    if not config.gates:
+        return
+    from gluerun.core.gate_faults import fault
+    from gluerun.settings_place import line_of
+
+    if wrong := fault(config.gates):
+        place = ("gates", wrong.at, wrong.key) if wrong.key else ("gates", wrong.at)
+        hint = nearest(wrong.wrong, wrong.known) if wrong.wrong else ""
+        raise ConfigError(f"{FILE}:{line_of(text, place)}: `{dotted(place)}` {wrong.message}", hint, file=FILE)
+
+
+def _two_gates(where: str) -> ConfigError:
+    """Refuse two answers to one question: the single gate beside a pipeline."""
+    words = f"{where}: `gateCommand` is set, and `gates`, too: which of them would judge a change?"
+    hint = 'take one out; among the others it would be {"name": "gate", "command": …}'
+    return ConfigError(words, hint, file=FILE)
+
+
+def _check_pause(config: Config, text: str) -> None:
+    """Refuse to ask about limits that nobody has set."""
+    asks = {Span.TRY: config.on_limit_try, Span.TASK: config.on_limit_task}
+    if all(one is OnLimit.STOP for one in asks.values()):
+        return
+    from gluerun.settings_place import line_of
+
+    own = [runner.limits for runner in config.runners.values()]
+    for span, limits in ((Span.TRY, [config.limits_try, *own]), (Span.TASK, [config.limits_task])):
+        counted = ((one.usd, one.tokens, one.turns, one.seconds) for one in limits)
+        if asks[span] is OnLimit.PAUSE and all(number is None for numbers in counted for number in numbers):
+            place = ("limits", span.value, "onLimit")
+            where = f"{FILE}:{line_of(text, place)}: `{'.'.join(place)}`"
+            hint = f"write `usd`, `tokens`, `turns` or `seconds` under `limits.{span}`, or take it out"
+            raise ConfigError(f"{where} has no limit to pause at", hint, file=FILE)
 
 
 def _check_container(config: Config, text: str) -> None:

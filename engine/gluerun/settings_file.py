@@ -205,6 +205,11 @@ class _Reader(Walk):
                 raise self.fail((*place, role), "has no `runner`", 'write {"runner": "<name>"}')
         self.values["roles"] = roles
 
+    def take_gates(self, place: Place, value: Any) -> None:
+        from gluerun import settings_gates
+
+        self.values["gates"] = settings_gates.gates(self, place, value)
+
     def take_areas(self, place: Place, value: Any) -> None:
         from gluerun.records.names import AREA
 
@@ -227,6 +232,15 @@ class _Reader(Walk):
 
     def take_risk_paths(self, place: Place, value: Any) -> None:
         self.values["risk_paths"] = tuple(self.words(place, value))
+
+    def take_sparse(self, place: Place, value: Any) -> None:
+        if isinstance(value, bool):
+            self.values["sparse"] = value
+            return
+        self.values["sparse_always"] = tuple(
+            self.path((*place, at), one) for at, one in enumerate(self.list(place, value))
+        )
+        self.values["sparse"] = True
 
     def take_area_policy(self, place: Place, value: Any) -> None:
         from gluerun.records.names import AREA
@@ -315,7 +329,9 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "prices": _Reader.take_prices,
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
+    "sparse": _Reader.take_sparse,
     "areas": _Reader.take_areas,
+    "gates": _Reader.take_gates,
     "proofLayers": _Reader.take_layers,
     "proofGrandfather": _Reader.take_layers,
     "singleSliceLayers": _Reader.take_layers,

@@ -11,6 +11,7 @@ from gluerun.errors import ImpossibleError
 from gluerun.records.codec import wire_name
 from gluerun.records.config import Independence
 from gluerun.records.fault import Fault
+from gluerun.records.pause import OnLimit, Span
 from gluerun.records.placeholder import OPTIONS, names_in, strange
 from gluerun.records.record import replace
 from gluerun.records.runner import Dialect, Limits, Price, PromptBy, RunnerKind, RunnerSpec, Sessions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "declarations")  # noqa: PTH100, PTH118, PTH120 idle path
 STOPS = ("INT", "TERM")
 CONFINED_ROLES = ("worker", "auditor", "planner", "decider", "critic", "gate")
+ON_LIMIT = "onLimit"
 # Values of these fields are merged key by key with those of the declaration that an entry stands on.
 _MERGED = ("env", "options", "exits", "own_homes", "seeds")
 
@@ -73,10 +75,17 @@ def sandbox(walk: Walk, place: Place, value: Any) -> Sandbox:
     return Sandbox(**found, roles=roles, container=container)
 
 
-def all_limits(walk: Walk, place: Place, value: Any) -> dict[str, Limits]:
-    """Read the limits of a try, a task and a day, by field of the configuration."""
-    entry = walk.members(place, value, ("try", "task", "day"))
-    return {f"limits_{of}": limits(walk, (*place, of), inner, of_try=of == "try") for of, inner in entry.items()}
+def all_limits(walk: Walk, place: Place, value: Any) -> dict[str, Limits | OnLimit]:
+    """Read the limits of a try, a task and a day, and what they do, by field of the configuration."""
+    found: dict[str, Limits | OnLimit] = {}
+    for of, inner in walk.members(place, value, ("try", "task", "day")).items():
+        here, entry = (*place, of), walk.object((*place, of), inner)
+        if of in tuple(Span) and ON_LIMIT in entry:
+            word = entry[ON_LIMIT]
+            found[f"on_limit_{of}"] = walk.choice((*here, ON_LIMIT), word, OnLimit, "way to meet a limit")
+            entry = {key: item for key, item in entry.items() if key != ON_LIMIT}
+        found[f"limits_{of}"] = limits(walk, here, entry, of_try=of == "try")
+    return found
 
 
 def limits(walk: Walk, place: Place, value: Any, *, of_try: bool = True) -> Limits:
@@ -93,6 +102,11 @@ def limits(walk: Walk, place: Place, value: Any, *, of_try: bool = True) -> Limi
             "outputBytes": ("output_bytes", Walk.count),
             "noWrite": ("no_write", Walk.flag),
         }
+    if ON_LIMIT in walk.object(place, value):
+        if place[-1:] == ("day",):
+            why = "asks nobody: what a day holds up goes on by itself the next day"
+            raise walk.fail((*place, ON_LIMIT), why, "take it out")
+        raise walk.fail((*place, ON_LIMIT), "is said once, for all runners", "write `limits.try.onLimit`")
     entry = walk.members(place, value, takes)
     return Limits(**{takes[key][0]: takes[key][1](walk, (*place, key), item) for key, item in entry.items()})
 

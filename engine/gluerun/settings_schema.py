@@ -10,6 +10,8 @@ from gluerun.records.codec import wire_name
 from gluerun.records.config import ApprovalRule, ControlState, Independence
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
+from gluerun.records.pause import OnLimit
+from gluerun.records.pipeline import GATE_NAME, MOST_GATES, Occasion
 from gluerun.records.placeholder import OPTIONS
 from gluerun.records.runner import Dialect, PromptBy, RunnerKind, Sessions
 from gluerun.records.sandbox import Network, SandboxMode
@@ -86,10 +88,12 @@ def _shapes() -> dict[str, Schema]:
         "runners": _map(_runner(), _NAME),
         "roles": _object({role: _role() for role in ROLES}),
         "sandbox": _either(_choice(SandboxMode), _sandbox()),
-        "limits": _object({"try": _limits(of_try=True), "task": _limits(), "day": _limits()}),
+        "limits": _object({"try": _limits(of_try=True, asks=True), "task": _limits(asks=True), "day": _limits()}),
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
+        "gates": {**_list(_gate()), "minItems": 1, "maxItems": MOST_GATES},
+        "sparse": _either(_FLAG, _list(_PATHS)),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
         "areaPolicy": _map(_policy(), _NAME),
         "riskPaths": _list(_WORD),
@@ -146,6 +150,23 @@ def _command() -> Schema:
     return _either(_WORD, _object({"command": _WORD}, required=("command",)))
 
 
+def _gate() -> Schema:
+    found = {
+        "name": {"type": "string", "pattern": f"^{GATE_NAME}(?!\\n)$"},
+        "command": {"type": "string", "pattern": r"^\s*[^\s\u0000][^\n\u0000]*\s*$"},
+        "when": _either(_choice(Occasion), {**_list(_choice(Occasion)), "minItems": 1}),
+        "paths": _list(_WORD),
+        **dict.fromkeys(("timeout", "slots", "minTests"), _COUNT),
+        "required": _FLAG,
+        "needs": _list(_WORD),
+        "junit": {
+            "type": "string",
+            "pattern": r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\*\*)[^\u0000]*[^\s\u0000][^\u0000]*$",
+        },
+    }
+    return _object(found, required=("name", "command"))
+
+
 def _policy() -> Schema:
     rules = dict.fromkeys(("approvePlan", "approval"), _choice(ApprovalRule))
     owner = _either(_WORD, _list(_WORD))
@@ -156,8 +177,9 @@ def _role() -> Schema:
     return {**_object({"runner": _WORD, "model": _WORD}), "minProperties": 1}
 
 
-def _limits(*, of_try: bool = False) -> Schema:
-    found = {"usd": _AMOUNT, **dict.fromkeys(("tokens", "turns", "seconds"), _COUNT)}
+def _limits(*, of_try: bool = False, asks: bool = False) -> Schema:
+    found: dict[str, Schema] = {"onLimit": _choice(OnLimit)} if asks else {}
+    found |= {"usd": _AMOUNT, **dict.fromkeys(("tokens", "turns", "seconds"), _COUNT)}
     if of_try:
         found |= {"idleSeconds": _COUNT, "outputBytes": _COUNT, "noWrite": _FLAG}
     return _object(found)

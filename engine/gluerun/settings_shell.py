@@ -7,7 +7,13 @@ import signal
 
 from gluerun.errors import ConfigError, ToolMissingError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from subprocess import Popen
+
 TIME_LIMIT = 10.0
+# For how long a script that was ended is listened to.
+_LAST_WORDS = 1.0
 # `set -e` makes a script that fails half-way fail as a whole; what it prints never mixes with the answer.
 _SCRIPT = r"""
 set -e
@@ -53,9 +59,23 @@ def _bash(root: str, present: list[str], limit: float) -> tuple[int, str, str]:
         output, complaint = child.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
-        output, _ = child.communicate()
-        return 124, output, f"it did not end within {limit:g} seconds"
+        return 124, _rest(child), f"it did not end within {limit:g} seconds"
     return child.returncode, output, complaint
+
+
+def _rest(child: Popen[str]) -> str:
+    """Return what a script that was ended had said; who left its session may hold the pipes for ever."""
+    from subprocess import TimeoutExpired
+
+    try:
+        return child.communicate(timeout=_LAST_WORDS)[0]
+    except TimeoutExpired as error:
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+        child.wait()
+        said = error.output or b""
+        return said.decode("utf-8", "surrogateescape") if isinstance(said, bytes) else str(said)
 
 
 def _parts(output: str) -> dict[str, dict[str, str]]:

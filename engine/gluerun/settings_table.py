@@ -104,6 +104,9 @@ KNOBS: tuple[Knob, ...] = (
     _knob("context_section_max_chars", "characters after which a section of a prompt is cut", low=200),
     _knob("preflight_require_acceptance", "refuse a task without acceptance criteria"),
     _knob("gate_timeout_sec", "seconds after which a gate is ended", low=1),
+    _knob("gate_slots", "how many candidates of the merge queue may be proved at the same time", low=1),
+    _knob("flake_reruns", "how often a red candidate is asked again, so that a flake sends nobody back"),
+    _knob("gate_port_base", "the first port of gate slot 0; each slot has a hundred of its own", low=1024),
     _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),
     _knob("orphan_grace", "seconds that what is left of a run may live on after its wrapper is gone"),
@@ -137,8 +140,9 @@ SHAPES: tuple[Shape, ...] = (
           '"writable": [path, …], "roles": {role or "gate": {"mode", "network", "writable"}}, "container": [word, …]}',
           doc="what programs may write and reach; `container` is a command line that confines them"),
     Shape(key="limits", form='{"try" | "task" | "day": {"usd", "tokens", "turns", "seconds", "idleSeconds", '
-          '"outputBytes", "noWrite"}}', doc="what agents may use up; the last three belong to "
-          "a try, and `usd` is refused where a runner could not be held to it"),
+          '"outputBytes", "noWrite", "onLimit": "stop" | "pause"}}', doc="what agents may use up; `idleSeconds`, "
+          "`outputBytes` and `noWrite` belong to a try, and `usd` is refused where a runner could not be held to it; "
+          "with `pause`, for a try or a task, a person is asked whether it goes on"),
     Shape(key="prices", form='{"model": {"fresh", "cached", "output"}}',
           doc="US dollars for a million tokens, by the beginning of a model's name; for programs that tell no cost"),
     Shape(key="review", form='{"independence": "none" | "session" | "model" | "provider"}',
@@ -146,6 +150,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
+    Shape(key="gates", form='[{"name", "command", "when": occasion or [occasion, …], "paths": ["pattern", …], '
+          '"timeout", "slots", "required", "needs": [name, …], "junit": path, "minTests"}]',
+          doc="the gates of a pipeline, instead of `gateCommand`; occasions are `task`, `merge` and `node`, all three "
+          "if nothing is said, and `nightly`; all keys are on the page about gates"),
+    Shape(key="sparse", form='true or false or ["folder", …]',
+          doc="let a worker's place hold only what its task owns, the files beside and above that, and the folders "
+          "that are named here"),
     Shape(key="areas", form="{name: path or [path, …]}", doc="names for parts of the repository"),
     Shape(key="areaPolicy", form='{area: {"approvePlan", "approval", "owner": name or [name, …], "questions": '
           '["text", …], "expiresHours"}}', doc="what tasks of an area ask of a person; only an owner can approve then, "

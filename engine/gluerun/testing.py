@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
     Tree = Mapping[str, str]
-    Gate = Callable[[Tree], int | tuple[int, str]]
+    Gate = Callable[[Tree], "int | tuple[int, str] | GateMove"]
 
 ROOT = "/sim"
 STATE = f"{ROOT}/.gluerun-state"
@@ -201,6 +201,16 @@ class Move:
         return self.seat or (Seat(runner=_AGENT, session=self.session) if self.session else None)
 
 
+@record
+class GateMove:
+    """What a scripted gate does: prints, leaves files such as reports, and ends."""
+
+    exit_code: int = 0
+    says: str = ""
+    writes: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    how: How = How.EXITED
+
+
 def verdict(word: str, **more: object) -> Move:
     """Return an auditor's move that gives a verdict."""
     return Move(act=lambda scene: scene.answer(scene.verdict(word, **more)))
@@ -299,8 +309,8 @@ class SimHouse:
         self._scripts: dict[tuple[str, str], list[Move]] = {}
         self._played: dict[tuple[str, str], int] = {}
         self._prompts: list[tuple[str, str, str]] = []
-        self._gate: Gate = lambda tree: 0
-        self._held: set[str] = set()
+        self._gates: dict[str, Gate] = {"": lambda tree: 0}
+        self._held: set[tuple[Role, str]] = set()
         self._cut: dict[str, Life] = {}
         self.git.write(ROOT, "README.md", b"A repository in memory.\n")
         self.git.commit(ROOT, "first")
@@ -357,9 +367,9 @@ class SimHouse:
         self.configure(plan_critique=PlanCritiqueMode.ON)
         return self._script(Role.CRITIC, node, moves)
 
-    def gate(self, judge: Gate) -> SimHouse:
-        """Let *judge* be every gate: from a tree to an exit code, or to one and what is printed."""
-        self._gate = judge
+    def gate(self, judge: Gate, name: str = "") -> SimHouse:
+        """Let *judge* be every gate, or the one of a *name*: from a tree to an exit code, or to more of its end."""
+        self._gates[name] = judge
         return self
 
     # what happens
@@ -424,14 +434,14 @@ class SimHouse:
             self._go_on(run_id)
         return self
 
-    def hold(self, *task_ids: str) -> SimHouse:
-        """Let the runs of some tasks take their time from now on."""
-        self._held.update(task_ids)
+    def hold(self, *task_ids: str, role: Role = Role.WORKER) -> SimHouse:
+        """Let the workers, or another role, of some tasks take their time from now on."""
+        self._held.update((role, task_id) for task_id in task_ids)
         return self
 
     def release(self, *task_ids: str) -> SimHouse:
         """Let held runs go on with the next cycle."""
-        self._held.difference_update(task_ids)
+        self._held = {one for one in self._held if one[1] not in task_ids}
         return self
 
     def crash(self, task_id: str) -> SimHouse:
@@ -576,7 +586,7 @@ class SimHouse:
         found = []
         for run_id in self.processes.due():
             dispatch = self._dispatch(run_id)
-            if dispatch is None or dispatch.task_id not in self._held or dispatch.role is not Role.WORKER:
+            if dispatch is None or (dispatch.role, dispatch.task_id) not in self._held:
                 found.append(run_id)
         return found
 
@@ -641,10 +651,7 @@ class SimHouse:
         if child.name.endswith("-setup"):
             return ChildDone(name=child.name, how=How.EXITED, exit_code=0, duration_ms=1)
         if child.name.endswith("-gate"):
-            said = self._gate(scene.tree())
-            code, text = said if isinstance(said, tuple) else (said, f"the gate says {said}\n")
-            scene.say(text)
-            return ChildDone(name=child.name, how=How.EXITED, exit_code=int(code), duration_ms=1)
+            return self._judge(scene)
         move = self._next_move(scene)
         self.reports[child.marker] = (move.reported, None)
         if move.refuses and scene.resume:
@@ -654,6 +661,18 @@ class SimHouse:
         if run_id in self._cut:
             raise SimCrash(f"{run_id} vanishes")
         return ChildDone(name=child.name, how=move.how, exit_code=move.exit_code, duration_ms=1)
+
+    def _judge(self, scene: Scene) -> ChildDone:
+        name = scene.env.get("GLUERUN_GATE", "")
+        said = self._gates.get(name, self._gates[""])(scene.tree())
+        if isinstance(said, tuple):
+            said = GateMove(exit_code=said[0], says=said[1])
+        elif not isinstance(said, GateMove):
+            said = GateMove(exit_code=int(said), says=f"the gate says {said}\n")
+        scene.say(said.says)
+        for path, text in said.writes.items():
+            self.git.write(scene.place, path, text.encode())
+        return ChildDone(name=scene.child.name, how=said.how, exit_code=said.exit_code, duration_ms=1)
 
     def _next_move(self, scene: Scene) -> Move:
         key = (scene.role, scene.task)

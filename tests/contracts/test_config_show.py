@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
+from gluerun import settings
 from gluerun.cli import main
 from gluerun.edge.configuring import HIDDEN, shown
 from gluerun.errors import UsageError
+from gluerun.records.codec import to_wire
+from gluerun.records.config import Config
+from gluerun.records.record import fields_of
 from gluerun.settings_table import KNOBS, SHAPES
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas/cli/config-shown.v0.schema.json"
@@ -74,8 +78,6 @@ def test_sources_that_agree_are_no_conflict(repo):
 
 
 def test_what_is_shown_is_what_the_doctor_and_the_cycle_go_by(repo):  # FR-009
-    from gluerun import settings
-
     environ = {"GLUERUN_MAX_CONCURRENT": "3"}
     config = settings.load(repo, environ).config
 
@@ -97,6 +99,36 @@ def test_an_unknown_key_is_refused_with_the_nearest(repo):
     with pytest.raises(UsageError) as caught:
         shown(str(repo), {}, {}, "maxRetrys")
     assert caught.value.hint == "did you mean `maxRetries`?"
+
+
+# Keys whose parts the configuration keeps apart, and keys that are remarks of the file.
+PARTED = {
+    "limits": ("limits_try", "limits_task", "limits_day"),
+    "review": ("independence",),
+    "identity": ("identity_name", "identity_email", "identity_l1_name", "identity_l1_email"),
+}
+REMARKS = {"$schema", "schemaVersion", "engineVersion", "_comment"}
+
+
+def field_of(key: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
+
+
+@pytest.mark.parametrize(
+    "key", sorted({one.key for one in SHAPES} - {knob.key for knob in KNOBS} - REMARKS - {*PARTED})
+)
+def test_a_key_that_says_nothing_is_shown_as_what_holds_without_it(repo, key):
+    found = one(repo, key)
+
+    assert found.value == json.loads(json.dumps(to_wire(getattr(settings.load(repo, {}).config, field_of(key)))))
+    assert found.origin.words == "default"
+
+
+def test_everything_that_is_configured_is_shown_under_some_key():
+    fields = {knob.field for knob in KNOBS} | {field for parts in PARTED.values() for field in parts}
+    fields |= {field_of(one.key) for one in SHAPES}
+
+    assert {*fields_of(Config)} - fields == {"sha256"}  # the digest of the whole
 
 
 def test_the_document_and_the_words(repo, capsys):

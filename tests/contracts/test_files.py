@@ -81,6 +81,18 @@ class TestFiles:
         assert not files.move("a", "b/c")
         assert files.read("b/c") is None
 
+    def test_a_file_is_emptied_where_it_is(self, files):
+        with pytest.raises(StateError, match="cannot write log"):
+            files.empty("log")
+        files.append("log", b"long")
+        before = files.mark("log")
+
+        files.empty("log")
+        files.append("log", b"new")
+
+        assert files.read("log") == b"new"
+        assert files.mark("log").inode == before.inode or isinstance(files, SimFiles)
+
     def test_remove_says_whether_it_was_there(self, files):
         files.write("a/b", b"")
         assert (files.remove("a/b"), files.remove("a/b"), files.remove("c/d"), files.names("a")) == (

@@ -258,7 +258,15 @@ class TestMergesAndChanges:
         new = world.git.commit_tree(merged.tree, [one, other], "merge")
         assert world.git.file_at(new, "a") == b"A\n" and world.git.file_at(new, "new/x") == b"x"
         assert world.git.file_at(new, "b") is None
-        assert world.git.merge(one, one) == Merge(tree=world.git.tree_of(one))
+        assert world.git.merge(one, one) == Merge(tree=world.git.tree_of(one), empty=True)
+        assert not merged.empty
+
+    def test_a_merge_that_brings_nothing_is_said_to_be_empty(self, world):
+        one, same = branch_with(world, "x", {"a": b"A\n"}), branch_with(world, "y", {"a": b"A\n"})
+        more = branch_with(world, "z", {"a": b"A\n", "b": b"B\n"})
+        assert world.git.merge(one, same) == Merge(tree=world.git.tree_of(one), empty=True)
+        assert world.git.merge(one, world.base).empty and not world.git.merge(world.base, one).empty
+        assert world.git.merge(more, one).empty and not world.git.merge(one, more).empty
 
     def test_a_conflict_is_named_and_the_tree_holds_both_sides(self, world):
         one, other = branch_with(world, "x", {"a": b"A\n"}), branch_with(world, "y", {"a": b"B\n"})
@@ -277,12 +285,19 @@ class TestMergesAndChanges:
         other = branch_with(world, "y", {"n/deep": b"deep"})
         assert world.git.merge(one, other).conflicts
 
-    def test_unrelated_histories_merge(self, world):
+    def test_unrelated_histories_merge_and_are_said_to_be_unrelated(self, world):
         root = world.git.publish("refs/gluerun/island", {"island": b"i"}, "root")
         merged = world.git.merge(world.base, root)
-        assert merged.conflicts == ()
+        assert (merged.conflicts, merged.unrelated) == ((), True)
+        assert not world.git.merge(world.base, branch_with(world, "x", {"x": b"x"})).unrelated
         new = world.git.commit_tree(merged.tree, [world.base, root], "merge")
         assert world.git.file_at(new, "island") == b"i" and world.git.file_at(new, "a") == b"1\n"
+
+    def test_what_is_no_commit_is_merged_by_nobody(self, world):
+        with pytest.raises(GitError):
+            world.git.merge(world.base, "1" * 40)
+        with pytest.raises(GitError):
+            world.git.merge("1" * 40, world.base)
 
     def test_changes_name_every_path_a_rename_as_two(self, world):
         new = branch_with(world, "x", {"a": None, "moved": b"1\n", "b": b"B\n"})
@@ -569,7 +584,18 @@ class TestPublishing:
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "é x", "d/e/f"])
+
+
 # No two paths share a content: git follows renames, and the simulated side does not.
+def test_a_tree_that_git_cannot_read_is_never_taken_for_an_empty_one(real):
+    one, other = branch_with(real, "x", {"a": b"A\n"}), branch_with(real, "y", {"b": b"B\n"})
+    tree = real.git.tree_of(real.base)
+    Path(real.root, ".git/objects", tree[:2], tree[2:]).unlink()
+
+    with pytest.raises(GitError, match="cannot merge"):
+        real.git.merge(one, other)
+
+
 TREES = st.dictionaries(NAMES, st.sampled_from([b"1\n", b"2\n", b"3\n"]), max_size=5).map(
     lambda tree: {path: path.encode() + b" " + data for path, data in tree.items()}
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.patience import spans
 
 from gluerun import settings
 from gluerun.errors import ConfigError
@@ -44,3 +48,21 @@ def test_a_script_that_hangs_is_ended(tmp_path: Path) -> None:
     (tmp_path / "slow.sh").write_text("sleep 600\n")
     with pytest.raises(ConfigError, match=r"did not end within 0\.2 seconds"):
         read_shell(str(tmp_path), ["slow.sh"], 0.2)
+
+
+# The first script is done at once, the second one never; what both leave behind has left their session.
+@pytest.mark.parametrize("ending", ["", "sleep 600\n"])
+def test_who_leaves_the_script_and_holds_its_output_holds_nobody_up(tmp_path: Path, ending: str) -> None:
+    leaver = "import os; os.setsid(); open('pid', 'w').write(str(os.getpid())); os.execvp('sleep', ['sleep', '600'])"
+    (tmp_path / "leaves.sh").write_text(f'python3 -c "{leaver}" &\n{ending}')
+    pid = tmp_path / "pid"
+    try:
+        for limit in spans(0.5):
+            with pytest.raises(ConfigError, match=f"did not end within {limit:g} seconds"):
+                read_shell(str(tmp_path), ["leaves.sh"], limit)
+            if pid.exists() and pid.read_text():
+                break
+        assert pid.exists()
+    finally:
+        with suppress(ProcessLookupError, FileNotFoundError, ValueError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)

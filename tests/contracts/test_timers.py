@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import shutil
 import subprocess
 
@@ -10,6 +11,7 @@ import pytest
 from tests.patience import PATIENCE
 
 from gluerun.adapters.files import DiskFiles
+from gluerun.core.timers import LOG
 from gluerun.edge import timers
 
 ROOT = "/srv/my shop 100%"
@@ -90,3 +92,10 @@ def test_removing_leaves_nothing_and_does_it_twice(tmp_path, platform):
 def test_a_system_without_timers_says_what_to_do_instead(tmp_path):
     with pytest.raises(timers.ToolMissingError, match="no timers are known on plan9"):
         plan_for(tmp_path, "plan9")
+
+
+def test_launchd_appends_to_the_log_that_the_loop_bounds(tmp_path):
+    (text,) = timers.plan(str(tmp_path), {"HOME": str(tmp_path)}, "darwin", 300).files.values()
+    agent = plistlib.loads(text.encode())
+
+    assert agent["StandardOutPath"] == agent["StandardErrorPath"] == f"{tmp_path}/.gluerun-state/{LOG}"

@@ -19,8 +19,11 @@ from gluerun.core.orders import obeyed, refusal
 from gluerun.core.risks import Facts, Work, of_landing, of_plan
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.config import ApprovalRule, AreaPolicy
+from gluerun.records.fault import Limit
 from gluerun.records.order import Order, OrderOutcome, OrderVerb
+from gluerun.records.pause import OnLimit, Paused, Span
 from gluerun.records.record import replace
+from gluerun.records.spent import Spent
 from gluerun.records.task import Status
 
 ONE = task_id(1)
@@ -32,7 +35,7 @@ NONE, RISK, ALWAYS = ApprovalRule
 # --- whether a person is asked ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", [Point.PLAN, Point.LANDING])
 def test_the_most_specific_rule_counts_and_a_task_only_makes_it_stricter(point):
     name = "approve_plan" if point is Point.PLAN else "approval"
     for config, area, of_node, own in itertools.product(ApprovalRule, WORDS, WORDS, WORDS):
@@ -142,31 +145,39 @@ def test_what_speaks_for_a_look_at_finished_work(work, said):
 # --- a request -------------------------------------------------------------------------------------------
 
 READY, DONE = task(), accepted(proof=proof())
+RUN = "RUN-20260131T110000Z-00000001"
+AT_LIMIT = Paused(run_id=RUN, limit=Limit.TURNS, span=Span.TRY, reason="the worker was stopped", seed_sha=HEAD)
+PAUSED = task(paused=AT_LIMIT, tries=1, base_sha="b" * 40, spent=Spent(turns=9))
+STANDS = {Point.PLAN: READY, Point.LIMIT: PAUSED, Point.LANDING: DONE}
 FACTS = Facts(candidate=CANDIDATE, diff_sha256="d" * 64, verdict="e" * 64)
 GATE = gate_sha256("make check", world().config)
 PLAN_BOUND = Bound(source_sha256="0" * 64)
 LANDING_BOUND = Bound(source_sha256="0" * 64, head=HEAD, candidate=CANDIDATE, diff_sha256="d" * 64, gate_sha256=GATE,
                       verdict="e" * 64)  # fmt: skip
+LIMIT_BOUND = Bound(source_sha256="0" * 64, base="b" * 40, head=HEAD, run_id=RUN, limit=Limit.TURNS, span=Span.TRY,
+                    spent=Spent(turns=9))  # fmt: skip
+BOUND = {Point.PLAN: PLAN_BOUND, Point.LIMIT: LIMIT_BOUND, Point.LANDING: LANDING_BOUND}
 
 
 def request(point=Point.PLAN, state=ApprovalState.WAITING, **changes):
-    bound = PLAN_BOUND if point is Point.PLAN else LANDING_BOUND
-    plain = Approval(id="APR-0001", point=point, task_id=ONE, epoch=0, state=state, bound=bound, asked_at=NOW)
+    plain = Approval(id="APR-0001", point=point, task_id=ONE, epoch=0, state=state, bound=BOUND[point], asked_at=NOW)
     return replace(plain, **changes)
 
 
 def at(point, *requests, **changes):
     """A world in which everything is asked about, with a task that stands at a point."""
-    one = READY if point is Point.PLAN else DONE
+    one = STANDS[point]
     heads = {"branch_heads": {one.spec.worker_branch: HEAD}}
     facts = {"facts": {ONE: FACTS}} if point is Point.LANDING else {}
-    plain = {"approve_plan": ALWAYS, "approval": ALWAYS, "approvals": requests, **heads, **facts}
+    # At a limit a person is asked whatever is configured.
+    rules = {} if point is Point.LIMIT else {"approve_plan": ALWAYS, "approval": ALWAYS}
+    plain = {**rules, "approvals": requests, **heads, **facts}
     return world(changes.pop("task", one), **{**plain, **changes})
 
 
 def goes_on(now, point):
     """Tell whether the task may go on."""
-    if point is Point.PLAN:
+    if point is not Point.LANDING:
         return [one.task_id for one in frontier(now, 5)[0]] == [ONE]
     return [type(one) for one in plan_integration(now)] == [Advance]
 
@@ -174,7 +185,28 @@ def goes_on(now, point):
 @pytest.mark.parametrize("point", Point)
 @pytest.mark.parametrize("state", ApprovalState)
 def test_nothing_but_an_approval_lets_a_task_go_on(point, state):
-    assert goes_on(at(point, request(point, state)), point) is (state is ApprovalState.APPROVED)
+    one = STANDS[point]
+    if point is Point.LIMIT and state is ApprovalState.APPROVED:
+        one = replace(one, paused=replace(AT_LIMIT, is_allowed=True))  # as the answer itself leaves it
+    assert goes_on(at(point, request(point, state), task=one), point) is (state is ApprovalState.APPROVED)
+
+
+@pytest.mark.parametrize("rules", [{}, {"on_limit_try": OnLimit.STOP}, {"approval": NONE, "approve_plan": NONE}])
+def test_no_setting_answers_what_a_person_is_asked_at_a_limit(rules):
+    for requests in ((), (request(Point.LIMIT),)):
+        now = at(Point.LIMIT, *requests, **rules)
+
+        assert not goes_on(now, Point.LIMIT)
+        assert [type(one) for one in plan_approvals(now)] == ([] if requests else [AskApproval])
+
+
+def test_an_approval_at_a_limit_is_put_away_and_covers_no_other_pause():
+    approved = request(Point.LIMIT, ApprovalState.APPROVED)
+    (put_away,) = plan_approvals(at(Point.LIMIT, approved, task=replace(PAUSED, paused=None)))
+    lapse, ask = plan_approvals(at(Point.LIMIT, approved, task=replace(PAUSED, paused=replace(AT_LIMIT, run_id="RUN"))))
+
+    assert (put_away.approval, put_away.is_over, put_away.reason) == (approved, True, "it has served its purpose")
+    assert (lapse.is_over, ask.approval.bound.run_id, ask.approval.state) == (True, "RUN", ApprovalState.WAITING)
 
 
 STALE = [
@@ -187,6 +219,20 @@ STALE = [
     (Point.LANDING, {"facts": {ONE: replace(FACTS, verdict=None)}}, "the auditor's verdict is another one"),
     (Point.LANDING, {"task": READY}, "TASK-0001 is ready"),
 ]
+STALE_AT_LIMIT = [
+    ({"task": replace(PAUSED, source_sha256="1" * 64)}, "the task's text was changed"),
+    ({"task": replace(PAUSED, paused=None)}, f"{RUN} is not what it goes on from any more"),
+    ({"task": replace(PAUSED, paused=replace(AT_LIMIT, run_id="RUN"))}, f"{RUN} is not what it goes on from any more"),
+    ({"task": replace(PAUSED, status=Status.BLOCKED)}, "TASK-0001 is parked"),
+]
+
+
+@pytest.mark.parametrize(("changes", "why"), STALE_AT_LIMIT, ids=str)
+@pytest.mark.parametrize("state", [ApprovalState.WAITING, ApprovalState.EXPIRED])
+def test_a_request_at_another_limit_is_stale(changes, why, state):
+    lapse, *_ = plan_approvals(at(Point.LIMIT, request(Point.LIMIT, state), **changes))
+
+    assert (lapse.approval.state, lapse.reason, lapse.is_over) == (ApprovalState.STALE, why, True)
 
 
 @pytest.mark.parametrize(("point", "changes", "why"), STALE, ids=str)
@@ -205,14 +251,14 @@ def test_an_approval_covers_the_same_work_on_a_newer_target_but_a_request_that_w
     approved = request(Point.LANDING, ApprovalState.APPROVED)
 
     assert goes_on(at(Point.LANDING, approved, task=newer, facts=facts), Point.LANDING)
-    for state, kinds in ((ApprovalState.WAITING, []), (ApprovalState.EXPIRED, []), (ApprovalState.APPROVED, ["Prove"])):
+    for state, kinds in ((ApprovalState.WAITING, []), (ApprovalState.EXPIRED, []), (ApprovalState.APPROVED, ["Chain"])):
         moved = at(Point.LANDING, request(Point.LANDING, state), target_head="5" * 40, facts={})
         assert [type(one).__name__ for one in plan_integration(moved)] == kinds
 
 
 @pytest.mark.parametrize("point", Point)
 def test_who_is_not_asked_yet_is_asked_once(point):
-    plan = plan_approvals if point is Point.PLAN else plan_integration
+    plan = plan_integration if point is Point.LANDING else plan_approvals
     before = at(point)
     (ask,) = plan(before)
     after_it = expect(before, ask)
@@ -223,7 +269,7 @@ def test_who_is_not_asked_yet_is_asked_once(point):
     assert not goes_on(before, point)
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", [Point.PLAN, Point.LANDING])
 def test_a_graph_that_cannot_be_read_lets_nothing_of_a_node_pass(point):
     one = replace(READY if point is Point.PLAN else DONE)
     of_node = replace(one, spec=replace(one.spec, dag_node="api"))
@@ -302,6 +348,8 @@ def test_a_rejection_without_a_reason_is_refused(reason):
     [
         (Point.PLAN, OrderVerb.APPROVE, 0, Status.READY, ApprovalState.APPROVED),
         (Point.PLAN, OrderVerb.REJECT, 0, Status.BLOCKED, None),
+        (Point.LIMIT, OrderVerb.APPROVE, 1, Status.READY, ApprovalState.APPROVED),
+        (Point.LIMIT, OrderVerb.REJECT, 1, Status.BLOCKED, None),
         (Point.LANDING, OrderVerb.APPROVE, 1, Status.ACCEPTED, ApprovalState.APPROVED),
         (Point.LANDING, OrderVerb.REJECT, 1, Status.READY, None),
         (Point.LANDING, OrderVerb.REJECT, 3, Status.READY, None),
@@ -309,17 +357,18 @@ def test_a_rejection_without_a_reason_is_refused(reason):
     ],
 )
 def test_what_an_answer_does_and_that_it_does_so_once(point, verb, tries, status, state):
-    one = replace(READY if point is Point.PLAN else DONE, tries=tries)
+    one = replace(STANDS[point], tries=tries)
     before = at(point, request(point), task=one)
     first = obeyed(before, given(verb))
     left = expect(before, first)
 
     assert first.order.outcome is OrderOutcome.APPLIED
-    assert (left.task(ONE).status, left.task(ONE).tries) == (status, tries)
+    is_spent = point is Point.LIMIT and verb is OrderVerb.REJECT
+    assert (left.task(ONE).status, left.task(ONE).tries) == (status, tries + is_spent)
     assert [one.state for one in left.approvals] == ([state] if state else [])
     if status is not Status.ACCEPTED and verb is OrderVerb.REJECT:
         assert left.task(ONE).ordered.reason == "because"
-        assert left.task(ONE).seed_sha == (HEAD if point is Point.LANDING else None)
+        assert left.task(ONE).seed_sha == (None if point is Point.PLAN else HEAD)
     # The machine stops anywhere between the decision and the order's end: nothing is done yet, or all of it.
     for found in (before, left):
         assert expect(found, obeyed(found, first.order)) == left

@@ -8,15 +8,19 @@ import pytest
 from tests.core.worlds import CONFIG, NOW, after, run_id, task, world
 
 from gluerun.core import backoff, consequences, limits
+from gluerun.core.asking import must_ask
 from gluerun.core.consequences import Consequence
 from gluerun.core.costs import CostLine, costs
 from gluerun.core.due import next_due
 from gluerun.core.frontier import frontier
 from gluerun.core.launch import plan_launch
 from gluerun.core.outlook import outlook
+from gluerun.core.steps import AgentDone
+from gluerun.records.child import How
 from gluerun.records.dispatch import Held, Role, Usage
-from gluerun.records.fault import Fault
+from gluerun.records.fault import Fault, Limit
 from gluerun.records.origin import ProviderBackoff
+from gluerun.records.pause import OnLimit, Span
 from gluerun.records.record import replace
 from gluerun.records.runner import Limits, RunnerSpec
 from gluerun.records.spending import Expense, Spending
@@ -237,6 +241,50 @@ def test_the_smallest_allowance_counts():
     allowed = limits.allowance(runner, config, Role.WORKER, Spent(usd=2.5, turns=20, seconds=40))
     assert allowed.refusal == ""
     assert allowed.limits == Limits(usd=1.5, tokens=1000, turns=40, seconds=60, idle_seconds=9, output_bytes=77)
+
+
+@pytest.mark.parametrize(
+    ("spent", "of_try", "of_runner", "span"),
+    [
+        (Spent(), Limits(turns=5), Limits(), Span.TRY),
+        (Spent(), Limits(), Limits(turns=5), Span.TRY),
+        (Spent(turns=4), Limits(turns=7), Limits(), Span.TASK),
+        (Spent(turns=4), Limits(turns=6), Limits(turns=9), Span.TASK),  # both at once: the task's
+        (Spent(turns=4), Limits(turns=6), Limits(turns=5), Span.TRY),
+        (Spent(turns=4), Limits(), Limits(), Span.TASK),
+        (Spent(usd=9.0), Limits(turns=9), Limits(), Span.TRY),
+    ],
+)
+def test_a_limit_is_whose_figure_is_the_smallest(spent, of_try, of_runner, span):
+    config = replace(CONFIG, limits_try=of_try, limits_task=Limits(turns=10, tokens=5))
+    allowed = limits.allowance(RunnerSpec(name="x", limits=of_runner), config, Role.WORKER, spent)
+
+    assert allowed.span(Limit.TURNS) is span
+    assert allowed.span(Limit.TASK) is Span.TASK
+    assert (allowed.span(Limit.IDLE), allowed.span(None)) == (Span.TRY, None)
+
+
+@pytest.mark.parametrize("limit", [*Limit, None])
+@pytest.mark.parametrize("span", Span)
+def test_a_person_is_asked_about_what_is_counted_and_only_where_that_is_set(limit, span):
+    done = AgentDone(how=How.LIMIT, exit_code=1, trouble="x", fault=Fault.LIMIT, limit=limit, span=span)
+    counted = limit in (Limit.MONEY, Limit.TOKENS, Limit.TURNS, Limit.SECONDS, Limit.TASK)
+    stop, pause = OnLimit.STOP, OnLimit.PAUSE
+
+    assert not must_ask(CONFIG, done)
+    for of_try, of_task in ((pause, stop), (stop, pause), (pause, pause)):
+        rule = of_task if span is Span.TASK else of_try
+        config = replace(CONFIG, on_limit_try=of_try, on_limit_task=of_task)
+        assert must_ask(config, done) is (counted and rule is pause)
+        assert not must_ask(config, replace(done, fault=Fault.TIMEOUT))
+
+
+def test_a_sum_counts_from_where_a_person_let_it_begin_anew():
+    spent = Spent(usd=3.0, tokens=9, turns=4, seconds=70)
+
+    assert limits.beyond(spent, None) == spent
+    assert limits.beyond(spent, Spent(usd=2.0, tokens=9, turns=1)) == Spent(usd=1.0, turns=3, seconds=70)
+    assert limits.beyond(Spent(), spent) == Spent()
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.DECIDER, Role.PLANNER])

@@ -160,7 +160,7 @@ RUN99 = run_id(99)
         (world(R1, leases=(lease(R1, expires_at=NOW),), sightings=seen(run_id(1), Life.ALIVE, signed_in=True)),
          "running", "it is implementing, in try 1 of 4", "the next cycle ends its processes: past its deadline"),
         (world(accepted(1), **AT_HEAD), "accepted", "its work is accepted",
-         "the next cycle builds its candidate and has the gate run on it: accepted"),
+         "the next cycle builds its candidate: accepted"),
         (world(accepted(1, proof=proof(ProofState.PROVING)), **AT_HEAD, sightings=seen(RUN99, Life.ALIVE)), "accepted",
          "the gate runs on its candidate for main", "it lands if the gate is green"),
         (world(accepted(1, proof=proof(ProofState.PROVING)), **AT_HEAD,

@@ -74,7 +74,7 @@ READY_2 = task(2, of=SAME)
         (world(accepted(1, of=SAME), READY_2), 5, [], [waits(2, "its scope is held by TASK-0001", "TASK-0001")]),
         (world(accepted(1, of=SAME, proof=proof()), READY_2), 5, [],
          [waits(2, "its scope is held by TASK-0001", "TASK-0001")]),
-        (world(accepted(1, of=SAME, proof=proof(ProofState.WAITING)), READY_2), 5, [2], []),
+        (world(accepted(1, of=SAME, proof=proof(ProofState.WAITING, blocked_paths=("a.txt",))), READY_2), 5, [2], []),
         (world(accepted(1, of=SAME), READY_2, auto_integrate=False), 5, [2], []),
         (world(task(1, Status.BLOCKED, of=SAME), READY_2), 5, [2], []),
     ],

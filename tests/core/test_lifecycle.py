@@ -173,10 +173,10 @@ def test_a_candidate_is_proving_then_proved_then_in_the_target():
 def test_a_candidate_that_waits_remembers_since_when_and_for_what():
     waits = lifecycle.waiting(accepted(proof=proof()), ("a", "b"), LATER)
 
-    assert waits == accepted(proof=proof(ProofState.WAITING, blocked_paths=("a", "b"), since=LATER))
+    assert waits == accepted(proof=proof(ProofState.WAITING, blocked_paths=("a", "b"), since=LATER, alone=True))
     assert lifecycle.waiting(waits, ("a", "b"), after(90)) is waits
     assert lifecycle.waiting(waits, ("a",), after(90)).proof == proof(
-        ProofState.WAITING, blocked_paths=("a",), since=after(90)
+        ProofState.WAITING, blocked_paths=("a",), since=after(90), alone=True
     )
 
 

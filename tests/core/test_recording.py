@@ -60,7 +60,8 @@ def test_nothing_but_the_id_of_a_task_has_a_shelf():
 
 @pytest.mark.parametrize("protected", [True, False])
 def test_no_task_may_own_records(protected):
-    paths = ("docs/orchestration/live/000/TASK-0001.json", "docs/orchestration/archive/000/TASK-0001/task.json")
+    paths = ("docs/orchestration/live/000/TASK-0001.json", "docs/orchestration/archive/000/TASK-0001/task.json",
+             "docs/orchestration/asked/000/APR-0001.json")  # fmt: skip
 
     assert violations(paths, ("docs",), (), protect_orchestration=protected) == paths
 
@@ -74,6 +75,8 @@ def test_no_task_may_own_records(protected):
         ([None], 300),
         ([ProofState.WAITING], 300),
         ([ProofState.PROVED], 600),
+        ([ProofState.CHAINED], 600),
+        ([ProofState.CHAINED, ProofState.RED], 600),
         ([None, ProofState.WAITING, ProofState.PROVED], 600),
         ([ProofState.PROVING], 300 + 1800),
         ([ProofState.PROVED, ProofState.PROVING], 300 + 1800),
@@ -84,6 +87,21 @@ def test_records_leave_a_proof_alone_until_they_are_due_twice_and_its_gate_may_h
 
     assert recording.next_commit(NOW, 300, tasks, gate=1800) == NOW + timedelta(seconds=seconds)
     assert recording.next_commit(NOW, 300, tasks, gate=60) == NOW + timedelta(seconds=min(seconds, 600))
+
+
+def test_records_wait_for_no_candidate_that_a_checkout_keeps_from_landing_unless_it_is_proved():
+    built = proof(ProofState.CHAINED, blocked_paths=("a.txt",))
+
+    for state, seconds in ((ProofState.CHAINED, 300), (ProofState.PROVED, 300), (ProofState.PROVING, 2100)):
+        tasks = [accepted(1, proof=replace(built, state=state))]
+        assert recording.next_commit(NOW, 300, tasks, gate=1800) == NOW + timedelta(seconds=seconds)
+
+
+def test_a_request_for_approval_lies_on_the_shelf_of_its_thousand():
+    assert recording.asked_path("APR-0007") == "docs/orchestration/asked/000/APR-0007.json"
+    assert recording.asked_path("APR-12345") == "docs/orchestration/asked/012/APR-12345.json"
+    with pytest.raises(SchemaError):
+        recording.asked_path("TASK-0001")
 
 
 def test_what_is_known_of_the_head_goes_with_it():

@@ -10,6 +10,7 @@ import pytest
 from gluerun import settings
 from gluerun.errors import ConfigError, UsageError
 from gluerun.records.config import ApprovalRule, Config, ControlState, TamperRule
+from gluerun.records.pipeline import GateSpec, Occasion
 from gluerun.records.record import fields_of
 from gluerun.records.runner import RunnerKind
 from gluerun.settings_place import line_of
@@ -19,8 +20,8 @@ MINE = {"mine": {"argv": ["./agent.sh"]}}
 STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
-    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "prices",
-    "independence", "gc", "test_paths", "area_policy", "risk_paths",
+    "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task", "prices",
+    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
     "proof_layers", "proof_grandfather", "single_slice_layers", "modules", "control_commit_seconds",
 }  # fmt: skip
 
@@ -174,18 +175,62 @@ def test_what_areas_ask_of_people() -> None:
     assert (web.owners, web.expires_hours, config.risk_paths) == (("a", "b"), None, ("*.sql",))
 
 
+def test_a_worker_may_have_a_part_of_the_tree() -> None:
+    for value, sparse, always in ((True, True, ()), (False, False, ()), (["tools/", "lib"], True, ("tools", "lib"))):
+        config = load({"sparse": value}).config
+        assert (config.sparse, tuple(one.rstrip("/") for one in config.sparse_always)) == (sparse, always)
+    assert "sparse[0]" in refusal({"sparse": ["../out"]}).message
+    assert "sparse" in refusal({"sparse": 1}).message
+
+
 def test_the_hash_tells_configurations_apart() -> None:
     one, other = load({}), load({}, {"GLUERUN_MAX_RETRIES": "4"})
     assert len(one.config.sha256) == 64
     assert one.config.sha256 == load({}).config.sha256 != other.config.sha256
 
 
+UNIT = {"name": "unit", "command": "make test"}
 BAD: tuple[tuple[str, object, str, str], ...] = (
     ("no JSON", '{\n "a" 1}', ":2:6: not JSON", "mend"),
     ("a comment", "// no", ":1:1: not JSON", "mend"),
     ("a list", "[]", ":1: must be an object", "braces"),
     ("a double key", '{"push": true, "push": false}', "'push' stands twice", "mend"),
     ("an unknown key", '{\n "gateComand": "x"}', ":2: `gateComand` is no known key", "did you mean `gateCommand`"),
+    ("no gate", {"gates": []}, "`gates` names no gate", "take it out"),
+    ("a gate's name", {"gates": [{"command": "x"}]}, "`gates[0]` has no `name`", "write"),
+    ("a gate's command", {"gates": [{"name": "a"}]}, "`gates[0]` has no `command`", "write"),
+    ("a gate's lines", {"gates": [{"name": "a", "command": "x\ny"}]}, "`gates[0].command` must be a single", "script"),
+    ("a gate's letters", {"gates": [{"name": "A b", "command": "x"}]}, "cannot be the name of a gate", ""),
+    ("a gate's key", {"gates": [{"name": "a", "command": "x", "need": []}]}, "`gates[0].need` is no known", "`needs`"),
+    (
+        "a gate's needs",
+        {"gates": [UNIT, {"name": "a", "command": "x", "needs": ["unti"]}]},
+        "`gates[1].needs` 'unti' is no gate",
+        "did you mean `unit`",
+    ),
+    ("gates twice", {"gates": [UNIT, UNIT]}, "`gates[1].name` 'unit' is the name of another gate (gates[0])", ""),
+    (
+        "gates in a circle",
+        {"gates": [{**UNIT, "needs": ["unit"]}]},
+        "`gates[0].needs` goes in a circle: unit → unit",
+        "",
+    ),
+    (
+        "an occasion",
+        {"gates": [{**UNIT, "when": ["task", "nightl"]}]},
+        "`gates[0].when[1]` 'nightl' is no",
+        "`nightly`",
+    ),
+    ("no occasion", {"gates": [{**UNIT, "when": []}]}, "`gates[0].when` names no occasion", "task, merge, node"),
+    ("a report", {"gates": [{**UNIT, "junit": "../x.xml"}]}, "is no path of the work tree", "reports/*.xml"),
+    ("tests uncounted", {"gates": [{**UNIT, "minTests": 1}]}, "`gates[0].minTests` needs `junit`", ""),
+    ("no slots", {"gates": [{**UNIT, "slots": 0}]}, "`gates[0].slots` must be a whole number above 0", "no limit"),
+    (
+        "two kinds of gate",
+        {"gateCommand": "make", "gates": [UNIT]},
+        "`gateCommand` is set, and `gates`, too",
+        "take one",
+    ),
     ("a far-off key", {"zzzz": 1}, "`zzzz` is no known key", "known here: "),
     ("a later key", {"promoter": ""}, "`promoter` is not built yet", "take it out"),
     ("a later inner key", {"bootstrap": {"required": True}}, "`bootstrap.required` is not built yet", "take it out"),
@@ -241,6 +286,23 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a comment's shape", {"_comment": 1}, "must be a list", ""),
     ("a version", {"schemaVersion": 1}, "`schemaVersion` must be a text", "quotes"),
 )
+
+
+def test_gates_are_read_with_all_that_they_say() -> None:
+    text = {"name": "unit", "command": "make", "when": "merge", "paths": ["src/"], "timeout": 9, "slots": 1,
+            "required": False, "needs": ["lint"], "junit": "build/*.xml", "minTests": 3}  # fmt: skip
+    lint, unit = load({"gates": [{"name": "lint", "command": "make lint"}, text]}).config.gates
+    assert lint == GateSpec(name="lint", command="make lint", when=(Occasion.TASK, Occasion.MERGE, Occasion.NODE))
+    assert unit == GateSpec(
+        name="unit", command="make", when=(Occasion.MERGE,), paths=("src/",), timeout=9, slots=1, required=False,
+        needs=("lint",), junit="build/*.xml", min_tests=3,
+    )  # fmt: skip
+
+
+def test_a_single_gate_from_elsewhere_is_refused_beside_a_pipeline_and_says_where_it_is_from() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"gates": [UNIT]}, {"GLUERUN_DEFAULT_GATE_CMD": "make"})
+    assert caught.value.message.startswith("GLUERUN_DEFAULT_GATE_CMD in the environment: `gateCommand` is set")
 
 
 @pytest.mark.parametrize(("document", "message", "hint"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])

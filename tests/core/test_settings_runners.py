@@ -12,6 +12,7 @@ from gluerun import settings, settings_runners
 from gluerun.errors import ConfigError
 from gluerun.records.codec import wire_name
 from gluerun.records.config import Collection, Config, Independence
+from gluerun.records.pause import OnLimit
 from gluerun.records.record import fields_of, replace
 from gluerun.records.runner import Dialect, Limits, Price, PromptBy, RunnerKind, RunnerSpec, Sessions
 from gluerun.records.sandbox import Network, RoleSandbox, Sandbox, SandboxMode
@@ -207,6 +208,18 @@ def test_limits_prices_and_review() -> None:
     assert config.independence is Independence.PROVIDER
 
 
+def test_a_limit_stops_or_lets_a_person_say_whether_it_goes_on() -> None:
+    def rules(limits: dict[str, Any], **more: Any) -> tuple[OnLimit, OnLimit]:
+        config = load({"limits": limits, **more})
+        return config.on_limit_try, config.on_limit_task
+
+    stop, pause = OnLimit.STOP, OnLimit.PAUSE
+    assert rules({"try": {"turns": 5}, "task": {"usd": 1}}) == (stop, stop)
+    assert rules({"try": {"onLimit": "stop"}, "task": {"seconds": 5, "onLimit": "pause"}}) == (stop, pause)
+    # The limit may be a runner's own.
+    assert rules({"try": {"onLimit": "pause"}}, **entry(limits={"tokens": 9})) == (pause, stop)
+
+
 def entry(**more: Any) -> dict[str, Any]:
     return {"runners": {"a": {"argv": ["x"], **more}}}
 
@@ -247,6 +260,15 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("endless money", '{"limits": {"day": {"usd": Infinity}}}', "must be a number", ""),
     ("a day that writes", {"limits": {"day": {"noWrite": True}}}, "`limits.day.noWrite` is no known key", ""),
     ("a span", {"limits": {"week": {}}}, "`limits.week` is no known key", "known here: day, task, try"),
+    ("what a limit does", {"limits": {"try": {"turns": 1, "onLimit": "pauze"}}},
+     "`limits.try.onLimit` 'pauze' is no way", "did you mean `pause`"),
+    ("a limit that says yes", {"limits": {"task": {"turns": 1, "onLimit": True}}}, "`limits.task.onLimit` must be", ""),
+    ("a day that asks", {"limits": {"day": {"usd": 1, "onLimit": "pause"}}}, "`limits.day.onLimit` asks nobody", "out"),
+    ("a runner that asks", entry(limits={"turns": 1, "onLimit": "pause"}), "`runners.a.limits.onLimit` is said once",
+     "`limits.try.onLimit`"),
+    ("a pause nowhere", '{"limits": {"task":\n {"onLimit": "pause"}}}', "json:2: `limits.task.onLimit` has no limit",
+     "under `limits.task`"),
+    ("a pause at silence", {"limits": {"try": {"idleSeconds": 9, "onLimit": "pause"}}}, "has no limit to pause at", ""),
     ("half a price", {"prices": {"m": {"fresh": 1, "cached": 1}}}, "`prices.m` has no `output`", "million"),
     ("a price", {"prices": {"m": {"fresh": 1, "cached": 1, "out": 1}}}, "`prices.m.out`", "`output`"),
     ("the past", {"gc": {"keepDay": 1}}, "is no known key", "did you mean `keepDays`?"),

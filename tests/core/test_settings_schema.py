@@ -57,7 +57,7 @@ FULL: dict[str, Any] = {
     "roles": {"worker": {"runner": "mine", "model": "big"}, "auditor": {"runner": "claude"}},
     "sandbox": {"mode": "auto", "network": "loopback", "writable": ["/x"], "container": ["podman"],
                 "roles": {"gate": {"mode": "off", "network": "none", "writable": []}}},
-    "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1}, "day": {"seconds": 2}},
+    "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1, "onLimit": "pause"}, "day": {"seconds": 2}},
     "prices": {"big": {"fresh": 1, "cached": 0.1, "output": 2.5}},
     "review": {"independence": "model"},
     "gc": {"keepDays": 1, "keepRuns": 0, "maxMb": 5, "rescueDays": 9, "auto": True},

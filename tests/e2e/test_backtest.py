@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
 from tests.patience import PATIENCE, until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("GLUERUN_E2E_PYTHON") or sys.executable
+MERGES = Draft7Validator(json.loads((CHECKOUT / "schemas/cli/backtest-merges.v0.schema.json").read_text()))
 FILE, PROGRAM, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 
 
@@ -152,9 +154,7 @@ def test_everything_a_history_can_hold_comes_out_exactly(past):
 
 
 def test_our_own_history_comes_out_exactly():
-    words = ["git", "-C", str(CHECKOUT), "rev-parse", "--is-shallow-repository"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.stdout.strip() != "false":
+    if not is_whole():
         pytest.skip("this checkout has no git history, or only a part of it")
 
     report = backtest(CHECKOUT, "--last", "12")
@@ -162,6 +162,52 @@ def test_our_own_history_comes_out_exactly():
     commits = len(report["tasks"])
     assert counts(report) == (commits - report["empty"], 0, 0, report["empty"], 0)
     assert (report["identical"], report["differing"]) == (True, [])
+
+
+def is_whole() -> bool:
+    """Tell whether this checkout has all of its history."""
+    words = ["git", "-C", str(CHECKOUT), "rev-parse", "--is-shallow-repository"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() == "false"
+
+
+def test_every_merge_of_our_own_history_comes_out_or_is_explained():
+    merges = ["git", "-C", str(CHECKOUT), "rev-list", "--count", "--merges", "HEAD"]
+    if not is_whole() or subprocess.run(merges, capture_output=True, text=True, check=False).stdout.strip() == "0":
+        pytest.skip("this checkout has no merges, or only a part of its history")
+
+    report = backtest(CHECKOUT, "--merges", "all")
+
+    MERGES.validate(report)
+    assert [one for one in report["merges"] if one["fate"] in ("different", "unreadable")] == []
+    assert report["identical"] + report["resolved"] > 0
+
+
+def test_a_merge_that_a_hand_changed_is_shown_to_a_person(past):
+    base = past.commit({"a": b"1", "b": b"1"})
+    side = past.git("commit-tree", "-p", base, "-m", "side", f"{past.commit({'a': b'2'})}^{{tree}}").decode().strip()
+    past.commit({"b": b"by nobody"}, side)
+    argv = [PYTHON, "-P", "-m", "gluerun", "--repo", str(past.root), "backtest", "--merges", "1"]
+
+    done = subprocess.run(argv, cwd=past.root, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "evil" in done.stdout and "it changes what neither side did" in done.stdout
+    assert "for a reason that is known" in done.stdout
+
+
+def test_a_merge_that_cannot_be_made_again_is_a_no(past):
+    base = past.commit({"a": b"1"})
+    side = past.git("commit-tree", "-p", base, "-m", "side", f"{past.commit({'a': b'2'})}^{{tree}}").decode().strip()
+    past.commit({"b": b"1"})
+    past.commit({}, side)
+    tree = past.git("rev-parse", f"{base}^{{tree}}").decode().strip()
+    (past.root / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+
+    report = backtest(past.root, "--merges", "all", code=1)
+
+    MERGES.validate(report)
+    assert report["unreadable"] == 1
 
 
 def test_a_range_begins_where_it_says(past):
@@ -226,6 +272,9 @@ def test_a_submodule_that_stands_still_is_in_nobodys_way(past):
         (("--range", "nowhere..HEAD"), "names no commit"),
         (("--range", "HEAD..HEAD"), "no commit in this range"),
         (("--workers", "0"), "not a number"),
+        (("--merges", "0"), "nothing to replay"),
+        (("--merges", "all"), "no merge in this history"),
+        (("--merges", "all", "--gate", "true"), "takes no --gate"),
     ],
 )
 def test_wrong_words_are_refused_with_a_sentence_and_a_hint(past, words, message):

@@ -66,10 +66,10 @@ def root(tmp_path):
     return root
 
 
-def launch(root: Path, cwd: Path, words=("status", "a b"), **env: str) -> tuple[int, str, str]:
-    """Run the launcher in a folder and return code, output and complaint."""
+def launch(root: Path, cwd: Path, words=("status", "a b"), *, shell: str = "", **env: str) -> tuple[int, str, str]:
+    """Run the launcher in a folder, perhaps in another shell, and return code, output and complaint."""
     cwd.mkdir(parents=True, exist_ok=True)
-    argv = [str(root / "bin" / "gluerun"), *words]
+    argv = [*([shell] if shell else []), str(root / "bin" / "gluerun"), *words]
     done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
@@ -85,6 +85,50 @@ def test_the_launcher_obeys_the_pin_of_the_repository_from_any_folder_in_it(root
     (tmp_path / ".gluerun-version").write_text("1.0\n")
 
     assert launch(root, tmp_path / "deep" / "down") == (0, "1.0: -P -m gluerun status a b", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--repo", "../other repo/deep", "status"),
+        ("status", "--repo=../other repo"),
+        ("--set", "--repo", "--repo", "../other repo", "status"),
+        ("--repo", ".", "status", "--json", "--repo=../other repo"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
+def test_the_launcher_obeys_the_pin_of_the_repository_that_is_named(root, tmp_path, words, shell):
+    here, other = tmp_path / "repo", tmp_path / "other repo"
+    (other / "deep").mkdir(parents=True)
+    (other / ".gluerun-version").write_text("1.0\n")
+
+    assert launch(root, here, words, shell=shell) == (0, f"1.0: -P -m gluerun {' '.join(words)}", "")
+    (here / ".gluerun-version").write_text("1.0\n")
+    (other / ".gluerun-version").unlink()
+    (other / "gluerun.config.json").write_text("{}")
+    assert launch(root, here, words, shell=shell)[1] == f"2.0: -P -m gluerun {' '.join(words)}"
+
+
+@pytest.mark.parametrize(
+    "words", [("--repo", "none", "status"), ("status", "--", "--repo", "../other"), ("status", "--repo"), ()]
+)
+def test_where_no_folder_is_named_the_pin_of_this_one_is_obeyed(root, tmp_path, words):
+    (tmp_path / "other").mkdir()
+    here = tmp_path / "repo"
+    here.mkdir()
+    (here / ".gluerun-version").write_text("1.0\n")
+
+    assert launch(root, here, words)[:2] == (0, f"1.0: -P -m gluerun {' '.join(words)}".rstrip())
+
+
+def test_what_mends_the_pin_of_a_named_repository_does_not_need_it(root, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / ".gluerun-version").write_text("9.9\n")
+
+    assert launch(root, tmp_path, ("--repo", "other", "update"))[1] == "2.0: -P -m gluerun --repo other update"
+    assert launch(root, tmp_path, ("--repo", "other", "status"))[0] == 2
+    assert launch(root, other, ("status", "update"))[0] == 2
 
 
 def test_the_engine_home_wins_over_the_pin(root, tmp_path):

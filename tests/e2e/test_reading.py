@@ -28,6 +28,7 @@ NODE = {"id": "api", "stage": "s", "area": "src", "layer": "l", "kind": "k", "re
 READING = (
     (("status",), "status", 0),
     (("health",), "health", 1),
+    (("queue",), "queue-page", 0),
     (("explain", "TASK-0001"), "explain", 0),
     (("explain", "TASK-0002"), "explain", 0),
     (("explain", "TASK-0003"), "explain", 0),

@@ -32,8 +32,9 @@ OURS = ("engine/", "schemas/", "tests/", "docs/decisions/", "docs/reference/", "
 # What the engine tells the programs that it starts, and what the launcher reads: no settings.
 TOLD = {
     *("GLUERUN_ROLE", "GLUERUN_TASK", "GLUERUN_RUN", "GLUERUN_DISPATCH", "GLUERUN_ATTEMPT", "GLUERUN_WORKTREE"),
+    *("GLUERUN_SLOT", "GLUERUN_PORT_BASE", "GLUERUN_CACHE_DIR"),
     *("GLUERUN_MODULES", "GLUERUN_OUTPUT", "GLUERUN_NONCE", "GLUERUN_SCENARIO", "GLUERUN_ENGINE_HOME"),
-    *("GLUERUN_HOME", "GLUERUN_ROOT"),
+    *("GLUERUN_HOME", "GLUERUN_ROOT", "GLUERUN_GATE"),
 }
 HOSTS = {"www.conventionalcommits.org", "keepachangelog.com"}
 ABSOLUTE = re.compile(r"(?<![\w.~*<>)\]`\"'/$-])/[a-z]+/\w[^\s`]*")

@@ -24,6 +24,7 @@ STORAGE = {
     "adapters/git_folders.py": "the git door: records and locks in git's own folder, which is not ours to lay out",
     "adapters/git_landing.py": "the git door: the user's index is replaced by rename, or not at all",
     "adapters/git_worktrees.py": "the git door: the index of a work tree of ours",
+    "adapters/git_recycling.py": "the git door: the index of a place that stays, and what nobody wants of that place",
     "adapters/git_following.py": "the git door: files that a landing removes from the user's work tree",
     "adapters/git_history.py": "the git door: the folder of a new work tree",
     "adapters/locks.py": "locks live as long as their process; their files are never replaced",

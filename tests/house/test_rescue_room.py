@@ -11,6 +11,7 @@ ENGINE = Path(__file__).resolve().parents[2] / "engine" / "gluerun"
 ROOM = "loop/rescue.py"
 # What can take something away: methods of the repository's door.
 DOOR = {"remove_worktree", "delete_branch", "add_worktree", "seed_worktree", "forget", "keep", "advance", "land"}
+DOOR.add("recycle_worktree")
 # Who else may call one, and why nothing is lost by it.
 REASONS = {
     ("loop/bench.py", "seed_worktree"): "the place was made a moment before, by `begin_work`",
@@ -28,7 +29,10 @@ SAID = {
         "adapters/git_worktrees.py",
         "update-ref",
     ): "`add` and `commit_all`: the branch of a place, rescued by the callers",
+    ("adapters/git_recycling.py", "checkout"): "in a place that stays; its commits were rescued by `begin_lasting`",
     ("adapters/git_history.py", "update-ref"): "the scratch repository of a backtest",
+    ("adapters/git_merge_history.py", "checkout"): "the scratch repository of a backtest",
+    ("adapters/git_merge_history.py", "clean"): "the scratch repository of a backtest",
     ("adapters/git_upkeep.py", "gc"): "never what a ref reaches, nor what is younger than two weeks",
 }
 
@@ -45,7 +49,7 @@ def git_words(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if node.func.attr in {"run", "line", "run_some"}:
+        if node.func.attr in {"run", "line", "run_some", "_run"}:
             plain = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             found.update(WORDS & set(plain[:1]))
     return found
@@ -104,7 +108,7 @@ def test_in_the_room_what_is_kept_comes_before_what_goes():
                 for node in ast.walk(function)
                 if isinstance(node, ast.Attribute | ast.Name)
             }
-            takes = [line for word, line in words.items() if word == "remove_worktree"]
+            takes = [line for word, line in words.items() if word in ("remove_worktree", "recycle_worktree")]
             keeps = [line for word, line in words.items() if word in ("_keep", "_keep_strays")]
             if takes and not (keeps and max(keeps) < min(takes)):
                 guilty.append(function.name)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from tests.scenarios.crashes import Crashing
+from tests.scenarios.crashes import Crashing, let_be
 
+from gluerun.core.humangates import default_refs
 from gluerun.edge import backlog, importing
 from gluerun.edge.approvals import open_one
 from gluerun.edge.wishes import wishes_in
 from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
+from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.records.config import ControlState
+from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
+from gluerun.records.pause import OnLimit
+from gluerun.records.runner import Sessions
+from gluerun.records.task import Status
 from gluerun.sim.crash import SimCrash
 from gluerun.sim.watch import SimWatch
 from gluerun.testing import Move, SimHouse, batch, ended, markdown, refused, speaker, verdict
@@ -50,6 +56,16 @@ def on_the_branch():
 def three_tasks():
     """A task, one that waits for it, and one beside them."""
     return one_task().given(TWO, depends_on=[ONE]).given(THREE)
+
+
+def chained():
+    """Three tasks that are proved one upon another; the first two do not go together until the second is mended."""
+    house = SimHouse(**PATIENT).given(ONE, priority=1).given(TWO).given(THREE).gate(_do_not_go_together)
+    return house.agent(TWO, [Move(writes={"src/TASK-0002.txt": text}) for text in ("bad\n", "mended\n")])
+
+
+def _do_not_go_together(tree):
+    return int("src/TASK-0001.txt" in tree and tree.get("src/TASK-0002.txt") == "bad\n")
 
 
 def rotating():
@@ -197,6 +213,39 @@ def limited():
     """A task whose first try runs into a limit, so that what it wrote is rescued and taken back."""
     said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
     return speaking(Move(writes={"a.txt": "half", "b.txt": "half"}, says=said, exit_code=1), good())
+
+
+def paused():
+    """A task whose agent is stopped by a limit at which a person is asked, and one that does not wait for that."""
+    resumes = {"sessions": Sessions.CAPTURED, "options": {"resume": ("{session}",)}}
+    runners = {"agent": speaker(provider="one", **resumes), "judge": speaker("judge", provider="two")}
+    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
+    house = SimHouse(**PATIENT, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    house.configure(on_limit_try=OnLimit.PAUSE, approval_expires_hours=3).given(ONE, owned=["a.txt"]).given(TWO)
+    house.agent(ONE, [Move(writes={"a.txt": "half"}, says=said, exit_code=1), good()])
+    return house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
+
+
+def refusable():
+    """Three tasks, of which two cannot become candidates: the branch of one moves, of one the work is there already."""
+    return SimHouse(**PATIENT).given(ONE, owned=["a.txt"]).given(TWO).given(THREE)
+
+
+def move_branch(house):
+    """Commit to the branch of an accepted task, where nobody was asked about that."""
+    task = house.record(TWO)
+    if task is not None and task.status is Status.ACCEPTED:
+        with house.fuse.out():
+            new = house.git.commit_tree(house.git.tree_of(task.head_sha), [task.head_sha], "more")
+            house.git.refs[f"refs/heads/{task.spec.worker_branch}"] = new
+
+
+def do_it_oneself(house):
+    """Commit to the target what a task is about to land."""
+    task = house.record(THREE)
+    if task is not None and task.status is Status.ACCEPTED:
+        path = f"src/{THREE}.txt"
+        house.colleague(path, house.git.file_at(task.head_sha, path).decode())
 
 
 def commit_beside(house):
@@ -365,6 +414,31 @@ def asked_landing():
     return house.agent(ONE, [Move(writes={"a.txt": "one"}), Move(writes={"a.txt": "two"})])
 
 
+def gated_node():
+    """A finished node that a person is asked about, and approves."""
+    refs = dict(zip(("request_ref", "approval_ref"), default_refs("core"), strict=True))
+    house = SimHouse(**PATIENT).graph({"id": "core", "human_gate": HumanGate(**refs)})
+    house.work_files.write("docs/plan.md", b"the plan")
+    return house.given(ONE, node="core", area="src")
+
+
+def asking_about_node(house):
+    """Ask about the node, once."""
+    if "human-gates" not in "".join(house.work_files.files):
+        words = question(house.work_files, "me", {"ok": "Is it?"}, ["docs/plan.md"], hours=99, kind="node", again=False)
+        ordering(OrderVerb.GATE_REQUEST, "core", words)(house)
+
+
+def deciding_about_node(verb):
+    """Return the verb that answers what is asked about the node, as it is typed."""
+
+    def act(house):
+        words = answer(house.work_files, "core", {"ok": "yes"})
+        ordering(verb, "core", words, reason="So it is.")(house)
+
+    return typed(f"human-gate {verb.value.rpartition('-')[2]}", act)
+
+
 MAIN = Crashing(one_task, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
 # Every fault inside the journal's own steps: sealing, appending, anchoring.
 ROTATING = Crashing(rotating, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
@@ -383,10 +457,26 @@ SCENARIOS = {
         wants={ONE: "integrated", TWO: "integrated", THREE: ("cancelled", "integrated")},
         files=("a.txt", "b.txt", "src/TASK-0002.txt"),
     ),
+    "chained": Crashing(
+        chained,
+        let_cycle,
+        let_be,
+        commit_beside,
+        # A crash may let the second be first; then the first is the one that does not fit.
+        wants={ONE: ("integrated", "parked"), TWO: "integrated", THREE: "integrated"},
+        files=("b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
+    "refused branches": Crashing(
+        refusable,
+        *(let_cycle, take_in, move_branch, do_it_oneself),
+        # Cut short and made good, a cycle may have landed them before that befell them.
+        wants={ONE: "integrated", TWO: ("parked", "integrated"), THREE: ("parked", "integrated")},
+        files=("a.txt", "src/TASK-0003.txt"),
+    ),
     "widened": Crashing(widened, wants={ONE: "integrated"}, files=("a.txt", "b.txt")),
     "planned": Crashing(
         planned, wants={ONE: "integrated", TWO: "integrated"}, files=("src/one", "src/two"), nodes=("core",)
@@ -446,6 +536,12 @@ SCENARIOS = {
         held_auditor, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt")
     ),
     "limited try": Crashing(limited, wants={ONE: "integrated"}, files=("a.txt",)),
+    "paused": Crashing(
+        paused,
+        *(*[let_cycle] * 3, sleep, *[renew] * 2, *[let_cycle] * 2, *[approve, let_cycle] * 6),
+        wants={ONE: "integrated", TWO: "integrated"},
+        files=("a.txt", "src/TASK-0002.txt"),
+    ),
     "imported": Crashing(
         SimHouse,
         typed("import", import_list),
@@ -517,5 +613,14 @@ SCENARIOS = {
         typed("auto", lambda house: auto.auto(house.open())),
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "src/TASK-0002.txt", "src/more.txt"),
+    ),
+    "gated node": Crashing(
+        gated_node,
+        *(let_cycle, typed("human-gate request", asking_about_node), *[asking_about_node] * 4),
+        deciding_about_node(OrderVerb.GATE_REJECT),
+        *(let_cycle, *[deciding_about_node(OrderVerb.GATE_APPROVE)] * 5),
+        wants={ONE: "integrated"},
+        files=("src/TASK-0001.txt",),
+        nodes=("core",),
     ),
 }

@@ -301,7 +301,8 @@ def _leavings(house):
         house.state_files.onlooker("leftovers", "")
     for files in (house.state_files, house.work_files):
         yield from (f"a temporary {path}" for path in files.files if path.endswith(".tmp"))
-    yield from (f"a work tree {place}" for place in house.git.worktrees if place != "/sim")
+    slots = {f"/sim/.worktrees/gate-{number}" for number in range(house.config.gate_slots)}  # these stay
+    yield from (f"a work tree {place}" for place in house.git.worktrees if place not in {"/sim", *slots})
     yield from (f"a lock {name}" for name in house.git.branch_locks)
     yield from (f"{one} is not as committed" for one in house.git.checkout_dirty("/sim"))
     branches = [ref for ref in house.git.refs if ref.startswith("refs/heads/agent/")]

@@ -357,3 +357,77 @@ def test_a_secret_in_an_answer_is_not_kept():
     approve(house, answers={"Which key?": secret})
 
     assert not [path for path, data in house.state_files.files.items() if secret.encode() in data]
+
+
+# --- the state folder is lost ----------------------------------------------------------------------------
+
+
+def lose(house):
+    """Let somebody remove the state folder."""
+    for path in list(house.state_files.files):
+        house.state_files.remove(path)
+    return house
+
+
+def four_requests():
+    """Work that waits before it lands, a text that waits, one that was approved, and one that was rejected."""
+    house = SimHouse(require_audit=True).given(ONE, owned=["a.txt"], approval="always")
+    house.agent(ONE, [Move(writes={"a.txt": "one"})]).auditor(ONE, [verdict("accepted")])
+    for task in (TWO, THREE, "TASK-0004"):
+        house.given(task, approve_plan="always").until_quiet()
+    ids = {one.task_id: one.id for one in house.open().store.approvals()[0]}
+    approve(house, THREE, request=ids[THREE])
+    reject(house, "TASK-0004", request=ids["TASK-0004"])
+    return house.until_quiet(), ids
+
+
+def test_after_the_state_folder_was_lost_nobody_is_asked_anew_and_no_number_is_given_twice():
+    house, ids = four_requests()
+    before, runs = requests(house), len(house.processes.started)
+    assert sorted(before.values()) == ["approved", "rejected", "waiting", "waiting"]
+
+    lose(house).until_quiet()
+
+    assert requests(house) == before
+    assert len(house.processes.started) == runs
+    answered = {one.id: one for one in house.open().store.settled_approvals()}
+    assert (answered[ids[THREE]].decided_by, answered[ids["TASK-0004"]].reason) == (
+        "me@here", "It is not what I meant.",
+    )  # fmt: skip
+    approve(house, ONE, request=ids[ONE])
+    approve(house, TWO, request=ids[TWO])
+    house.given("TASK-0005", approve_plan="always").until_quiet()
+    assert (house.state(ONE), house.state(TWO)) == ("integrated", "integrated")
+    assert max(requests(house)) == "APR-0005"
+
+
+def test_what_a_person_approved_and_has_not_landed_yet_lands_after_the_state_folder_was_lost():
+    house = finished()
+    with house.busy():
+        approve(house)
+    house.cycle(mode="apply", work=False)
+    assert (house.state(ONE), requests(house)) == ("accepted", {"APR-0001": "approved"})
+
+    lose(house).until_quiet()
+
+    assert (house.state(ONE), requests(house)) == ("integrated", {"APR-0001": "approved"})
+
+
+def test_a_number_is_taken_even_if_nobody_can_read_what_it_was_about():
+    house = SimHouse(approve_plan=ALWAYS).given(ONE).until_quiet()
+    house.git.publish("refs/gluerun/control", {"approvals/09/APR-0109.json": b"{"}, "spoilt")
+
+    lose(house).given(TWO).until_quiet()
+
+    assert requests(house) == {"APR-0001": "waiting", "APR-0110": "waiting"}
+    assert [event["data"]["path"] for event in house.events("state.not_rebuilt")] == ["approvals/09/APR-0109.json"]
+
+
+def test_a_request_that_came_to_its_end_within_one_cycle_is_published_as_it_ended():
+    house = finished()
+    reject(house)
+    house.until_quiet()
+    published = house.files_at("refs/gluerun/control")
+
+    states = {path: text.split('"state":')[1].split('"')[1] for path, text in published.items() if "APR-" in path}
+    assert states == {"approvals/01/APR-0001.json": "rejected", "approvals/02/APR-0002.json": "waiting"}

@@ -16,7 +16,7 @@ from gluerun.records.task import ProofState
 from gluerun.sim.files import SimFiles
 from gluerun.testing import Move, SimHouse, batch
 
-ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
+ONE, TWO, THREE, FOUR, FIVE = (f"TASK-000{number}" for number in range(1, 6))
 HEAD = "refs/heads/main"
 ROOT = "/sim"
 EVIDENCE = ("packet.json", "gate-check.json", "audit.json")
@@ -236,10 +236,10 @@ def test_a_proof_under_way_is_left_alone_until_the_records_are_due_twice():
         house.cycle(work=False)
 
     assert len(own(house)) == 2
-    assert house.record(ONE).proof == proof
+    assert house.record(ONE).proof.target_head == own(house)[-1]
 
 
-def test_a_proof_that_records_overtake_is_not_run_again():
+def test_a_proof_that_records_overtake_is_begun_again_and_lands():
     house = proving(control_commit_seconds=60, gate_timeout_sec=60)
     house.given(THREE, depends_on=[TWO])
     for _ in range(3):
@@ -249,8 +249,90 @@ def test_a_proof_that_records_overtake_is_not_run_again():
     house.cycle()
 
     assert house.state(ONE) == "integrated"
-    assert len(house.events("integration.started")) == 1
+    assert len(house.events("integration.called_off")) == 1
+    assert len(house.events("integration.started")) == 2
     assert verify(house.open(), ()).is_whole
+
+
+# --- the queue ----------------------------------------------------------------------------------------------
+
+
+def chained(house: SimHouse) -> list[str]:
+    """The tasks whose candidates stand one upon another, from the target's head on."""
+    by_base = {one.proof.target_head: one for one in house.open().store.live_tasks()[0] if one.proof is not None}
+    found, at = [], house.git.refs[HEAD]
+    while at in by_base:
+        found.append(by_base[at].task_id)
+        at = by_base[at].proof.candidate
+    return found
+
+
+def busy(**changes) -> SimHouse:
+    """A house with a chain of three, the first prefixes of which are being proved."""
+    house = on_branch(**{"max_concurrent": 4, "max_dispatch": 4, "gate_slots": 2, **changes})
+    house.given(ONE).given(TWO).given(THREE).given(FOUR).hold(FOUR)
+    house.cycle()
+    house.colleague("b.txt", "hers")  # what the workers were told of is not what lands
+    house.cycle(work=False)
+    assert chained(house) == [ONE, TWO, THREE]
+    return house
+
+
+def test_a_batch_lands_by_one_move_and_each_merge_brings_the_records_of_its_own_task():
+    house = busy()
+    before = house.git.refs[HEAD]
+    house.cycles(3)
+
+    merges = [merge_of(house, task) for task in (ONE, TWO, THREE)]
+    assert len(house.events("integration.started")) == 2  # a batch indeed: not one gate for each
+    assert [house.git.commits[one].parents[0] for one in merges] == [before, *merges[:2]]
+    for task, merge in zip((ONE, TWO, THREE), merges, strict=True):
+        brought = {one.path for one in house.git.changes(house.git.commits[merge].parents[0], merge)}
+        assert {f"src/{task}.txt", archived_path(task), living_path(task)} & brought
+        assert all(task in path for path in brought)
+        assert said(house, archived_path(task), merge)["status"] == "integrated"
+        assert living_path(task) not in house.files_at(merge)
+    house.release(FOUR).until_quiet()
+    house.cycles(12)
+    for task in (ONE, TWO, THREE, FOUR):
+        assert said(house, archived_path(task))["mergeCommit"] == merge_of(house, task)
+    assert not [path for path in records(house) if "/live/" in path]
+    assert verify(house.open(), ()).is_whole
+
+
+def test_a_busy_queue_is_left_alone_until_a_gate_may_have_ended_and_no_longer():
+    house = busy(control_commit_seconds=600, gate_timeout_sec=1200)
+    house.given(FIVE, depends_on=[FOUR])
+    proofs = {task: house.record(task).proof for task in (ONE, TWO, THREE)}
+    for _ in range(26):
+        house.cycle(work=False)
+    assert len(own(house)) == 1
+    assert {task: house.record(task).proof for task in proofs} == proofs
+
+    for _ in range(6):
+        house.cycle(work=False)
+
+    assert len(own(house)) == 2
+    assert living_path(FIVE) in house.target_files()
+    assert chained(house) == [ONE, TWO, THREE]  # all of it is built again on the records
+    assert len(house.events("integration.called_off")) == 2
+    house.cycles(4)
+    assert {house.state(task) for task in proofs} == {"integrated"}
+
+
+def test_no_number_of_landings_keeps_records_from_the_branch_for_ever():
+    house = on_branch(control_commit_seconds=300, gate_timeout_sec=300, max_concurrent=3, max_dispatch=3, gate_slots=2)
+    waits = "TASK-0900"
+    house.given(FOUR).hold(FOUR).cycle()
+    house.given(waits, depends_on=[FOUR])
+    for number in range(10, 40):
+        house.given(f"TASK-{number:04d}")
+        house.cycle()
+        if living_path(waits) in house.target_files():
+            break
+
+    assert number < 25
+    assert len(house.events("integration.integrated")) > 3
 
 
 def test_records_wait_for_a_dirty_checkout_say_so_once_and_hold_nobody_up():

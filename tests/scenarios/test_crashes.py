@@ -36,15 +36,17 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"on the branch", "three tasks", "ordered", "ordered back", "rejected", "by hand"}
+LONG = {"on the branch", "three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
-    "three tasks": 510,
+    "three tasks": 480,
+    "chained": 1_300,
     "on the branch": 375,
     "ballast": 400,
     "conflict": 510,
+    "refused branches": 300,
     "widened": 420,
     "planned": 755,
     "proved node": 625,
@@ -58,6 +60,8 @@ POWER_STATES = {
     "held worker": 420,
     "held auditor": 595,
     "limited try": 380,
+    "gated node": 440,
+    "paused": 400,
     "imported": 270,
     "ordered": 430,
     "ordered back": 410,
@@ -75,21 +79,29 @@ ELSEWHERE = {
     "config set": "one file, replaced whole by the storage door",
     "config unset": "one file, replaced whole by the storage door",
     "rescue restore": "git alone, in tests/contracts/test_git_rescue.py",
+    "prove": "crashed at each of its own operations in tests/scenarios/test_pipelines.py",
     "gc": "crashed at each of its own operations in tests/scenarios/test_rescue_stories.py",
     "verify": "with --mend what every cycle does first, and every cycle is crashed",
     "update": "two files, each replaced whole by the storage door; the one that wins is first",
     "migrate": "crashed at each of its own operations in tests/scenarios/test_migrating.py",
     "timer install": "files of the user's system, each replaced whole; typed again it writes the same",
     "timer remove": "the same files, taken away; typed again it takes away what is left",
-    "human-gate request": "one file, replaced whole by the storage door",
-    "human-gate approve": "one file, replaced whole by the storage door",
-    "human-gate reject": "one file, replaced whole by the storage door",
     "runners": "a memory of its own in the user's home, replaced whole",
 }
 READS = {
     *("doctor", "task list", "task show", "status", "validate-dag", "next-area", "next-areas", "node-fields"),
     *("lease list", "lease show", "breaker show", "timer show", "area-gate", "costs", "version", "rescue list"),
-    *("rescue show", "config show", "approvals", "approval show", "human-gate status", "health", "gates", "graph"),
+    *(
+        "rescue show",
+        "config show",
+        "approvals",
+        "approval show",
+        "human-gate status",
+        "health",
+        "queue",
+        "gates",
+        "graph",
+    ),
     *("report", "watch", "explain", "logs"),
 }
 

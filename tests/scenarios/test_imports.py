@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gluerun.edge import importing
+from gluerun.edge import backlog, importing
 from gluerun.edge.backlog import Draft
 from gluerun.edge.wishes import specification, wishes_in
 from gluerun.errors import BusyError, UsageError
@@ -300,3 +300,21 @@ def test_one_settled_record_that_cannot_be_read_does_not_keep_issues_out():
     house.state_files.write(archive_path(ONE), b"{")
 
     assert [one.task_id for one in bring(house, json.dumps([issue()])).tasks] == [TWO]
+
+
+@pytest.mark.parametrize("from_spec", [False, True])
+def test_a_new_task_says_when_a_person_approves_it(from_spec):
+    house = SimHouse()
+    draft = backlog.Draft(title="More", objective="There is more.", owned=("src/more.txt",), accept=("It is there.",),
+                          approve_plan="risk", approval="always")  # fmt: skip
+    opened = house.open()
+    if from_spec:
+        wishes = wishes_in("- [ ] Do more\n  - Owned: src/more.txt\n  - It is there.\n", "list.md")
+        importing.bring_in(opened, wishes, "list.md", draft, dry_run=False)
+    else:
+        backlog.add(opened.store, house.work_files, house.config, draft)
+        assert "\nApprove plan: risk\nApproval: always\n" in backlog.sheet(draft)
+    house.cycle(work=False)
+
+    spec = house.record("TASK-0001").spec
+    assert (spec.approve_plan, spec.approval) == ("risk", "always")

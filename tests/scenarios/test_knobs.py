@@ -139,3 +139,20 @@ def test_a_gate_file_of_the_later_form_blocks_its_node_alone_and_is_named():
 
     assert matter.about == "core"
     assert "gate-result.v1" in matter.words
+
+
+def test_a_worker_may_stand_in_a_part_of_the_tree_and_what_it_writes_elsewhere_is_seen():
+    for writes, state in (({"src/a/f": "done"}, "integrated"), ({"src/a/f": "x", "lib/g": "y"}, "parked")):
+        house = SimHouse(sparse=True, sparse_always=("tools",), max_retries=0)
+        for path in ("src/a/f", "src/b/f", "lib/g", "tools/t"):
+            house.colleague(path, "as it was")
+        seen, gated = [], []
+        move = Move(writes=writes, act=lambda scene, seen=seen: seen.append(sorted(scene.tree())))
+        house.given(ONE, owned=["src/a"]).agent(ONE, [move])
+        house.gate(lambda tree, gated=gated: gated.append(sorted(tree)) or 0)
+        house.until_quiet()
+
+        assert {"src/a/f", "tools/t"} <= {*seen[0]} and "src/b/f" not in seen[0]
+        assert house.state(ONE) == state
+        assert house.target_files()["lib/g"] == "as it was"
+        assert all({"src/a/f", "src/b/f", "lib/g", "tools/t"} <= {*tree} for tree in gated)

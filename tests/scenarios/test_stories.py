@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gluerun.core.timers import LOG, LOG_BYTES, OLD_LOG
 from gluerun.edge.views import board
 from gluerun.errors import BusyError, StateError
 from gluerun.loop.journal import broken_link
@@ -515,13 +516,14 @@ def test_a_red_combined_gate_goes_back_with_its_log_and_parks_when_the_tries_are
 
 
 def test_a_failing_integration_is_tried_once_for_each_pair_of_branch_and_target():  # C1
-    house = SimHouse(max_retries=0).given(ONE).gate(lambda tree: int("b.txt" in tree))
-    house.cycle()
-    house.colleague("b.txt", "hers")
+    for again in (0, 1, 2):
+        house = SimHouse(max_retries=0, flake_reruns=again).given(ONE).gate(lambda tree: int("b.txt" in tree))
+        house.cycle()
+        house.colleague("b.txt", "hers")
 
-    house.cycles(8)
+        house.cycles(8)
 
-    assert len(house.events("integration.started")) == 1
+        assert len(house.events("integration.started")) == 1 + again
 
 
 def test_two_accepted_tasks_land_one_after_the_other_and_both_are_proved_together():
@@ -933,3 +935,15 @@ def test_a_half_written_task_file_of_a_cut_verb_does_not_stay_in_the_work_tree()
 
     assert [path for path in house.work_files.files if path.endswith(".tmp")] == []
     assert [path for path in house.work_files.files if path.startswith(TASKS)] == [f"{TASKS}/{ONE}.md"]
+
+
+def test_what_a_timer_prints_does_not_fill_the_disk():
+    house = SimHouse().given(ONE)
+    house.state_files.write(LOG, b"old\n" + b"x" * LOG_BYTES)
+
+    house.cycle()
+
+    assert (house.state_files.read(LOG), len(house.state_files.read(OLD_LOG))) == (b"", LOG_BYTES)
+    house.state_files.append(LOG, b"more\n")
+    house.cycle()
+    assert house.state_files.read(LOG) == b"more\n"

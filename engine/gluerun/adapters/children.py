@@ -133,6 +133,7 @@ class _Records:
             env={**child.env, MARKER: run_id, waiting.MARKER: child.marker},
             stdin=self._absolute(child.stdin) if child.stdin else "",
             log=self._absolute(child.log),
+            slots=tuple(self._absolute(slot) for slot in child.slots),
             day=replace(child.day, file=self._absolute(child.day.file)) if child.day is not None else None,
         )
         self._lay_out(run_id, child)
@@ -169,7 +170,8 @@ class _Records:
         """Make the folders of a child, its own scratch folder among them, and copy what it is given of the user's."""
         scratch = (self._absolute(scratch_of(run_id, child.name)),) if child.scratch else ()
         meter = (os.path.dirname(self._absolute(child.day.file)),) if child.day else ()
-        for folder in (*scratch, *meter, *child.folders):
+        slots = {os.path.dirname(self._absolute(slot)) for slot in child.slots}
+        for folder in (*scratch, *meter, *slots, *child.folders):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         for new, old in child.seeds.items():
             try:

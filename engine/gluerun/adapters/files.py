@@ -132,6 +132,13 @@ class DiskFiles:
             raise refusal("move", path, error) from error
         return True
 
+    def empty(self, path: str) -> None:
+        """Take every byte out of a file that is there, in place: whoever appends to it goes on from its beginning."""
+        try:
+            os.truncate(self._at(path), 0)
+        except OSError as error:
+            raise refusal("write", path, error) from error
+
     def remove(self, path: str) -> bool:
         """Remove a file, durably; False if it is not there."""
         target = self._at(path)

@@ -7,12 +7,12 @@ import os
 
 from gluerun.adapters import git_folders as folders
 from gluerun.adapters import git_publishing as publishing
-from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
+from gluerun.adapters.git_command import GitCommand, decode, encode
 from gluerun.adapters.git_refs import heads as refs_in_files
 from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
 from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
-from gluerun.ports import Change, Merge
+from gluerun.ports import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed, Logged, Stored
+    from gluerun.ports import Landed, Logged, Merge, Stored
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -94,12 +94,9 @@ class RepositoryGit:
         return self._git.run("merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).code == 0
 
     def merge(self, ours: str, theirs: str) -> Merge:
-        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
-        answer = self._git.run(*words, "--allow-unrelated-histories", ours, theirs, ok=(0, 1))
-        tree, *paths = pieces(answer.out)
-        if answer.code and not paths:
-            raise GitError(f"git cannot merge {theirs} into {ours}", file=self._git.root)
-        return Merge(tree=tree, conflicts=tuple(sorted(set(paths))))
+        from gluerun.adapters.git_merging import merge
+
+        return merge(self._git, ours, theirs)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         words = [word for parent in parents for word in ("-p", parent)]
@@ -141,9 +138,21 @@ class RepositoryGit:
         found = parse_batch(self._git.run("cat-file", "--batch", "-z", give=give).out, 1)[0]
         return found[1] if found is not None and found[0] == "blob" else None
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(
+        self,
+        place: str,
+        commit: str,
+        *,
+        branch: str | None = None,
+        lasting: bool = False,
+        parts: Sequence[str] | None = None,
+    ) -> None:
         with self._lock():
-            self._trees().add(place, commit, branch)
+            self._trees().add(place, commit, branch, lasting=lasting, parts=parts)
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        with self._lock():
+            return self._trees().recycle(place, commit)
 
     def remove_worktree(self, place: str) -> None:
         with self._lock():

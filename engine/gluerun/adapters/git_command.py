@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 
 from gluerun.core.spelling import name_of
-from gluerun.errors import GitError, ToolMissingError
+from gluerun.errors import GitError, NoRoomError, ToolMissingError
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# What the system says, in its own English, of a disk and of a quota.
+_FULL = (b"No space left on device", b"Disk quota exceeded")
 TIME_LIMIT = 600.0
 GRACE = 5.0
 CHUNK = 1 << 16
@@ -146,8 +148,7 @@ class GitCommand:
 
     def _judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
         if answer.code not in ok:
-            said = answer.err.decode("utf-8", "replace").strip() or "it said nothing"
-            raise GitError(f"{_summary(args)} failed with code {answer.code}: {said[:2000]}", file=self.root)
+            raise refusal(f"{_summary(args)} failed with code {answer.code}", answer, self.root)
         return answer
 
     def _environment(self, place: str, index: str | None) -> Mapping[bytes, bytes]:
@@ -177,6 +178,13 @@ class GitCommand:
         if index is not None:
             ours["GIT_INDEX_FILE"] = index
         return {**kept, **{encode(key): encode(value) for key, value in ours.items()}}
+
+
+def refusal(words: str, answer: Answer, place: str) -> GitError:
+    """Return the error that says what git said; one of its own where the disk is full."""
+    said = answer.err.decode("utf-8", "replace").strip() or "it said nothing"
+    is_full = any(word in answer.err for word in _FULL)
+    return (NoRoomError if is_full else GitError)(f"{words}: {said[:2000]}", file=place)
 
 
 def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int) -> Answer:

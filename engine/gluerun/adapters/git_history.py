@@ -33,6 +33,14 @@ class Span:
     most: int | None
 
 
+@record
+class Arrival:
+    """A merge of two parents, and when the last commit of the branch that it merged was made, in seconds."""
+
+    commit: str
+    at: int
+
+
 class Source:
     """The repository whose history it is; it is only read."""
 
@@ -65,6 +73,19 @@ class Source:
         since, tip = (self._named(word or "HEAD") for word in (begin, end))
         return Span(tip=tip, since=since, most=None)
 
+    def arrivals(self, span: Span) -> list[Arrival]:
+        """Return the merges of two parents in *span*, oldest first; UsageError if there is none."""
+        words = ["log", "--first-parent", "--min-parents=2", "--max-parents=2", "--format=%H %P"]
+        words += [f"--max-count={span.most}"] if span.most is not None else []
+        words += [span.tip, *([f"^{span.since}"] if span.since else [])]
+        merges = [line.split() for line in self._git.run(*words).out.decode().splitlines()]
+        if not merges:
+            raise UsageError("there is no merge of two parents in this history", "name another one: --repo PATH")
+        tips = "".join(f"{branch}\n" for _, _, branch in merges).encode()
+        said = self._git.run("log", "--no-walk=unsorted", "--stdin", "--format=%H %ct", give=tips).out.decode()
+        moments = dict(line.split() for line in said.splitlines())
+        return [Arrival(commit=commit, at=int(moments[branch])) for commit, _, branch in reversed(merges)]
+
     def scratch(self, place: str) -> Scratch:
         """Make a scratch repository at *place*, which reads this one's objects and copies none."""
         kind = self._ask("rev-parse", "--show-object-format")
@@ -95,7 +116,7 @@ class Scratch:
     """The scratch repository. Replacements and grafts of the source do not reach it: the past is what it was."""
 
     def __init__(self, git: GitCommand) -> None:
-        self._git = git
+        self.git = self._git = git
         self.root = git.root
 
     def past(self, span: Span) -> list[Past]:

@@ -13,7 +13,7 @@ from gluerun.ports import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gluerun.adapters.git_command import GitCommand
 
@@ -28,6 +28,10 @@ OWN = b"gluerun:"
 GONE = ".gone"
 _HEX = frozenset("0123456789abcdef")
 EMBEDDED = "does not have a commit checked out"
+PARTS = "info/sparse-checkout"
+WHOLE = ("-c", "core.sparseCheckout=false")
+# Somebody may have told git that a file is elsewhere; one that is there is looked at, and none is folded away.
+LOOKING = ("-c", "core.sparseCheckout=true", "-c", "index.sparse=false")
 
 
 class WorkTrees:
@@ -36,7 +40,9 @@ class WorkTrees:
     def __init__(self, git: GitCommand) -> None:
         self._git = git
 
-    def add(self, place: str, commit: str, branch: str | None) -> None:
+    def add(
+        self, place: str, commit: str, branch: str | None, *, lasting: bool = False, parts: Sequence[str] | None = None
+    ) -> None:
         if branch is not None:
             if self._git.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).line == f"refs/heads/{branch}":
                 raise GitError(f"{branch} is checked out in the repository itself; check out another branch there")
@@ -44,10 +50,26 @@ class WorkTrees:
             self._git.run("update-ref", "-m", "gluerun: begin", f"refs/heads/{branch}", commit)
             folders.sync_ref(self._git.root, f"refs/heads/{branch}", self._git.synced)
         what = ("--detach", "--", place, commit) if branch is None else ("--", place, branch)
-        self._git.run("worktree", "add", "--quiet", "--force", "--lock", "--reason", REASON, *what)
+        if parts is not None:
+            what = ("--no-checkout", *what)
+        # The user's own checkout may be of a part; a place is whole where nobody asked for less.
+        self._git.run(*WHOLE, "worktree", "add", "--quiet", "--force", "--lock", "--reason", REASON, *what)
         folder = self._folder(place)
+        if parts is not None:
+            folders.put_durably(folders.join(folder, PARTS), cone(parts))
+            words = ("-c", "core.sparseCheckoutCone=true", "-c", "index.threads=1", "read-tree", "-m", "-u", "HEAD")
+            self._git.run(*LOOKING, *words, at=place)
         folders.put_durably(folders.join(folder, BEGIN), encode(commit))
         folders.put_durably(folders.join(folder, PURPOSE), encode(branch or ""))
+        if lasting:
+            from gluerun.adapters.git_recycling import remember
+
+            remember(self._git, place, folder, commit)
+
+    def recycle(self, place: str, commit: str) -> str:
+        from gluerun.adapters.git_recycling import recycle
+
+        return recycle(self._git, place, commit)
 
     def remove(self, place: str) -> None:
         self._refuse_outside(place)
@@ -80,6 +102,7 @@ class WorkTrees:
         self._folder(place)
         words = pieces(
             self._git.run(
+                *LOOKING,
                 "status",
                 "--porcelain=v1",
                 "-z",
@@ -111,6 +134,14 @@ class WorkTrees:
             # Known to the private index, what is not in the tree goes away too.
             self._take_everything(place, index)
             self._git.run("read-tree", "--reset", "-u", tree, at=place, index=index)
+        if os.path.lexists(encode(folders.join(folder, PARTS))):
+            self._open_gone(place, tree)
+
+    def _open_gone(self, place: str, tree: str) -> None:
+        """Let what *tree* lacks be missed at a place of a part, where not to be there means nothing else."""
+        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=D", "HEAD", tree)
+        if gone := self._git.run(*words, at=place).out:
+            self._git.run("update-index", "--no-skip-worktree", "-z", "--stdin", at=place, give=gone)
 
     def snapshot(self, place: str, message: str) -> str | None:
         folder = folders.own_folder(self._git.root, place)
@@ -144,15 +175,16 @@ class WorkTrees:
         folder = folders.own_folder(self._git.root, place)
         if folder is None:
             return ()
-        begin = decode(folders.read(folders.join(folder, BEGIN)) or b"").strip()
-        visited = _visited(folders.read(folders.join(folder, "logs/HEAD")) or b"") - {begin}
+        # Two while a place that stays goes from one commit to the next.
+        begins = set(decode(folders.read(folders.join(folder, BEGIN)) or b"").split())
+        visited = _visited(folders.read(folders.join(folder, "logs/HEAD")) or b"") - begins
         head = decode(folders.read(folders.join(folder, "HEAD")) or b"").strip()
-        if _is_id(head) and head != begin:
+        if _is_id(head) and head not in begins:
             visited.add(head)
         if not visited:
             return ()
         # Not `--all`: that goes through the HEADs of all work trees too, and this one is about to go.
-        rest = ("--not", "--glob=refs/", *([begin] if begin else []))
+        rest = ("--not", "--glob=refs/", *sorted(begins))
         said = self._git.line("rev-list", "--parents", "--topo-order", "--ignore-missing", *sorted(visited), *rest)
         lines = [line.split(" ") for line in said.split("\n") if line]
         parents = {parent for line in lines for parent in line[1:]}
@@ -221,15 +253,16 @@ class WorkTrees:
 
     def _take_everything(self, place: str, index: str) -> None:
         # Somebody may have told git not to look at a file; we look.
-        self._git.run("update-index", "-q", "--really-refresh", at=place, index=index, ok=(0, 1))
-        answer = self._git.run("add", "-A", at=place, index=index, ok=(0, 128))
+        self._git.run(*LOOKING, "update-index", "-q", "--really-refresh", at=place, index=index, ok=(0, 1))
+        every = (*LOOKING, "add", "-A", "--sparse")
+        answer = self._git.run(*every, at=place, index=index, ok=(0, 128))
         if answer.code == 0:
             return
         # A repository without a commit inside the tree has nothing that git could take.
         said = answer.err.decode("utf-8", "replace")
         if EMBEDDED not in said:
             raise GitError(f"the files of the work tree cannot be taken: {said.strip()[:2000]}", file=place)
-        again = self._git.run("add", "-A", "--ignore-errors", at=place, index=index, ok=(0, 1))
+        again = self._git.run(*every, "--ignore-errors", at=place, index=index, ok=(0, 1))
         errors = [line for line in again.err.decode("utf-8", "replace").splitlines() if "error:" in line]
         if not all(EMBEDDED in line for line in errors):
             raise GitError(f"the files of the work tree cannot be taken: {errors[0]}", file=place)
@@ -257,6 +290,18 @@ class WorkTrees:
             self._git.run("symbolic-ref", *note, "HEAD", ref, at=place)
         else:
             self._git.run("update-ref", "--no-deref", *note, "HEAD", new, at=place)
+
+
+def cone(parts: Sequence[str]) -> bytes:
+    """Return what makes git check out *parts*, folders of the tree, and the files of all folders above them."""
+    wanted = {bytes_of(part.strip("/")) for part in parts} - {b""}
+    above = {one[:at] for one in wanted for at in range(len(one)) if one[at : at + 1] == b"/"}
+    lines = [b"/*", b"!/*/"]
+    for one in sorted(above | wanted):
+        name = b"/" + b"".join(b"\\" + bytes((each,)) if each in b"\\*?[" else bytes((each,)) for each in one) + b"/"
+        if not any(one.startswith(whole + b"/") for whole in wanted):
+            lines += [name] if one in wanted else [name, b"!" + name + b"*/"]
+    return b"\n".join([*lines, b""])
 
 
 class _PrivateIndex:

@@ -160,6 +160,25 @@ def holders(path: str) -> list[int]:
     return found
 
 
+def dwellers(folder: str) -> list[int]:
+    """Return the living processes whose working folder is *folder* or lies in it, as far as they may be seen."""
+    found = []
+    for pid in _pids():
+        at = _home_of(pid)
+        if at == folder or at.startswith(f"{folder}/"):
+            found.append(pid)
+    return found
+
+
+def _home_of(pid: int) -> str:
+    if not LINUX:
+        return _home_elsewhere(pid)
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
 def _pids() -> list[int]:
     if LINUX:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -217,6 +236,15 @@ def _carriers_elsewhere(name: str, value: str) -> list[int]:
         except (psutil.Error, OSError):
             continue
     return sorted(found)
+
+
+def _home_elsewhere(pid: int) -> str:
+    import psutil
+
+    try:
+        return psutil.Process(pid).cwd()
+    except (psutil.Error, OSError):
+        return ""
 
 
 def _words_elsewhere(pid: int) -> str:

@@ -32,11 +32,14 @@ MARKER = "GLUERUN_DISPATCH"
 CGROUP, PID_NAMESPACE, SUBREAPER, BY_MARKER = TIERS = ("cgroup", "pid-namespace", "subreaper", "marker")
 
 MISSING_CODE = 127
+REFUSED_CODE = 126
 CONTINUATION_FAILED = 70
 # How long nothing is looked at; a death, a TERM and output are noticed at once. A sleep of the machine is not.
 _TICK = 1.0
 # A machine that wakes from sleep finds its deadlines passed: its agents get this long to go on.
 _WAKE_GRACE = 60.0
+# How long nobody notices that a slot was left.
+_SLOT_TICK = 0.2
 # The last processes of a pipeline may end a moment after the child itself.
 _SETTLE = 0.1
 # What a dead tree has printed lies in the pipe; somebody who outlives it may go on printing.
@@ -58,9 +61,12 @@ def main(argv: list[str]) -> int:
     spec = parse(_slurp(spec_path))
     # The environment in it may hold secrets; nobody needs it any more.
     os.unlink(spec_path)
+    slot, refusal = _slot(spec, watch) if spec.get("slots") else (-1, "")
     started = _now()
-    end = _run(spec, watch)
+    end = _End("refused", REFUSED_CODE) if refusal else _run(spec, watch)
     duration_ms = int((_now() - started) * 1000)
+    if slot >= 0:
+        os.close(slot)
     # The names are our own words: letters, digits, dots, dashes.
     text = (
         "{\n"
@@ -70,6 +76,7 @@ def main(argv: list[str]) -> int:
         + (f'  "tier": "{end.tier}",\n' if end.tier else "")
         + (f'  "limit": "{end.limit}",\n' if end.limit else "")
         + (f'  "confined": "{spec["confined"]}",\n' if spec.get("confined") else "")
+        + (f'  "refusal": "{refusal}",\n' if refusal else "")
         + f'  "ended": {end.ended}\n'
         "}\n"
     )
@@ -279,6 +286,40 @@ def _run(spec: dict[str, Any], watch: _Watch) -> _End:
     _put_away(spec, group)
     end.code = _reap(child)
     return end
+
+
+def _slot(spec: dict[str, Any], watch: _Watch) -> tuple[int, str]:
+    """Wait until one of the child's slots is free; return its lock, or why none was had. Its log says that it waits."""
+    started = _now()
+    is_told = False
+    while True:
+        for path in spec["slots"]:
+            if (handle := _taken(path)) >= 0:
+                return handle, ""
+        if watch.is_stopped:
+            watch.heed()
+            return -1, "it was stopped while it waited for a slot"
+        if spec["timeout"] and _now() - started >= spec["timeout"]:
+            return -1, f"none of its {len(spec['slots'])} slots was free for {spec['timeout']} s"
+        if not is_told:
+            is_told = True
+            log = _open_log(spec["log"])
+            os.write(log, f"gluerun: waiting for one of {len(spec['slots'])} slots\n".encode())
+            os.close(log)
+        watch.pause(_SLOT_TICK)
+
+
+def _taken(path: str) -> int:
+    """Return a descriptor that holds the lock at *path* until it is closed, in no child; -1 if somebody has it."""
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return -1
+    return handle
 
 
 def _smaller(one: int, other: int | None) -> int:

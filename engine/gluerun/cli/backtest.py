@@ -11,7 +11,7 @@ import typer
 from gluerun.cli.options import JSON
 from gluerun.cli.place import Place, here
 from gluerun.cli.show import say, show, table
-from gluerun.errors import SAYS_NO
+from gluerun.errors import SAYS_NO, UsageError
 
 if TYPE_CHECKING:
     from gluerun.records.backtest import BacktestReport
@@ -27,6 +27,11 @@ def backtest(
     span: str | None = typer.Option(None, "--range", metavar="A..B", help="The commits behind B, not behind A."),
     workers: int | None = typer.Option(None, "--workers", metavar="K", help="Workers at once; else one per CPU."),
     gate: str = typer.Option("", "--gate", metavar="CMD", help="A gate for every commit; without it none runs."),
+    merges: str = typer.Option("", "--merges", metavar="N", help="Make the newest N merges again, or `all`."),
+    queue: bool = typer.Option(False, "--queue", help="Put the branches of --merges N into the queue, gates virtual."),
+    slots: int | None = typer.Option(None, "--slots", metavar="K", help="With --queue: gates at once; else gateSlots."),
+    gate_seconds: float | None = typer.Option(None, "--gate-seconds", metavar="S", help="With --queue; else learned."),
+    failure_rate: float | None = typer.Option(None, "--failure-rate", metavar="P", help="With --queue; else learned."),
     keep: bool = typer.Option(False, "--keep", help="Keep the scratch repository."),
     as_json: bool = JSON,
 ) -> None:
@@ -38,6 +43,20 @@ def backtest(
     from gluerun.backtest import backtest as replay
 
     place = Place(repo=repo) if repo else here(context)
+    for_queue = {"--slots": slots, "--gate-seconds": gate_seconds, "--failure-rate": failure_rate}
+    if queue:
+        from gluerun.cli.backtest_queue import replay_queue
+
+        others = {"--last": last, "--workers": workers, "--gate": gate or None, "--keep": keep or None}
+        replay_queue(place, merges, span, for_queue, others, as_json=as_json)
+        return
+    if word := next((name for name, value in for_queue.items() if value is not None), ""):
+        raise UsageError(f"{word} is about the queue", f"write --queue {word} …")
+    if merges:
+        from gluerun.cli.backtest_merges import replay_merges
+
+        unused = {"--last": last, "--workers": workers, "--gate": gate}
+        replay_merges(place.root(), merges, span, keep=keep, as_json=as_json, unused=unused)
     options = Options(repo=place.root(), last=last, span=span, workers=workers, gate=gate, keep=keep)
     # Whoever ends us politely gets the same tidying up as Ctrl-C: no run and no scratch repository stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

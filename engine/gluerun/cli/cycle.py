@@ -192,7 +192,7 @@ def _cycle(house: House, mode: str, timeout: float) -> CycleReport:
 def progress(report: CycleReport, world: World) -> None:
     """Tell on stderr what a cycle of a long command did."""
     for line in report.actions:
-        if line.kind not in ("advance", "prove", "proof-done", "shelve"):
+        if line.kind not in ("advance", "chain", "prove", "proof-done", "shelve"):
             sys.stderr.write(f"{world.now:%H:%M:%S}  {line.kind:<12} {line.task:<10} {line.reason}\n")
     for task in report.integrated:
         sys.stderr.write(f"{world.now:%H:%M:%S}  {'integrated':<12} {task}\n")

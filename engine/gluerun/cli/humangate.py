@@ -8,9 +8,10 @@ import typer
 
 from gluerun.cli.graph import NODE
 from gluerun.cli.options import JSON
-from gluerun.cli.orders import DRY, REASON, only_people, open_house, pairs, who
+from gluerun.cli.orders import DRY, REASON, only_people, open_house, order, pairs
 from gluerun.cli.show import say, show
 from gluerun.errors import OK, SAYS_NO, UsageError
+from gluerun.records.order import OrderVerb
 
 if TYPE_CHECKING:
     from gluerun.loop.humangates import GatePage
@@ -29,17 +30,16 @@ def human_gate_request(
     again: bool = typer.Option(False, "--again", help="Ask anew; an answer to the old question counts no more."),
     dry_run: bool = DRY,
     as_json: bool = JSON,
-) -> None:
+) -> int:
     """Ask a person about a node; it is not complete before they approve it."""
-    from gluerun.loop.humangates import request
+    from gluerun.loop.humangates import question
 
     house = open_house(context)
     if not owner.strip():
         raise UsageError("nobody is named who has to decide", "add --owner NAME")
-    page = request(house.doors.work, node, house.now(), owner=owner.strip(), questions=pairs(questions, "question"),
-                   artifacts=artifacts, hours=hours, kind=kind, again=again, dry_run=dry_run)  # fmt: skip
-    said = "would be asked" if dry_run else "is asked"
-    show(page, as_json=as_json, words=lambda: say(f"{page.owner} {said} about {node}, in {page.request_ref}"))
+    words = question(house.doors.work, owner.strip(), pairs(questions, "question"), artifacts, hours=hours, kind=kind,
+                     again=again)  # fmt: skip
+    return order(house, OrderVerb.GATE_REQUEST, node, words, dry_run=dry_run, as_json=as_json)
 
 
 def human_gate_approve(
@@ -50,9 +50,14 @@ def human_gate_approve(
     reason: str = REASON,
     dry_run: bool = DRY,
     as_json: bool = JSON,
-) -> None:
+) -> int:
     """Approve a node; nothing is asked back, what is not answered is refused."""
-    _answer(context, node, "approved", answers, reason, tuple(evidence), dry_run=dry_run, as_json=as_json)
+    from gluerun.loop.humangates import answer
+
+    only_people()
+    house = open_house(context)
+    words = answer(house.doors.work, node, pairs(answers, "answer"), tuple(evidence))
+    return order(house, OrderVerb.GATE_APPROVE, node, words, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
 def human_gate_reject(
@@ -62,31 +67,14 @@ def human_gate_reject(
     reason: str = REASON,
     dry_run: bool = DRY,
     as_json: bool = JSON,
-) -> None:
+) -> int:
     """Say that a node is not to be completed as it is."""
-    _answer(context, node, "rejected", answers, reason, (), dry_run=dry_run, as_json=as_json)
-
-
-def _answer(
-    context: typer.Context,
-    node: str,
-    word: str,
-    answers: list[str],
-    reason: str,
-    evidence: tuple[str, ...],
-    *,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
     from gluerun.loop.humangates import answer
-    from gluerun.records.humangate import GateDecision
 
     only_people()
     house = open_house(context)
-    page = answer(house.doors.work, node, house.now(), decision=GateDecision(word), by=who(),
-                  answers=pairs(answers, "answer"), reason=reason, evidence=evidence, dry_run=dry_run)  # fmt: skip
-    said = f"would be {word}" if dry_run else f"is {word}"
-    show(page, as_json=as_json, words=lambda: say(f"{node} {said}, in {page.approval_ref}"))
+    words = answer(house.doors.work, node, pairs(answers, "answer"))
+    return order(house, OrderVerb.GATE_REJECT, node, words, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
 def human_gate_status(context: typer.Context, node: str = NODE, as_json: bool = JSON) -> int:

@@ -49,8 +49,8 @@ def _say(found: Report) -> None:
     _rows("failed tries", ("task", "try", "failure", "why", "answer"), [
         (one.task, str(one.attempt), one.failure, one.reason, one.answer) for one in found.retries])  # fmt: skip
     _rows("changed tests", ("task", "what became of them"), [(one.task, one.words) for one in found.tampering])
-    _rows("slowest gates", ("of", "role", "result", "took", "at"), [
-        (one.about, one.role, one.result, f"{one.duration_ms / 1000:.1f} s", f"{one.at:%m-%d %H:%M}")
+    _rows("slowest gates", ("gate", "of", "role", "result", "took", "at"), [
+        (one.gate, one.about, one.role, one.result, f"{one.duration_ms / 1000:.1f} s", f"{one.at:%m-%d %H:%M}")
         for one in found.slowest_gates])  # fmt: skip
     _rows("nodes", ("node", "state", "why"), [(one.id, one.state, one.words) for one in found.nodes])
     _timeline(found)

@@ -10,14 +10,18 @@ from gluerun.cli.options import JSON
 from gluerun.cli.place import here
 from gluerun.cli.show import say, show, table, warn
 from gluerun.errors import OK, SAYS_NO
+from gluerun.records.gate import GateVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gluerun.core.explain import Because, Explanation
-    from gluerun.edge.gates import GatesPage
+    from gluerun.edge.gates import GateLine, GateRun, GatesPage
     from gluerun.edge.views import HealthPage
     from gluerun.loop.house import House
 
 TASK: str = typer.Argument(metavar="TASK", help="The id of a task.")
+_NAMED = 3
 _STYLES = {"passed": "green", "green": "green", "blocked": "bold red", "red": "red", "inconclusive": "yellow"}
 
 
@@ -74,7 +78,7 @@ def gates(
     count: int = typer.Option(20, "--lines", min=0, help="Show so many of the latest gate runs."),
     as_json: bool = JSON,
 ) -> None:
-    """Show the gate result of every node, and the latest gate runs."""
+    """Show the pipeline, the gate result of every node, and the latest gate runs."""
     from gluerun.edge.gates import gates as gates_of
 
     found = gates_of(open_place(context), count)
@@ -84,6 +88,9 @@ def gates(
 def _say_gates(found: GatesPage) -> None:
     if found.trouble:
         say(found.trouble)
+    if found.pipeline:
+        _say_pipeline(found.pipeline)
+        say()
     if found.nodes:
         rows = [(one.node, one.state, one.decided_by or "", one.reason) for one in found.nodes]
         table(("node", "state", "decided by", "why"), rows, styles=_STYLES)
@@ -92,12 +99,41 @@ def _say_gates(found: GatesPage) -> None:
     say()
     if found.runs:
         cells = [
-            (f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.about, one.role, one.result, f"{one.duration_ms / 1000:.1f} s",
-             one.commit[:12], one.log) for one in found.runs
-        ]  # fmt: skip
-        table(("gate run", "of", "role", "result", "took", "commit", "log"), cells, styles=_STYLES)
+            (f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.about, one.role, *gate_cells(one)[:-1], one.commit[:12], one.log)
+            for one in found.runs
+        ]
+        heads = ("gate run", "of", "role", "gate", "result", "took", "tests", "why", "commit", "log")
+        table(heads, cells, styles=_STYLES)
     else:
         say("no gate has run yet")
+
+
+def _say_pipeline(lines: Sequence[GateLine]) -> None:
+    cells = []
+    for one in lines:
+        last = one.last
+        ended = f"{last.result}, {last.duration_ms / 1000:.1f} s" if last else "never ran"
+        only = ", ".join(one.paths) or "any change"
+        name = one.name if one.required else f"{one.name} (not required)"
+        cells.append(
+            (str(one.stage), name, ", ".join(one.when), only, ended, _tests(last) if last else "", one.command)
+        )
+    table(("stage", "gate", "when", "for", "last time", "tests", "command"), cells)
+
+
+def gate_cells(one: GateRun) -> tuple[str, ...]:
+    """Return what is told of a gate run: name, result, time, tests, why, log."""
+    took = f"{one.duration_ms / 1000:.1f} s" if one.result != GateVerdict.SKIPPED else "-"
+    more = f" and {len(one.failures) - _NAMED} more" if len(one.failures) > _NAMED else ""
+    failed = f"failed: {', '.join(one.failures[:_NAMED])}{more}" if one.failures else ""
+    why = "; ".join(word for word in (one.reason, failed, "" if one.required else "not required") if word)
+    return (one.gate, one.result, took, _tests(one), why, one.log)
+
+
+def _tests(one: GateRun) -> str:
+    if one.tests is None:
+        return ""
+    return f"{one.tests.total}" + (f" ({one.tests.failed} failed)" if one.tests.failed else "")
 
 
 def open_place(context: typer.Context) -> House:

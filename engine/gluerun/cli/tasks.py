@@ -88,6 +88,9 @@ def _say_task(page: TaskPage) -> None:
             say(f"  tests         {one.tests}")
 
 
+RULES = "Whether a person approves it (none, risk or always)"
+
+
 def task_new(
     context: typer.Context,
     title: str = typer.Option("", "--title", help="What is to be done, in a few words."),
@@ -98,6 +101,8 @@ def task_new(
     area: str = typer.Option("", "--area", help="The area it belongs to."),
     gate: str = typer.Option("", "--gate", metavar="COMMAND", help="A gate of its own."),
     node: str = typer.Option("", "--node", metavar="NODE", help="The node of the planning graph it completes."),
+    approve_plan: str = typer.Option("", "--approve-plan", metavar="RULE", help=f"{RULES}, before it is started."),
+    approval: str = typer.Option("", "--approval", metavar="RULE", help=f"{RULES}, before its work lands."),
     from_file: str = typer.Option("", "--from-file", metavar="FILE", help="Markdown to start from; - for stdin."),
     edit: bool = typer.Option(False, "--edit", help="Write it in $VISUAL or $EDITOR; unchanged makes nothing."),
     from_spec: str = typer.Option(
@@ -118,11 +123,15 @@ def task_new(
         area=area,
         gate=gate,
         node=node,
+        approve_plan=approve_plan,
+        approval=approval,
         text=text_of(from_file),
     )
     if from_spec:
         if edit or title or objective or from_file or depends_on:
-            hint = "only --owned, --accept, --area, --gate and --node go with it, for tasks that say nothing themselves"
+            hint = (
+                "lists, --area, --gate, --node and rules of approval go with it, for tasks that say nothing themselves"
+            )
             raise UsageError("a specification says for itself what its tasks are", hint)
         from gluerun.edge.wishes import specification
 

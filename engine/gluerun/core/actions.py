@@ -12,6 +12,7 @@ from gluerun.records.taskfile import TaskFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.records.approval import Approval
+    from gluerun.records.humangate import GateApproval, GateRequest
     from gluerun.records.order import Order
     from gluerun.records.task import Task
 
@@ -99,6 +100,16 @@ class HoldBack:
 
 
 @record
+class Pause:
+    """A run was broken off at a limit: keep its work, give the lease back; a person is asked whether it may go on."""
+
+    task_id: str
+    run_id: str
+    ending: Ending
+    reason: str
+
+
+@record
 class Shorten:
     """A back-off that was written by a clock which has been set back since: let it begin anew."""
 
@@ -136,11 +147,39 @@ class Stop:
 
 
 @record
+class Chain:
+    """Build the candidates of accepted tasks one upon another, the first *onto* a commit: links of the merge queue.
+
+    With `alone` nothing will be built on it.
+    """
+
+    task_ids: tuple[str, ...]
+    onto: str
+    reason: str
+    alone: bool = False
+
+
+@record
 class Prove:
-    """Build the merge candidate of an accepted branch, and prove it unless a receipt does."""
+    """Have the gate run on a task's candidate, in a gate slot of its own, unless a receipt answers for it.
+
+    With `rerun` it is asked once more, because it was red.
+    """
+
+    task_id: str
+    slot: int
+    reason: str
+    rerun: bool = False
+
+
+@record
+class CallOff:
+    """Give up a proof: its run is ended. With `unchain` the candidate goes too, with `alone` it leaves the chain."""
 
     task_id: str
     reason: str
+    unchain: bool = False
+    alone: bool = False
 
 
 @record
@@ -153,10 +192,23 @@ class ProofDone:
 
 
 @record
-class Advance:
-    """Land a proved candidate: one compare-and-swap of the target branch."""
+class ProofRed:
+    """A prover ended red: this candidate, with everything before it, may not land."""
 
     task_id: str
+    run_id: str
+    reason: str
+
+
+@record
+class Advance:
+    """Land the proved candidate of a task, and with it those it stands on: one compare-and-swap of the target branch.
+
+    `links` are the tasks whose work lands, in their order.
+    """
+
+    task_id: str
+    links: tuple[str, ...]
     reason: str
 
 
@@ -260,7 +312,7 @@ class Obey:
 
     `tasks` are records as they shall be; with `ends_runs` whatever runs for its task is ended and rescued first.
     `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again; `approvals`
-    are requests as a person decided them.
+    are requests as a person decided them, `papers` what they ask and answer about nodes, by path.
     """
 
     order: Order
@@ -273,6 +325,7 @@ class Obey:
     resets_breaker: bool = False
     backoffs: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    papers: dict[str, GateRequest | GateApproval] = {}  # noqa: RUF012 a default that is never changed
     is_repeated: bool = False
 
 
@@ -307,12 +360,16 @@ Action = (
     | Close
     | Settle
     | HoldBack
+    | Pause
     | Shorten
     | Unlease
     | MarkOrphan
     | Stop
+    | Chain
     | Prove
+    | CallOff
     | ProofDone
+    | ProofRed
     | Advance
     | Notice
     | Start
@@ -329,9 +386,21 @@ Action = (
 )
 
 
+def subjects(action: Action) -> tuple[str, ...]:
+    """Return every task that an action is about."""
+    match action:
+        case Chain(task_ids=names) | Advance(links=names):
+            return names
+        case _:
+            name = getattr(action, "task_id", None)
+            return (name,) if name else ()
+
+
 def subject(action: Action) -> str:
     """Return what an action is about: a task, a node, a run or a file."""
     for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
+    if isinstance(action, Chain):
+        return action.task_ids[0]
     return action.order.subject if isinstance(action, Obey) else ""

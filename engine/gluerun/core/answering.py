@@ -66,9 +66,15 @@ def approve(world: World, order: Order) -> Effect:
     request, task = _request(world, order), world.task(order.subject)
     if request is None or task is None:
         return Effect(says=f"{_id(order)} is approved")
-    then = "it may be started" if request.point is Point.PLAN else "it may land"
+    then = {Point.PLAN: "it may be started", Point.LIMIT: "it may go on beyond its limit"}.get(
+        request.point, "it may land"
+    )
     says = f"{request.id} is approved: {order.subject}, {then}"
-    return Effect(says=says, approvals=(_decided(world, order, request, ApprovalState.APPROVED),))
+    closed = (_decided(world, order, request, ApprovalState.APPROVED),)
+    task = _task(world, order)
+    if request.point is not Point.LIMIT or task is None or task.paused is None:
+        return Effect(says=says, approvals=closed)
+    return Effect(says=says, tasks=(lifecycle.let_go_on(task, _ordered(order), world.now),), approvals=closed)
 
 
 def reject(world: World, order: Order) -> Effect:
@@ -80,6 +86,9 @@ def reject(world: World, order: Order) -> Effect:
         return Effect(says=says, approvals=closed)
     if request.point is Point.PLAN:
         after = lifecycle.withdrawn(task, Trigger.PARK, _ordered(order), tries=0, now=world.now)
+        return Effect(says=f"{says}; {task.task_id} is parked", tasks=(after,), approvals=closed)
+    if request.point is Point.LIMIT and task.paused is not None:
+        after = lifecycle.stopped(task, _ordered(order), world.now)
         return Effect(says=f"{says}; {task.task_id} is parked", tasks=(after,), approvals=closed)
     left = 1 + world.config.max_retries - task.tries
     after = lifecycle.sent_back(task, _ordered(order), tries_left=left, now=world.now)

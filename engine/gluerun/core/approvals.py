@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from gluerun.records.task import Task
 
 _ORDER = list(ApprovalRule)
+# What a task does not do before a person has approved it.
+BEFORE = {
+    Point.PLAN: "it is started",
+    Point.LIMIT: "it goes on beyond its limit",
+    Point.LANDING: "it lands",
+}
 NO_CRITERIA = "it has no acceptance criteria, so nobody is asked to approve it, and it is not started"
 
 
@@ -58,8 +64,11 @@ def rule_of(world: World, task: Task, point: Point) -> Rule:
 def word_of(task: Task, point: Point, config: Config, node: Node | None) -> ApprovalRule:
     """Return the rule for a task: what is configured most specifically, which its own text can only make stricter.
 
-    A node stands over its own area, but not over another one whose files the task wants as well.
+    A node stands over its own area, but not over another one whose files the task wants as well. At a limit a person is
+    asked wherever a run was paused: settings that are changed meanwhile are no answer.
     """
+    if point is Point.LIMIT:
+        return ApprovalRule.ALWAYS
     words = {area: word for area, one in touched(task, config).items() if (word := _at(one, point))}
     own = _at(node, point) if node is not None else None
     if node is not None and own is not None:
@@ -101,6 +110,8 @@ def bound_now(world: World, task: Task, point: Point) -> Bound | None:
     """Return what a request made now would be bound to; None while that is not known."""
     if point is Point.PLAN:
         return Bound(source_sha256=text_sha256(world, task))
+    if point is Point.LIMIT:
+        return _bound_at_limit(world, task)
     facts, proof = world.facts.get(task.task_id), task.proof
     if facts is None or proof is None or facts.candidate != proof.candidate:
         return None
@@ -117,6 +128,20 @@ def bound_now(world: World, task: Task, point: Point) -> Bound | None:
     )
 
 
+def _bound_at_limit(world: World, task: Task) -> Bound | None:
+    if task.paused is None:
+        return None
+    return Bound(
+        source_sha256=text_sha256(world, task),
+        base=task.base_sha,
+        head=task.audit_sha or task.paused.seed_sha,
+        run_id=task.paused.run_id,
+        limit=task.paused.limit,
+        span=task.paused.span,
+        spent=task.spent,
+    )
+
+
 def why_stale(world: World, approval: Approval) -> str:
     """Say what has changed since a request was made, so that it is about something else; empty if nothing has."""
     task, bound = world.task(approval.task_id), approval.bound
@@ -124,11 +149,14 @@ def why_stale(world: World, approval: Approval) -> str:
         return f"{approval.task_id} is {world.status_of(approval.task_id) or 'gone'}"
     # An approved text stays approved, however often it is tried.
     is_plan, is_kept = approval.point is Point.PLAN, approval.state is ApprovalState.APPROVED
-    if task.status is not (Status.READY if is_plan else Status.ACCEPTED) and not (is_plan and is_kept):
+    wanted = Status.ACCEPTED if approval.point is Point.LANDING else Status.READY
+    if task.status is not wanted and not (is_plan and is_kept):
         return f"{task.task_id} is {'parked' if task.status is Status.BLOCKED else task.status}"
     if text_sha256(world, task) != bound.source_sha256:
         return "the task's text was changed"
-    if is_plan:
+    if approval.point is Point.LIMIT and not _is_held_at(task, bound):
+        return f"{bound.run_id} is not what it goes on from any more"
+    if approval.point is not Point.LANDING:
         return ""
     if task.head_sha != bound.head or world.branch_heads.get(task.spec.worker_branch) != bound.head:
         return "its branch has moved"
@@ -140,6 +168,11 @@ def why_stale(world: World, approval: Approval) -> str:
     if now is not None and now.verdict != bound.verdict:
         return "the auditor's verdict is another one"
     return ""
+
+
+def _is_held_at(task: Task, bound: Bound) -> bool:
+    """Tell whether a task still waits for a person at the limit that a request is about."""
+    return task.paused is not None and not task.paused.is_allowed and task.paused.run_id == bound.run_id
 
 
 def is_expired(approval: Approval, now: datetime) -> bool:
@@ -186,7 +219,12 @@ def new_request(world: World, task: Task, point: Point, rule: Rule, risks: tuple
 
 
 def plan_wait(world: World, task: Task) -> str:
-    """Say why a ready task may not be started before a person has approved its text; empty if it may be."""
+    """Say why a ready task may not be started before a person has said so; empty if it may be."""
+    if task.paused is not None and not task.paused.is_allowed:
+        request = request_of(world, task, Point.LIMIT)
+        if request is not None and not why_stale(world, request):
+            return _waits(request, world.now)
+        return "a person is to be asked whether it may go on beyond its limit"
     if why := _unknown_node(world, task):
         return why
     request = request_of(world, task, Point.PLAN)
@@ -216,8 +254,7 @@ def _asks_plan(world: World, task: Task) -> bool:
 def _waits(request: Approval, now: datetime) -> str:
     if is_expired(request, now):
         return f"nobody answered {request.id} in time; `gluerun approval renew {request.id}` asks again"
-    before = "it is started" if request.point is Point.PLAN else "it lands"
-    return f"{request.id} waits for a person before {before}: `gluerun approval show {request.id}`"
+    return f"{request.id} waits for a person before {BEFORE[request.point]}: `gluerun approval show {request.id}`"
 
 
 def landing_wait(world: World, task: Task) -> str:
@@ -296,7 +333,14 @@ def plan_approvals(world: World) -> list[Action]:
     gone = {lapse.approval.id for lapse in plan if isinstance(lapse, LapseApproval) and lapse.is_over}
     world = replace(world, approvals=tuple(one for one in world.approvals if one.id not in gone))
     for task in world.tasks:
-        if task.status is not Status.READY or world.lease(task.task_id) or request_of(world, task, Point.PLAN):
+        if task.status is not Status.READY or world.lease(task.task_id):
+            continue
+        if task.paused is not None and not task.paused.is_allowed:
+            if (asking := _ask_at_limit(world, task)) is not None:
+                plan.append(asking)
+                world = replace(world, next_approval=world.next_approval + 1)
+            continue
+        if request_of(world, task, Point.PLAN):
             continue
         if _unknown_node(world, task):
             continue
@@ -310,6 +354,21 @@ def plan_approvals(world: World) -> list[Action]:
     return plan
 
 
+def _ask_at_limit(world: World, task: Task) -> AskApproval | None:
+    """Return that a person is asked whether a paused task may go on; None if one is already."""
+    if task.paused is None or request_of(world, task, Point.LIMIT):
+        return None
+    spent = task.spent
+    sums = (
+        f"${spent.usd:.2f}, {spent.tokens} tokens, {spent.turns} turns and {spent.seconds} seconds are used up so far"
+    )
+    told = (f"{task.paused.reason} ({task.paused.limit}, of the {task.paused.span})", sums)
+    asked = new_request(world, task, Point.LIMIT, rule_of(world, task, Point.LIMIT), told)
+    if asked is None:
+        return None
+    return AskApproval(task_id=task.task_id, approval=asked, reason=f"it is paused: {task.paused.reason}")
+
+
 def _lapse(world: World, approval: Approval) -> LapseApproval | None:
     """Return what has become of a request by itself: it is about something else now, or nobody answered in time."""
     task_id, task = approval.task_id, world.task(approval.task_id)
@@ -317,7 +376,8 @@ def _lapse(world: World, approval: Approval) -> LapseApproval | None:
     if approval.is_over:
         return LapseApproval(task_id=task_id, approval=approval, reason="it is settled", is_over=True)
     why = why_stale(world, approval)
-    if task is None and approval.state is ApprovalState.APPROVED:
+    is_used = task is None or approval.point is Point.LIMIT
+    if is_used and approval.state is ApprovalState.APPROVED:
         return LapseApproval(task_id=task_id, approval=approval, reason="it has served its purpose", is_over=True)
     if why:
         return LapseApproval(task_id=task_id, approval=stale, reason=why, is_over=True)

@@ -8,6 +8,8 @@ from gluerun.errors import ImpossibleError
 from gluerun.records import codec
 from gluerun.records.dispatch import Ending, Held, Outcome, Role
 from gluerun.records.failure import Failure
+from gluerun.records.fault import Fault, Limit
+from gluerun.records.pause import OnLimit, Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +88,18 @@ def ending_of(
 def must_wait(done: AgentDone) -> bool:
     """Tell whether a program's trouble is its provider's, so that asking again now is of no use."""
     return consequences.consequence(done.fault) is consequences.Consequence.HOLD
+
+
+# A program that is silent, floods its log or writes where it may only read is never asked about: it is ended.
+_ASKED_ABOUT = frozenset({Limit.MONEY, Limit.TOKENS, Limit.TURNS, Limit.SECONDS, Limit.TASK})
+
+
+def must_ask(config: Config, done: AgentDone) -> bool:
+    """Tell whether a program met a limit at which a person is asked whether it may go on."""
+    if done.fault is not Fault.LIMIT or done.limit not in _ASKED_ABOUT:
+        return False
+    rule = config.on_limit_task if done.span is Span.TASK else config.on_limit_try
+    return rule is OnLimit.PAUSE
 
 
 def held_of(config: Config, role: Role, done: AgentDone) -> Held:

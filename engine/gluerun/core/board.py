@@ -161,13 +161,23 @@ def _word(task: Task) -> str:
     return "parked" if task.status is Status.BLOCKED else task.status.value
 
 
+_PHASES = {
+    ProofState.CHAINED: "chained",
+    ProofState.PROVING: "proving",
+    ProofState.PROVED: "landing",
+    ProofState.RED: "searched",
+    ProofState.WAITING: "waiting",
+}
+
+
 def _phase(world: World, task: Task) -> str:
     if task.status is not Status.ACCEPTED:
         return ""
     if held_by_person(world, task):
         return "approval"
-    return {None: "queued", ProofState.PROVING: "proving", ProofState.PROVED: "landing",
-            ProofState.WAITING: "waiting"}[task.proof.state if task.proof else None]  # fmt: skip
+    if task.proof is not None and task.proof.is_in_the_way:
+        return "waiting"
+    return _PHASES[task.proof.state] if task.proof is not None else "queued"
 
 
 def _nodes(world: World, known: Known) -> tuple[NodeLine, ...]:

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     RUN = "run"
     CONFIG = "config"
     RESCUE = "rescue"
+    SLOT = "slot"
 
 
 @record
@@ -73,6 +74,14 @@ class RescueSeen:
 
 
 @record
+class SlotSeen:
+    """A gate slot that was used once."""
+
+    number: int
+    is_live: bool
+
+
+@record
 class Seen:
     """The past as it lies there."""
 
@@ -81,6 +90,8 @@ class Seen:
     configs: tuple[ConfigSeen, ...] = ()
     rescues: tuple[RescueSeen, ...] = ()
     current_config: str = ""
+    slots: tuple[SlotSeen, ...] = ()
+    wanted_slots: int = 0
 
 
 @record
@@ -99,7 +110,7 @@ def plan_collection(seen: Seen, policy: Collection, *, rescues_older_than: int |
     """Say what is given up; *rescues_older_than* is a person's word that rescues of that age may be lost."""
     runs = list(_runs(seen, policy))
     slim = {one.name for one in runs}
-    plan = [*runs, *_configs(seen, policy, slim)]
+    plan = [*runs, *_configs(seen, policy, slim), *_slots(seen)]
     return [*plan, *_rescues(seen, policy, rescues_older_than)]
 
 
@@ -116,6 +127,12 @@ def _runs(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
             reason = f"older than {policy.keep_days} days" if run.began < border else f"beyond {policy.max_mb} MB"
             weight -= run.size
             yield GiveUp(kind=Kind.RUN, name=run.run_id, reason=reason, size=run.size, paths=run.paths)
+
+
+def _slots(seen: Seen) -> Iterator[GiveUp]:
+    for one in seen.slots:
+        if one.number >= seen.wanted_slots and not one.is_live:
+            yield GiveUp(kind=Kind.SLOT, name=str(one.number), reason=f"there are {seen.wanted_slots} gate slots")
 
 
 def _configs(seen: Seen, policy: Collection, slim: set[str]) -> Iterator[GiveUp]:

@@ -6,8 +6,8 @@ bottom and you have read what happens to a task between its dispatch and its end
 
 from __future__ import annotations
 
-from gluerun.core import continuity, decider, independence, prompts, tamper
-from gluerun.core.asking import ask, ending_of, held_of, now_of_day, prepare
+from gluerun.core import continuity, decider, gate_words, gating, independence, prompts, tamper
+from gluerun.core.asking import ending_of, held_of, must_ask, now_of_day, prepare
 from gluerun.core.notebook import (
     Green,
     Notebook,
@@ -17,19 +17,23 @@ from gluerun.core.notebook import (
     close_attempt,
     digest_of,
     index_of,
+    keep_session,
     kept_verdict,
     open_attempt,
     prior_of,
     recall_findings,
 )
 from gluerun.core.plotting import planner
-from gluerun.core.steps import Clear, Gated, Keep, KeepAttempts, Place, RunGate
+from gluerun.core.steps import Clear, Keep, KeepAttempts, Place
 from gluerun.core.trying import WAITING, decide, try_once
+from gluerun.errors import ImpossibleError
 from gluerun.records import codec
 from gluerun.records.dispatch import Ending, Outcome, Role
 from gluerun.records.failure import Answer, Authority, Decision, Failure
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import Command, Evidence, Packet, PacketClaim
+from gluerun.records.pause import PAUSED, Paused, Span
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gluerun.core.asking import Drive
-    from gluerun.core.steps import Answered, Step
+    from gluerun.core.steps import AgentDone, Answered, Step
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Dispatch
 
@@ -91,7 +95,11 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
     reason = yield from prepare(Place.GATE, candidate, 0)
     gated = None
     if not reason:
-        gated = yield from ask(RunGate(attempt=0, commit=candidate, command=dispatch.gate_command), Gated)
+        occasion = occasion_of(dispatch)
+        changed = yield from gating.changed_paths(config, occasion, dispatch.base_sha, candidate)
+        gated = yield from gating.run_gates(
+            config, dispatch.gate_command, occasion, attempt=0, commit=candidate, changed=changed
+        )
         reason = gated.trouble
     yield Clear(place=Place.GATE, reason="proved")
     now = yield from now_of_day()
@@ -99,12 +107,19 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
         reason = reason or "the gate was inconclusive"
         return ending_of(dispatch, Outcome.FAILED, now, failure=Failure.WORKER_INFRA, reason=reason)
     if gated.check.result is GateVerdict.RED:
-        reason = f"the gate ended with {gated.check.exit_code}"
+        reason = gate_words.why_red(gated.check)
         return ending_of(
             dispatch, Outcome.FAILED, now, failure=Failure.INTEGRATION_GATE_RED, reason=reason, detail=gated.tail
         )
     ending = ending_of(dispatch, Outcome.PROVED, now)
     return replace(ending, head_sha=candidate, green_tree=gated.check.code_tree, green_gate=gated.check.gate_sha256)
+
+
+def occasion_of(dispatch: Dispatch) -> Occasion:
+    """Return for what a prover was started: what was said, or else a candidate of a task or a finished node."""
+    if dispatch.occasion is not None:
+        return dispatch.occasion
+    return Occasion.MERGE if dispatch.task_id is not None else Occasion.NODE
 
 
 def _accept(me: Notebook, attempt: int, green: Green, *, waived: bool) -> Generator[Step, Answered, Ending]:
@@ -159,29 +174,47 @@ def _end(me: Notebook, wrong: Wrong, decision: Decision) -> Drive:
 
 
 def _hold(me: Notebook, now_not: NotNow, after: Wrong | None = None) -> Drive:
-    """Break the run off until the provider can be asked again; nothing that was done is lost or judged.
+    """Break the run off until the provider can be asked again, or a person was; nothing done is lost or judged.
 
     *after* is a failure that stands, about which a model could not be asked.
     """
-    green = me.green if now_not.role is Role.AUDITOR else None
-    yield Clear(place=Place.WORK, reason=now_not.done.trouble)
+    green, asks = me.green if now_not.role is Role.AUDITOR else None, must_ask(me.config, now_not.done)
+    yield Clear(place=Place.WORK, reason=now_not.done.trouble, label=PAUSED if asks else "")
     if green is not None:
         known = {"claim": green.claim, "seat": me.seat, "prompt": me.prompt_sha256, "promptRef": me.prompt_ref}
         yield Keep(name=WAITING, document={name: codec.to_wire(one) for name, one in known.items() if one})
     now = yield from now_of_day()
     if after is None:
-        told = f"held back: {now_not.done.fault}"
+        told = f"paused: {now_not.done.trouble}" if asks else f"held back: {now_not.done.fault}"
         me.attempts[-1] = replace(me.attempts[-1], ended_at=now, reason=told)
+        if asks:
+            yield from keep_session(me, now)
         yield KeepAttempts(index=index_of(me, now))
     tries = len(me.attempts) - (0 if after else 1)
     wrong = after or me.last
     reason = wrong.reason if wrong else now_not.done.trouble
-    ending = ending_of(me.dispatch, Outcome.HELD, now, tries=tries, reason=reason, detail=wrong.detail if wrong else "")
+    outcome = Outcome.PAUSED if asks else Outcome.HELD
+    ending = ending_of(me.dispatch, outcome, now, tries=tries, reason=reason, detail=wrong.detail if wrong else "")
     return replace(
         ending,
         failure=wrong.failure if wrong else None,
-        held=held_of(me.config, now_not.role, now_not.done),
+        held=None if asks else held_of(me.config, now_not.role, now_not.done),
+        paused=_paused(me, now_not.done) if asks else None,
         head_sha=green.head if green else None,
+    )
+
+
+def _paused(me: Notebook, done: AgentDone) -> Paused:
+    """Return the limit at which the run breaks off, and the last of its tries whose session can be gone on with."""
+    if done.limit is None:
+        raise ImpossibleError(f"{me.dispatch.run_id} is paused at no limit")
+    last = me.attempts[-1].n
+    return Paused(
+        run_id=me.dispatch.run_id,
+        limit=done.limit,
+        span=done.span or Span.TRY,
+        reason=done.trouble,
+        attempt=last if me.seat is not None else last - 1,
     )
 
 

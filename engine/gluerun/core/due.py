@@ -24,7 +24,7 @@ def next_due(world: World) -> datetime | None:
     moments += [deadline(world, lease.run_id, lease.started_at, lease.expires_at) for lease in world.node_leases]
     proofs = [task.proof for task in world.tasks if task.proof is not None]
     moments += [
-        deadline(world, proof.run_id or "", proof.since, prover_deadline(proof, world.config)) for proof in proofs
+        deadline(world, proof.run_id or "", proof.since, prover_deadline(proof.since, world.config)) for proof in proofs
     ]
     begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
     begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]

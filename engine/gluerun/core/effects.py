@@ -7,6 +7,7 @@ from gluerun.records.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.records.approval import Approval
+    from gluerun.records.humangate import GateApproval, GateRequest
     from gluerun.records.task import Task
 
 
@@ -30,6 +31,7 @@ class Effect:
     resets_breaker: bool = False
     backoffs: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    papers: dict[str, GateRequest | GateApproval] = {}  # noqa: RUF012 a default that is never changed
 
 
 def closest(name: str, known: list[str]) -> str:

@@ -12,6 +12,7 @@ from gluerun.core.actions import (
     LapseApproval,
     Notice,
     Obey,
+    Pause,
     Promote,
     Readmit,
     Settle,
@@ -47,11 +48,11 @@ def expect(world: World, action: Action) -> World:
             seed = task.head_sha if action.seed else None
             after = lifecycle.settled(task, decision, note, tries=tries, seed=seed, now=world.now)
             return _without_lease(_with_task(world, after), task_id)
-        case HoldBack(task_id=str(task_id), ending=ending):
-            after = lifecycle.held(_known(world, task_id), ending, world.now)
-            return _without_lease(_with_task(_with_backoff(world, action), after), task_id)
         case HoldBack():
-            return _with_backoff(world, action)
+            return _held_back(world, action)
+        case Pause(task_id=task_id, ending=ending):
+            after = lifecycle.paused(_known(world, task_id), ending, None, world.now)
+            return _without_lease(_with_task(world, after), task_id)
         case Shorten(backoff=shorter):
             return _with_shorter(world, shorter)
         case Unlease(task_id=task_id):
@@ -66,12 +67,24 @@ def expect(world: World, action: Action) -> World:
             return _of_people(world, action)
 
 
+def _held_back(world: World, action: HoldBack) -> World:
+    world = _with_backoff(world, action)
+    if action.task_id is None:
+        return world
+    after = lifecycle.held(_known(world, action.task_id), action.ending, world.now)
+    return _without_lease(_with_task(world, after), action.task_id)
+
+
 def _obeyed(world: World, action: Obey) -> World:
     world = replace(world, orders=tuple(one for one in world.orders if one.id != action.order.id))
     for task in action.tasks:
         world = _with_task(world, task)
     for request in action.approvals:
         world = _with_request(world, request, is_over=request.is_over)
+    if action.papers:
+        from gluerun.core.human_orders import with_papers  # few orders write any
+
+        world = with_papers(world, action.order.subject, action.papers)
     if action.ends_runs:
         world = _without_lease(world, action.order.subject)
     if action.stop is not None:

@@ -7,12 +7,13 @@ from datetime import datetime
 from gluerun.core import actions
 from gluerun.core.frontier import frontier, held_scopes, nobody_asked, obstacles
 from gluerun.core.graph import circle
-from gluerun.core.integration import plan_integration, queue_order
+from gluerun.core.integration import plan_integration
 from gluerun.core.knowing import Known
 from gluerun.core.launch import closed, seats
 from gluerun.core.matters import held_by_person
 from gluerun.core.nodes import node_line
 from gluerun.core.obstacle import FOR_EVER, Why
+from gluerun.core.queue import queue_of
 from gluerun.core.recovery import plan_recovery, tries_left
 from gluerun.core.ways import HELPS, WAYS
 from gluerun.records.dispatch import Life
@@ -75,12 +76,16 @@ STEPS: dict[type, str] = {
     actions.Close: "the next cycle takes its accepted work in",
     actions.Settle: "the next cycle answers its failure",
     actions.HoldBack: "the next cycle notes that its provider cannot be asked, and keeps its work",
+    actions.Pause: "the next cycle keeps its work, and a person is asked whether it may go on",
     actions.Unlease: "the next cycle removes what is left of its lease",
     actions.MarkOrphan: "the next cycle notes that its wrapper is gone",
     actions.Stop: "the next cycle ends its processes",
     actions.AskApproval: "the next cycle asks a person whether it may land",
     actions.LapseApproval: "the next cycle notes that the request about it is out of date",
-    actions.Prove: "the next cycle builds its candidate and has the gate run on it",
+    actions.Chain: "the next cycle builds its candidate",
+    actions.Prove: "the next cycle has the gate run on its candidate",
+    actions.CallOff: "the next cycle gives up its proof, which is about something else by now",
+    actions.ProofRed: "the next cycle notes that its candidate's gate was red",
     actions.ProofDone: "the next cycle notes that its candidate is proved",
     actions.Advance: "the next cycle lands its candidate",
     actions.Notice: "the next cycle notes that the target branch holds it already",
@@ -195,23 +200,44 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
         change, command = WAYS[Why.NOT_APPROVED]
         why = Because(why=Why.NOT_APPROVED.value, words=held, change=change, command=command, since=since)
         return "accepted", "its gate is green, and it waits for a person", since, [why], "it lands once it is approved"
-    if proof is not None and proof.state is ProofState.WAITING and not isinstance(action, actions.Prove):
+    if proof is not None and proof.is_in_the_way and not isinstance(action, actions.Chain):
         paths = ", ".join(proof.blocked_paths[:5])
         change = "commit, stash or remove your changes there; it lands with the next cycle"
         way = Because(why="in-the-way", words=f"your checkout has changes in {paths}", change=change,
                       command="git status", since=proof.since)  # fmt: skip
         return "accepted", "its candidate is proved, and cannot land", since, [way], ""
     if action is not None:
-        words = {None: "its work is accepted", ProofState.PROVING: "its candidate was being proved"}.get(
-            proof.state if proof else None, "its candidate is proved"
-        )
+        words = _CANDIDATE[proof.state] if proof else "its work is accepted"
         return "accepted", words, since, list(_idle(known)), _following(action)
     if proof is not None and proof.state is ProofState.PROVING:
         return "accepted", f"the gate runs on its candidate for {target}", since, [], "it lands if the gate is green"
-    queue = sorted((one for one in world.tasks if one.status is Status.ACCEPTED), key=queue_order)
-    ahead = tuple(one.task_id for one in queue if queue_order(one) < queue_order(task))
-    busy = Because(why="queued", words="one candidate is proved at a time", by=ahead,
-                   change="it is proved by itself after those before it")  # fmt: skip
+    return _of_queued(world, task)
+
+
+_CANDIDATE = {
+    ProofState.CHAINED: "its candidate is built",
+    ProofState.PROVING: "its candidate was being proved",
+    ProofState.PROVED: "its candidate is proved",
+    ProofState.RED: "the gate was red on its candidate",
+    ProofState.WAITING: "its candidate is proved",
+}
+
+
+def _of_queued(world: World, task: Task) -> _Found:
+    queue = queue_of(world)
+    since = task.proof.since if task.proof else task.updated_at
+    if task in queue.chain:
+        names = [one.task_id for one in queue.chain]
+        place = names.index(task.task_id)
+        proving = next((name for name, one in zip(names[place:], queue.chain[place:], strict=True)
+                        if one.proof and one.proof.state is ProofState.PROVING), "")  # fmt: skip
+        words = f"it is number {place + 1} of {len(names)} in the merge queue"
+        following = f"it lands with {proving} if the gate is green there" if proving else "it is proved with others"
+        return "accepted", words, since, [], following
+    names = [one.task_id for one in queue.order]
+    ahead = tuple(names[: names.index(task.task_id)])
+    busy = Because(why="queued", words="the gate slots are taken", by=ahead,
+                   change="its candidate is built as soon as it can be proved")  # fmt: skip
     return "accepted", f"its work is accepted; {len(ahead)} before it", since, [busy], "its candidate is built then"
 
 
@@ -306,7 +332,7 @@ def _idle(known: Known) -> Iterator[Because]:
 
 
 def _step(plan: list[Action], task: Task) -> Action | None:
-    return next((one for one in plan if getattr(one, "task_id", None) == task.task_id), None)
+    return next((one for one in plan if task.task_id in actions.subjects(one)), None)
 
 
 def _following(action: Action) -> str:

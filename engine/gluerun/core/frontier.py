@@ -6,7 +6,7 @@ from gluerun.core import scope
 from gluerun.core.backoff import day_is_spent, held_back, worker_roles
 from gluerun.core.obstacle import Why
 from gluerun.records.record import record
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def held_scopes(world: World) -> dict[str, tuple[str, ...]]:
 
 def is_stuck(world: World, task: Task) -> bool:
     """Tell whether a proved candidate waits for somebody's checkout, or for a person's word; it holds nobody up."""
-    if task.proof is not None and task.proof.state is ProofState.WAITING:
+    if task.proof is not None and task.proof.is_in_the_way:
         return True
     if not world.approvals and not world.graph_error:
         return False

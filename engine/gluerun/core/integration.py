@@ -1,98 +1,107 @@
-"""Finished branches → the target branch: prove a candidate, then land it. One is proved at a time."""
+"""Finished branches → the target branch: candidates are chained, prefixes proved, the longest green one lands."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import decider
-from gluerun.core.actions import Advance, AskApproval, Notice, ProofDone, Prove, Settle, Stop
+from gluerun.core import decider, pipeline, refusals, steering
+from gluerun.core.actions import (
+    Advance,
+    CallOff,
+    Chain,
+    Notice,
+    ProofDone,
+    ProofRed,
+    Prove,
+    Settle,
+    Stop,
+)
 from gluerun.core.ageing import is_late, is_within
+from gluerun.core.queue import is_held, is_second_look, is_solo, queue_of
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from gluerun.core.actions import Action
+    from gluerun.core.queue import Queue
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.records.config import Config
     from gluerun.records.task import Proof, Task
 
+_ON_THE_WAY = (ProofState.CHAINED, ProofState.PROVING)
+_LANDED, _PROVED = "the target branch holds it already", "its candidate is proved"
+
 
 def plan_integration(world: World) -> list[Action]:
-    """Say the next step of every accepted task; at most one new proof, and none beside a running one."""
+    """Say what the queue calls for next; what has happened to a single task is taken in before the rest."""
     if world.target_head is None:
         return []
-    plan: list[Action] = []
-    queue = sorted((task for task in world.tasks if task.status is Status.ACCEPTED), key=queue_order)
-    busy, asks = any(_is_proving(task) for task in queue), world.asks_people
-    for task in queue:
-        action = _judge(world, task, busy=busy, asks=asks)
-        # What is about to land moves the target: a proof begun now would be about yesterday's.
-        lands = isinstance(action, Advance) and task.proof is not None and task.proof.state is ProofState.PROVED
-        busy = busy or lands or isinstance(action, Prove)
-        if action is not None:
-            plan.append(action)
-        if isinstance(action, AskApproval):
-            world = replace(world, next_approval=world.next_approval + 1)
-    return plan
+    queue = queue_of(world)
+    plan = [action for task in queue.order if (action := _of_itself(world, task)) is not None]
+    # Ending a run may fail, again and again; nobody waits for that.
+    if any(not isinstance(action, Stop) for action in plan):
+        return plan
+    called_off = [
+        CallOff(task_id=task.task_id, reason="what it was built on is not there any more", unchain=True)
+        for task in queue.stale
+        if task.proof is not None and task.proof.state is ProofState.PROVING
+    ]
+    if called_off:
+        return [*plan, *called_off]
+    slots = _Slots(world, queue)
+    alone = list(_of_the_lonely(world, queue, slots))
+    plan += alone
+    if any(isinstance(action, Advance) and not _waits(world, action) for action in alone):
+        return plan  # it moves the target
+    return [*plan, *_of_the_chain(world, queue, slots)]
 
 
-def queue_order(task: Task) -> tuple[object, ...]:
-    """Return the place of an accepted task in the queue: who was accepted first, then the lower id."""
-    return (task.updated_at, task.task_id)
-
-
-def is_current(proof: Proof, task: Task, target_head: str | None) -> bool:
-    """Tell whether a proof is about the branch and the target as they are now."""
-    return (proof.branch_head, proof.target_head) == (task.head_sha, target_head)
-
-
-def prover_deadline(proof: Proof, config: Config) -> datetime:
+def prover_deadline(since: datetime, config: Config, command: str = "") -> datetime:
     """Return when a prover that has not ended is certainly late."""
-    return proof.since + timedelta(seconds=config.gate_timeout_sec * 2 + 600)
+    return since + timedelta(seconds=prover_seconds(config, command))
 
 
-def _judge(world: World, task: Task, *, busy: bool, asks: bool) -> Action | None:
+def prover_seconds(config: Config, command: str, occasion: Occasion = Occasion.MERGE) -> int:
+    """Return after how many seconds a prover is certainly late."""
+    return pipeline.seconds(config, command, occasion) * 2 + 600
+
+
+class _Slots:
+    """The gate slots that are free."""
+
+    def __init__(self, world: World, queue: Queue) -> None:
+        proofs = [task.proof for task in queue.order if task.proof is not None]
+        taken = {proof.slot for proof in proofs if proof.state is ProofState.PROVING}
+        self.all = max(1, world.config.gate_slots)
+        self.free = [number for number in range(self.all) if number not in taken]
+
+    def take(self) -> int | None:
+        """Return a slot that nobody has, and take it; None if there is none."""
+        return self.free.pop(0) if self.free else None
+
+
+# --- one task by itself ------------------------------------------------------------------------------------
+
+
+def _of_itself(world: World, task: Task) -> Action | None:
+    """Return what has happened to one accepted task, whatever the others do."""
     if commit := world.landed.get(task.task_id):
-        return Notice(task_id=task.task_id, commit=commit, reason="the target branch holds it already")
+        return Notice(task_id=task.task_id, commit=commit, reason=_LANDED)
     head = world.branch_heads.get(task.spec.worker_branch)
-    if head != task.head_sha:
-        return _send_back(world, task, Failure.PACKET_INVALID, f"its branch moved to {head or 'nothing'}", park=True)
-    proof = task.proof
-    if proof is not None and proof.state is ProofState.PROVING:
-        return _judge_prover(world, task, proof)
-    is_proved = proof is not None and is_current(proof, task, world.target_head)
-    if asks:
-        asked, held = _asked(world, task, is_proved=is_proved)
-        if asked is not None or held:
-            return asked
-    if is_proved:
-        return Advance(task_id=task.task_id, reason="its candidate is proved")
-    if busy:
-        return None
-    return Prove(task_id=task.task_id, reason="accepted" if proof is None else "the target branch moved")
-
-
-def _asked(world: World, task: Task, *, is_proved: bool) -> tuple[Action | None, bool]:
-    """Return what is done about the request that a candidate calls for, and whether a person's word is waited for.
-
-    What waits is not proved again whenever the target moves: it is once it is approved.
-    """
-    from gluerun.core import approvals  # where nobody is asked, none of it is needed
-
-    if not is_proved:
-        return None, bool(approvals.landing_wait(world, task))
-    needs = approvals.landing_step(world, task)
-    return (None, needs is not None) if needs is None or isinstance(needs, str) else (needs, False)
-
-
-def _is_proving(task: Task) -> bool:
-    return task.proof is not None and task.proof.state is ProofState.PROVING
+    if refused := refusals.moved(task.spec.worker_branch, task.head_sha or "", head):
+        return refuse(world, task, refused)
+    if task.proof is not None and task.proof.state is ProofState.PROVING:
+        return _judge_prover(world, task, task.proof)
+    return None
 
 
 def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
@@ -101,7 +110,8 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
         return _again(world, task, "the prover was never started")
     ending = sighting.ending
     if ending is None:
-        late = is_late(world, sighting.run_id, proof.since, prover_deadline(proof, world.config))
+        deadline = prover_deadline(proof.since, world.config, task.spec.gate_command)
+        late = is_late(world, sighting.run_id, proof.since, deadline)
         if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
             return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
         if sighting.life is Life.DEAD and (sighting.signed_in or not is_within(world.now, proof.since, START_GRACE)):
@@ -110,15 +120,150 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
     if ending.outcome is Outcome.PROVED:
         return ProofDone(task_id=task.task_id, run_id=sighting.run_id, reason="the gate was green on the candidate")
     if ending.failure is Failure.INTEGRATION_GATE_RED:
-        return _send_back(world, task, Failure.INTEGRATION_GATE_RED, ending.reason, detail=ending.detail)
+        return ProofRed(task_id=task.task_id, run_id=sighting.run_id, reason=ending.reason)
     return _again(world, task, ending.reason)
 
 
 def _again(world: World, task: Task, reason: str) -> Action:
-    """Prove once more after a fault of infrastructure; park when that has used up its own tries."""
+    """Prove once more after a fault of infrastructure; park when that has used up its own tries.
+
+    What goes wrong with several changes together is searched as what is red: the last of them may be innocent.
+    """
+    proof = task.proof
     if task.infra_tries < world.config.worker_infra_max:
-        return Prove(task_id=task.task_id, reason=f"again: {reason}")
+        slot = proof.slot if proof is not None else None
+        return Prove(task_id=task.task_id, slot=slot or 0, reason=f"again: {reason}")
+    if proof is not None and proof.run_id is not None and proof.target_head != world.target_head:
+        return ProofRed(task_id=task.task_id, run_id=proof.run_id, reason=reason)
     return _send_back(world, task, Failure.WORKER_INFRA, reason, park=True)
+
+
+# --- candidates that nothing is built on --------------------------------------------------------------------
+
+
+def _of_the_lonely(world: World, queue: Queue, slots: _Slots) -> Iterator[Action]:
+    """Yield what is done about the candidates that stand alone: those asked again, held by a person, in the way."""
+    has_others = bool(queue.chain or queue.waiting)
+    for task in queue.alone:
+        proof = task.proof
+        if proof is None or proof.state is ProofState.PROVING:
+            continue
+        if proof.state in (ProofState.PROVED, ProofState.WAITING):
+            if is_second_look(proof) and queue.chain:
+                yield CallOff(task_id=task.task_id, reason="green the second time; its turn comes again", unchain=True)
+            else:
+                yield from _land_alone(world, task)
+        elif proof.state is ProofState.RED:
+            yield from _judge_red(world, task, proof, slots)
+        elif not (proof.blocked_paths and has_others) and (slot := slots.take()) is not None:
+            yield Prove(task_id=task.task_id, slot=slot, reason="accepted")
+    idle = all(task.proof is None or task.proof.state not in _ON_THE_WAY for task in queue.alone)
+    if queue.aside and idle and not has_others:
+        yield Chain(task_ids=(queue.aside[0].task_id,), onto=world.target_head or "", alone=True, reason="accepted")
+
+
+def _land_alone(world: World, task: Task) -> Iterator[Action]:
+    if world.asks_people:
+        from gluerun.core import approvals  # where nobody is asked, none of it is needed
+
+        needs = approvals.landing_step(world, task)
+        if needs is not None:
+            if not isinstance(needs, str):
+                yield needs
+            return
+    yield Advance(task_id=task.task_id, links=(task.task_id,), reason=_PROVED)
+
+
+def _waits(world: World, action: Advance) -> bool:
+    """Tell whether a landing was refused by a checkout before: it may be refused again, and nobody waits for it."""
+    task = world.task(action.task_id)
+    return task is not None and task.proof is not None and task.proof.state is ProofState.WAITING
+
+
+def _judge_red(world: World, task: Task, proof: Proof, slots: _Slots) -> Iterator[Action]:
+    """Ask a red candidate once more if that is still due; what stays red goes back with its log."""
+    if proof.reruns < world.config.flake_reruns:
+        if (slot := slots.take()) is not None:
+            yield Prove(task_id=task.task_id, slot=slot, reason="once more: its gate was red", rerun=True)
+        return
+    yield _red_back(world, task, proof)
+
+
+def _red_back(world: World, task: Task, proof: Proof) -> Settle:
+    sighting = world.sightings.get(proof.run_id or "")
+    ending = sighting.ending if sighting is not None else None
+    if ending is None or ending.failure is not Failure.INTEGRATION_GATE_RED:
+        reason = ending.reason if ending is not None else "its prover left no answer"
+        return _send_back(world, task, Failure.WORKER_INFRA, reason, park=True)
+    return _send_back(world, task, Failure.INTEGRATION_GATE_RED, ending.reason, detail=ending.detail)
+
+
+# --- the chain ---------------------------------------------------------------------------------------------
+
+
+def _of_the_chain(world: World, queue: Queue, slots: _Slots) -> Iterator[Action]:
+    """Yield what is done about the chain: land its longest green prefix, search a red one, prove, build more."""
+    if any(_blocks(world, task) for task in queue.alone):
+        return
+    states = {cut: task.proof.state for cut, task in enumerate(queue.chain, 1) if task.proof is not None}
+    done = steering.steer(
+        steering.Seen(
+            length=len(queue.chain),
+            green=tuple(cut for cut, state in states.items() if state is ProofState.PROVED),
+            red=tuple(cut for cut, state in states.items() if state is ProofState.RED),
+            running=tuple(cut for cut, state in states.items() if state is ProofState.PROVING),
+            waiting=len(queue.waiting),
+            slots=slots.all,
+            busy=sum(task.proof is not None and task.proof.state is ProofState.PROVING for task in queue.alone),
+            rate=world.queue_state.rate.value,
+            flake=world.queue_state.rate.flake,
+        )
+    )
+    names = [task.task_id for task in queue.chain]
+    if done.land:
+        links = tuple(names[: done.land])
+        yield Advance(task_id=links[-1], links=links, reason=_PROVED if len(links) == 1 else _batch(len(links)))
+        return
+    if done.suspect is not None:
+        suspect = queue.chain[done.suspect - 1]
+        if suspect.proof is not None:
+            yield from _suspected(world, suspect, suspect.proof, slots, again=done.again)
+        return
+    for cut in done.stop:
+        yield CallOff(task_id=names[cut - 1], reason="a change before it is shown to be red")
+    if done.append:
+        first = queue.waiting[0]
+        yield Chain(
+            task_ids=tuple(task.task_id for task in queue.waiting[: done.append]),
+            onto=queue.tip or world.target_head or "",
+            alone=is_solo(world, first),
+            reason="accepted" if first.proof is None else "the target branch moved",
+        )
+        return
+    for cut in done.probe:
+        if cut <= len(names) and (slot := slots.take()) is not None:
+            yield Prove(task_id=names[cut - 1], slot=slot, reason=f"its prefix of {cut}" if cut > 1 else "accepted")
+
+
+def _batch(size: int) -> str:
+    return f"the candidate of {size} changes is proved"
+
+
+def _suspected(world: World, task: Task, proof: Proof, slots: _Slots, *, again: bool) -> Iterator[Action]:
+    """Take the change out that makes its prefix red: asked once more if that is worth a gate run, or sent back."""
+    if not again or proof.reruns >= world.config.flake_reruns:
+        yield _red_back(world, task, proof)
+    else:  # the others go on without it, whether a slot is free or not
+        yield CallOff(task_id=task.task_id, reason="its gate was red", alone=True)
+
+
+def _blocks(world: World, task: Task) -> bool:
+    """Tell whether a candidate that stands alone is on its way to land: a chain built now would be about yesterday."""
+    proof = task.proof
+    return proof is not None and not proof.blocked_paths and not is_second_look(proof) and not is_held(world, task)
+
+
+# --- sent back -----------------------------------------------------------------------------------------------
 
 
 def _send_back(
@@ -144,6 +289,11 @@ def _send_back(
         reason=f"{failure}: {decision.action}",
         seed=True,
     )
+
+
+def refuse(world: World, task: Task, refused: Refused) -> Settle:
+    """Park a task whose branch cannot become a candidate: no other try would mend that by itself."""
+    return _send_back(world, task, refused.failure, refused.reason, park=True)
 
 
 def conflict(world: World, task: Task, paths: tuple[str, ...]) -> Settle:

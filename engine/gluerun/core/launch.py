@@ -6,8 +6,10 @@ from gluerun.core.actions import Promote, ProveNode, Start
 from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import finished_nodes
 from gluerun.core.obstacle import Why
+from gluerun.core.pipeline import judges
 from gluerun.core.planners import plan_planning
 from gluerun.records.gate import proof_wanted
+from gluerun.records.pipeline import Occasion
 from gluerun.records.task import Status
 
 TYPE_CHECKING = False
@@ -65,13 +67,15 @@ def plan_launch(world: World) -> list[Action]:
 
 
 def _base(task: Task, target: str) -> str:
-    """Return where a task begins: work that only waits for its audit stays on its own base."""
-    return task.base_sha if task.audit_sha and task.base_sha else target
+    """Return where a task begins: work that only waits for its audit, or goes on after a pause, has its base."""
+    return task.base_sha if (task.audit_sha or task.paused) and task.base_sha else target
 
 
 def _why_now(task: Task) -> str:
     if task.audit_sha:
         return "its work waits for an audit"
+    if task.paused:
+        return "it may go on beyond its limit"
     return "ready" if not task.tries else f"ready again after {task.tries} tries"
 
 
@@ -86,7 +90,7 @@ def plan_promotion(world: World) -> list[Action]:
         for node in finished_nodes(world)
         if node.id not in world.held and node.id not in world.unapproved and _has_its_proof(world, node)
     ]
-    if world.green_tree or not world.config.gate_command:
+    if world.green_tree or not judges(world.config, world.config.gate_command, Occasion.NODE):
         reason = "all of its tasks are integrated and the gate is green"
         return [Promote(node=node.id, reason=reason) for node in finished]
     held = {lease.node for lease in world.node_leases}

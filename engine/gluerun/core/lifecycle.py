@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from gluerun.core.limits import added
 from gluerun.errors import ImpossibleError
-from gluerun.records.failure import Answer, FailureNote
+from gluerun.records.failure import Answer, Failure, FailureNote
+from gluerun.records.pause import Span
 from gluerun.records.record import replace
 from gluerun.records.spent import Spent
 from gluerun.records.task import Proof, ProofState, Status, Task, TaskSpec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gluerun.records.config import Config
     from gluerun.records.dispatch import Ending
     from gluerun.records.failure import Decision
+    from gluerun.records.pause import Paused
     from gluerun.records.task import Ordered
     from gluerun.records.taskfile import TaskFile
 
@@ -121,6 +123,9 @@ def edited(task: Task, file: TaskFile, path: str, mark: str, now: datetime) -> T
         priority=task.priority if file.spec.priority == task.spec.priority else None,
         ordered=None,
         spent=Spent(),
+        limit_from=None,
+        paused=None,
+        seed_sha=None if task.paused else task.seed_sha,
     )
 
 
@@ -145,6 +150,7 @@ def accepted(task: Task, ending: Ending, now: datetime) -> Task:
         proof=None,
         last_failure=None,
         decision=None,
+        paused=None,
         updated_at=now,
     )
 
@@ -169,6 +175,7 @@ def settled(task: Task, decision: Decision, note: FailureNote, *, tries: int, se
         decision=decision,
         updated_at=now,
         audit_sha=None,
+        paused=None,
     )
 
 
@@ -179,7 +186,7 @@ def withdrawn(task: Task, trigger: Trigger, ordered: Ordered, *, tries: int, now
         status=advance(task.status, trigger),
         tries=task.tries + tries,
         infra_tries=0,
-        seed_sha=task.head_sha or task.seed_sha if trigger is Trigger.PARK else None,
+        seed_sha=task.head_sha or task.audit_sha or task.seed_sha if trigger is Trigger.PARK else None,
         head_sha=None,
         packet_sha256=None,
         green_tree=None,
@@ -235,6 +242,45 @@ def held(task: Task, ending: Ending, now: datetime) -> Task:
     )
 
 
+def paused(task: Task, ending: Ending, seed: str | None, now: datetime) -> Task:
+    """Return a task whose run was broken off at a limit, and that waits for a person from there."""
+    if ending.paused is None:
+        raise ImpossibleError(f"{ending.run_id} is not paused")
+    return replace(held(task, ending, now), paused=replace(ending.paused, seed_sha=seed))
+
+
+def let_go_on(task: Task, ordered: Ordered, now: datetime) -> Task:
+    """Return a task that a person lets go on beyond a limit: from where its work was, and the limit counts anew."""
+    pause = _pause_of(task)
+    return replace(
+        task,
+        paused=replace(pause, is_allowed=True),
+        seed_sha=pause.seed_sha or task.seed_sha,
+        limit_from=task.spent if pause.span is Span.TASK else task.limit_from,
+        ordered=ordered,
+        updated_at=now,
+    )
+
+
+def stopped(task: Task, ordered: Ordered, now: datetime) -> Task:
+    """Return a task that a person does not let go on beyond a limit: parked with its work, and the try counts."""
+    pause = _pause_of(task)
+    note = FailureNote(
+        failure_class=Failure.LIMIT_REACHED,
+        reason=f"{pause.reason}; {ordered.by} says no: {ordered.reason}",
+        at=now,
+        run_id=pause.run_id,
+    )
+    after = withdrawn(task, Trigger.PARK, ordered, tries=1, now=now)
+    return replace(after, seed_sha=pause.seed_sha or after.seed_sha, paused=None, last_failure=note, decision=None)
+
+
+def _pause_of(task: Task) -> Paused:
+    if task.paused is None:
+        raise ImpossibleError(f"{task.task_id} is not paused")
+    return task.paused
+
+
 def proving(task: Task, proof: Proof) -> Task:
     """Return a task whose candidate exists and is proved, or is being proved."""
     return replace(task, proof=proof)
@@ -244,16 +290,38 @@ def proved(task: Task, now: datetime) -> Task:
     """Return a task whose candidate's gate was green."""
     if task.proof is None:
         raise ImpossibleError(f"{task.task_id} has no proof to complete")
-    return replace(task, proof=replace(task.proof, state=ProofState.PROVED, run_id=None, since=now), infra_tries=0)
+    proof = replace(task.proof, state=ProofState.PROVED, run_id=None, slot=None, since=now)
+    return replace(task, proof=proof, infra_tries=0)
+
+
+def found_red(task: Task, now: datetime) -> Task:
+    """Return a task whose candidate's gate was red; its run is kept, for its log."""
+    if task.proof is None:
+        raise ImpossibleError(f"{task.task_id} has no proof to be red")
+    return replace(task, proof=replace(task.proof, state=ProofState.RED, slot=None, since=now), infra_tries=0)
+
+
+def called_off(task: Task, *, unchain: bool, alone: bool, now: datetime) -> Task:
+    """Return a task whose proof was given up: its candidate waits to be asked again, leaves the chain, or goes."""
+    proof = task.proof
+    if proof is None or unchain:
+        return replace(task, proof=None)
+    if alone:
+        return replace(task, proof=replace(proof, alone=True, since=now))
+    return replace(task, proof=replace(proof, state=ProofState.CHAINED, run_id=None, slot=None, since=now))
 
 
 def waiting(task: Task, paths: tuple[str, ...], now: datetime) -> Task:
     """Return a task whose proved candidate cannot land because of *paths* in a checkout."""
     if task.proof is None:
         raise ImpossibleError(f"{task.task_id} has no proof to wait with")
-    if task.proof.state is ProofState.WAITING and task.proof.blocked_paths == paths:
+    proof = task.proof
+    if proof.state is ProofState.WAITING and proof.blocked_paths == paths:
         return task
-    return replace(task, proof=replace(task.proof, state=ProofState.WAITING, blocked_paths=paths, since=now))
+    # What was shown green only together with others is not, by itself: it is asked alone, once there is time.
+    is_green = proof.state in (ProofState.PROVED, ProofState.WAITING)
+    state = ProofState.WAITING if is_green else ProofState.CHAINED
+    return replace(task, proof=replace(proof, state=state, blocked_paths=paths, alone=True, run_id=None, since=now))
 
 
 def integrated(task: Task, commit: str, now: datetime) -> Task:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gluerun.core.metering import BROKEN, counted
 from gluerun.records.dispatch import Role
+from gluerun.records.fault import Limit
+from gluerun.records.pause import Span
 from gluerun.records.record import record
 from gluerun.records.runner import Limits
 from gluerun.records.spent import Spent
@@ -21,10 +23,20 @@ READ_ONLY = frozenset({Role.AUDITOR, Role.DECIDER, Role.PLANNER, Role.CRITIC})
 
 @record
 class Allowance:
-    """What one program may use, and in one sentence why it may not even be started (empty: it may)."""
+    """What one program may use, and in one sentence why it may not even be started (empty: it may).
+
+    `of_task` are those of its limits that are what the task has left; the others are of its try.
+    """
 
     limits: Limits
     refusal: str = ""
+    of_task: frozenset[Limit] = frozenset()
+
+    def span(self, limit: Limit | None) -> Span | None:
+        """Return whose limit a program met; None if it met none."""
+        if limit is None:
+            return None
+        return Span.TASK if limit is Limit.TASK or limit in self.of_task else Span.TRY
 
 
 def allowance(runner: RunnerSpec, config: Config, role: Role, on_task: Spent) -> Allowance:
@@ -54,7 +66,15 @@ def allowance(runner: RunnerSpec, config: Config, role: Role, on_task: Spent) ->
         if left is not None and left <= 0
     ]
     refusal = f"the task's limit of {spent[0]} is used up" if spent else ""
-    return Allowance(limits=limits, refusal=refusal)
+    whose: tuple[tuple[Limit, float | None, float | None, float | None], ...] = (
+        (Limit.MONEY, left_usd, own.usd, one.usd),
+        (Limit.TOKENS, left_tokens, own.tokens, one.tokens),
+        (Limit.TURNS, left_turns, own.turns, one.turns),
+        (Limit.SECONDS, left_seconds, own.seconds, one.seconds),
+    )
+    # Where both are met at once it is the task's: a try more would not be started.
+    of_task = frozenset(word for word, left, *others in whose if left is not None and left == _least(left, *others))
+    return Allowance(limits=limits, refusal=refusal, of_task=of_task)
 
 
 def total(expenses: Iterable[Expense]) -> Spent:
@@ -77,6 +97,18 @@ def added(one: Spent, two: Spent) -> Spent:
         tokens=one.tokens + two.tokens,
         turns=one.turns + two.turns,
         seconds=one.seconds + two.seconds,
+    )
+
+
+def beyond(spent: Spent, since: Spent | None) -> Spent:
+    """Return what of a sum came after an earlier one: what counts for a limit that a person let begin anew."""
+    if since is None:
+        return spent
+    return Spent(
+        usd=max(0.0, spent.usd - since.usd),
+        tokens=max(0, spent.tokens - since.tokens),
+        turns=max(0, spent.turns - since.turns),
+        seconds=max(0, spent.seconds - since.seconds),
     )
 
 

@@ -15,7 +15,7 @@ from gluerun.core.recovery import plan_recovery
 from gluerun.core.ways import WAYS
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
     if held := held_by_person(world, task):
         return held
-    if task.proof is not None and task.proof.state is ProofState.WAITING:
+    if task.proof is not None and task.proof.is_in_the_way:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
@@ -95,7 +95,7 @@ def _of_tasks(world: World) -> Iterator[Matter]:
             yield _matter("parked", task.task_id, words, needs_you=True, command=command, since=task.updated_at)
     for task in world.tasks:
         proof = task.proof
-        if task.status is Status.ACCEPTED and proof is not None and proof.state is ProofState.WAITING:
+        if task.status is Status.ACCEPTED and proof is not None and proof.is_in_the_way:
             words = f"{task.task_id}: {reason_of(world, task)}"
             yield _matter("in-the-way", task.task_id, words, needs_you=True, command="git status", since=proof.since)
     yield from _for_ever(world)

@@ -134,6 +134,12 @@ def _archive(me: Notebook, now: datetime, wrong: Wrong | None, decision: Decisio
     if wrong and decision:
         yield KeepText(name=f"attempts/{attempt}/failure.txt", text=f"{wrong.failure}: {wrong.reason}\n")
         yield capsule_of(me, attempt, now, decision.action.value)
+    yield from keep_session(me, now)
+
+
+def keep_session(me: Notebook, now: datetime) -> Part:
+    """Keep which session the worker of this try had, and where."""
+    attempt = me.attempts[-1].n
     if me.seat is not None:
         session = sessions.id_of(me.seat.session)
         same = me.resumed if me.resumed and session and me.resumed.session_id == session else None

@@ -6,10 +6,11 @@ one more fact beside the others: told, graded low, and never a verdict.
 
 from __future__ import annotations
 
-from gluerun.core import tamper
-from gluerun.core.asking import ask, prepare
-from gluerun.core.steps import Clear, Gated, KeepText, Place, Restore, RunGate
+from gluerun.core import gating, tamper
+from gluerun.core.asking import prepare
+from gluerun.core.steps import Clear, KeepText, Place, Restore
 from gluerun.records.gate import GateVerdict
+from gluerun.records.pipeline import Occasion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ def try_on_base(me: Notebook, attempt: int, head: str) -> Generator[Step, Answer
     if not me.config.new_tests_on_base or not tests or me.tamper is None or set(tests) == set(me.changed):
         return
     base = me.dispatch.base_sha
-    gated = Gated(check=None)
+    result = GateVerdict.INCONCLUSIVE
     if not (yield from prepare(Place.GATE, base, attempt)):
         yield Restore(attempt=attempt, commit=head, paths=tests, place=Place.GATE)
-        command = me.dispatch.gate_command
-        gated = yield from ask(RunGate(attempt=attempt, commit=base, command=command, is_receipt=False), Gated)
+        result = yield from gating.try_gates(
+            me.config, me.dispatch.gate_command, Occasion.TASK, attempt=attempt, commit=base, changed=me.changed
+        )
     yield Clear(place=Place.GATE, reason="tests were tried on the base")
-    if gated.check is None or gated.check.result is GateVerdict.INCONCLUSIVE:
+    if result not in (GateVerdict.GREEN, GateVerdict.RED):
         return
-    me.tamper = tamper.on_base(me.tamper, is_green=gated.check.result is GateVerdict.GREEN)
+    me.tamper = tamper.on_base(me.tamper, is_green=result is GateVerdict.GREEN)
     yield KeepText(name=tamper.note_path(attempt), text=f"{tamper.facts(me.tamper)}\n")

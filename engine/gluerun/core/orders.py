@@ -57,6 +57,7 @@ def obeyed(world: World, order: Order) -> Obey:
         resets_breaker=effect.resets_breaker,
         backoffs=effect.backoffs,
         approvals=effect.approvals,
+        papers=effect.papers,
         is_repeated=is_repeated,
     )
 
@@ -236,6 +237,8 @@ def _not_failed(world: World, order: Order) -> Refusal | None:
     task = world.task(order.subject)
     if task is None or task.status is Status.BLOCKED:
         return None
+    if task.paused is not None and not task.paused.is_allowed:
+        return Refusal(why=f"{task.task_id} is paused at a limit, and a person is asked", hint="`gluerun approvals`")
     if world.lease(task.task_id):
         return Refusal(why=f"{task.task_id} is running: its run tries again by itself", hint="or `gluerun cancel` it")
     if task.status is not Status.READY:
@@ -349,6 +352,17 @@ def _answering(name: str) -> Callable[[World, Order], Any]:
     return call
 
 
+def _about_node(name: str) -> Callable[[World, Order], Any]:
+    """Return a function of `human_orders` by its name."""
+
+    def call(world: World, order: Order) -> Any:
+        from gluerun.core import human_orders
+
+        return getattr(human_orders, name)(world, order)
+
+    return call
+
+
 def _rule(
     verb: OrderVerb,
     event: str,
@@ -378,6 +392,12 @@ _TABLE = (
     _rule(OrderVerb.APPROVE, "approval.approved", _answering("not_approvable"), _answering("approve")),
     _rule(OrderVerb.REJECT,  "approval.rejected", _answering("not_rejectable"), _answering("reject")),
     _rule(OrderVerb.RENEW,   "approval.renewed",  _answering("not_expired"),    _answering("renew")),
+    _rule(OrderVerb.GATE_REQUEST, "human_gate.requested", _about_node("not_askable"), _about_node("ask"),
+          about_task=False),
+    _rule(OrderVerb.GATE_APPROVE, "human_gate.approved", _about_node("not_approvable"), _about_node("approve"),
+          about_task=False),
+    _rule(OrderVerb.GATE_REJECT,  "human_gate.rejected", _about_node("not_rejectable"), _about_node("reject"),
+          about_task=False),
 )
 # fmt: on
 RULES: dict[str, Rule] = {rule.verb.value: rule for rule in _TABLE}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gluerun.core.backoff import held_back, worker_roles
 from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
-from gluerun.core.integration import is_current
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
 from gluerun.core.planners import no_planner, state_of, why_not
+from gluerun.core.queue import is_current
 from gluerun.records.dispatch import Role
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from gluerun.core import gate_words, pipeline
 from gluerun.core.continuity import open_findings
 from gluerun.records.dispatch import Role
 from gluerun.records.failure import Failure
+from gluerun.records.pipeline import Occasion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gluerun.records.failure import FailureNote
     from gluerun.records.gate import GateCheck
     from gluerun.records.packet import PacketClaim
+    from gluerun.records.pipeline import GateSpec
     from gluerun.records.task import TaskSpec
     from gluerun.records.verdict import Ledger
 
@@ -100,8 +103,13 @@ def worker(dispatch: Dispatch, attempt: int, trouble: str, config: Config) -> st
     limit = config.context_section_max_chars
     spec = _spec(dispatch)
     parts = [_WORKER, *own_words(dispatch, Role.WORKER), task_section(spec, dispatch.owned_files)]
-    if dispatch.gate_command:
-        parts.append(f"## Gate\nThe engine will run: {dispatch.gate_command}")
+    if gates := pipeline.known(config, dispatch.gate_command, Occasion.TASK):
+        parts.append(f"## Gate\nThe engine will run: {_commands(gates)}")
+    if dispatch.paused and attempt == dispatch.tries_used + 1:
+        parts.append(
+            f"## You go on from where you were stopped\nA limit stopped the last run ({dispatch.paused.reason}), and a "
+            "person lets it go on. The work tree holds what was done by then. Finish it with as little more as you can."
+        )
     if dispatch.told:
         parts.append(f"## What a person says about this try\n{dispatch.told}")
     if trouble:
@@ -152,7 +160,9 @@ def auditor(
 
 def decider(dispatch: Dispatch, failure: Failure, nonce: str, trouble: str, attempts: Sequence[Attempt]) -> str:
     """Return the prompt that asks a model what to do about a failure."""
-    history = [f"try {one.n}: {one.failure_class or 'accepted'} {one.reason[:200]}" for one in attempts]
+    history = [
+        f"try {one.n}: {one.failure_class or ('' if one.reason else 'accepted')} {one.reason[:200]}" for one in attempts
+    ]
     return "\n\n".join(
         [
             _DECIDER,
@@ -186,9 +196,19 @@ def lead(note: FailureNote) -> str:
     return f"{first}{places}."
 
 
+def _commands(gates: Sequence[GateSpec]) -> str:
+    """Return what will be run: one command, or those of a pipeline with their names."""
+    if len(gates) == 1:
+        return gates[0].command
+    lines = [f"{gate.name}: {gate.command}" + ("" if gate.required else " (not required)") for gate in gates]
+    return "\n" + bullets(lines)
+
+
 def _gate_words(gate: GateCheck | None) -> str:
     if gate is None:
         return "No gate is configured: nothing was measured."
+    if gate.gates:
+        return f"On {gate.commit}: {gate.result}.\n{gate_words.summary(gate.gates)}".rstrip()
     return f"`{gate.cmd}` on {gate.commit}: {gate.result}, exit code {gate.exit_code}, {gate.duration_ms} ms."
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from gluerun.core import pipeline
 from gluerun.core.planners import tasks_wanted
 from gluerun.core.prompts import bullets, clipped
+from gluerun.records.pipeline import Occasion
 from gluerun.records.planning import Severity
 from gluerun.records.record import record
 
@@ -73,7 +75,7 @@ def planner(node: Node, world: World, texts: Texts = NO_TEXTS) -> str:
         _about(node),
         f"## Paths of the area\n{bullets(world.config.areas.get(node.area, ()))}",
         f"## Notes about the area\n{clipped(texts.area, limit)}" if texts.area else "",
-        f"## Gate\n{world.config.gate_command or '(none)'}",
+        f"## Gate\n{_gate(world)}",
         f"At most {tasks_wanted(node, world.config)} tasks.",
         f"## Existing tasks\n{bullets(existing)}",
         f"## Your last plan was not taken in\n{clipped(note.reason, limit)}" if note else "",
@@ -109,6 +111,12 @@ def revised(prompt: str, batch: TaskBatch, critique: PlanCritique) -> str:
     )
 
 
+def _gate(world: World) -> str:
+    """Return the commands that will judge a task of the plan."""
+    gates = pipeline.known(world.config, world.config.gate_command, Occasion.TASK)
+    return "; ".join(gate.command for gate in gates) or "(none)"
+
+
 def quoted(text: str) -> str:
     """Return *text* as a quotation, so that nothing in it reads as a part of what it is quoted in."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
@@ -136,7 +144,7 @@ def _filled(template: str, node: Node, world: World) -> str:
         "KIND": node.kind,
         "REQUIRED-COMPLETION": node.required_completion,
         "SLICE-BUDGET": str(count),
-        "GATE-COMMAND": world.config.gate_command or "(none)",
+        "GATE-COMMAND": _gate(world),
         "AREA-PATHS": ", ".join(world.config.areas.get(node.area, ())) or "(any)",
     }
     return _PLACE.sub(lambda found: known.get(found[1], found[0]), template)

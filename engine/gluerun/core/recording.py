@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.records import names
-from gluerun.records.paths import ARCHIVED, LIVING, RECORDS, covers
+from gluerun.records.paths import ARCHIVED, ASKED, LIVING, RECORDS, covers
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
 
@@ -26,7 +26,11 @@ LONGEST = 366 * 24 * 3600
 
 def shelf(task_id: str) -> str:
     """Return the folder of a task: the thousands of its number, so that none ever has more than 1,000 entries."""
-    thousands = int(names.check(task_id, names.TASK, "task id").removeprefix("TASK-")) // 1000
+    return _shelf(int(names.check(task_id, names.TASK, "task id").removeprefix("TASK-")))
+
+
+def _shelf(number: int) -> str:
+    thousands = number // 1000
     if thousands < _REST:
         return f"{thousands:03d}"
     digits = f"{thousands:09d}"
@@ -41,6 +45,12 @@ def living_path(task_id: str) -> str:
 def archived_path(task_id: str, name: str = RECORD) -> str:
     """Return where the record of a settled task lies there, or a document of its accepted run."""
     return f"{ARCHIVED}/{shelf(task_id)}/{task_id}/{name}"
+
+
+def asked_path(request: str) -> str:
+    """Return where a request for approval lies there, from the first to the last that is known of it."""
+    number = int(names.check(request, names.APPROVAL, "request id").removeprefix("APR-"))
+    return f"{ASKED}/{_shelf(number)}/{request}.json"
 
 
 def is_record(path: str) -> bool:
@@ -63,11 +73,14 @@ def without_records(patch: str) -> str:
 def next_commit(since: datetime, interval: int, tasks: Iterable[Task], *, gate: int) -> datetime:
     """Return when the engine may commit records next, the last time having been *since*.
 
-    A proof is about the target as it is. While one is under way or about to land it is left alone until the records
-    are due twice, and for as long as a *gate* may take, so that one that was begun since comes to its end.
+    A chain stands on the target as it is. While there is one it is left alone until the records are due twice, and
+    while one of its prefixes is proved, for as long as a *gate* may take, so that one begun since comes to its end.
+    What waits for somebody's checkout may wait for ever, and holds nothing up.
     """
-    states = {task.proof.state for task in tasks if task.proof is not None} - {ProofState.WAITING}
-    longer = max(interval, gate) if ProofState.PROVING in states else interval if states else 0
+    proofs = [task.proof for task in tasks if task.proof is not None]
+    is_proving = any(proof.state is ProofState.PROVING for proof in proofs)
+    has_chain = any(proof.state is not ProofState.WAITING and not proof.is_in_the_way for proof in proofs)
+    longer = max(interval, gate) if is_proving else interval if has_chain else 0
     return since + timedelta(seconds=interval + longer)
 
 

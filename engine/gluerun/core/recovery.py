@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import backoff, decider, scope
-from gluerun.core.actions import Close, HoldBack, MarkOrphan, Settle, Shorten, Stop, Unlease
+from gluerun.core.actions import Close, HoldBack, MarkOrphan, Pause, Settle, Shorten, Stop, Unlease
 from gluerun.core.ageing import is_late, is_within
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Answer, Authority, Decision, Failure, FailureNote
@@ -114,6 +114,8 @@ def _judge_ending(world: World, task: Task, lease: Lease, ending: Ending) -> Act
         return HoldBack(
             task_id=task.task_id, node=None, run_id=lease.run_id, ending=ending, reason=f"{held.provider}: {held.fault}"
         )
+    if ending.paused is not None:
+        return Pause(task_id=task.task_id, run_id=lease.run_id, ending=ending, reason=ending.paused.reason)
     return _settle(world, task, lease, ending.failure or Failure.WORKER_INFRA, ending.reason, ending)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.patterns import matcher
+from gluerun.core.pipeline import OF_TASKS, has_gate
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -84,7 +85,7 @@ def of_plan(spec: TaskSpec, config: Config) -> tuple[str, ...]:
     tops = [path for path in owned if "/" not in path and "." not in path and path not in _FILES]
     found += [f"it owns a whole folder at the top: {_named(tops)}"] if tops else []
     found += [f"it owns {len(owned)} files and folders"] if len(owned) > MOST_OWNED else []
-    found += [] if spec.gate_command else ["no gate would judge it"]
+    found += [] if _is_judged(spec, config) else ["no gate would judge it"]
     return tuple(found)
 
 
@@ -99,7 +100,7 @@ def of_landing(work: Work, spec: TaskSpec, config: Config) -> tuple[str, ...]:
     found += [f"{_many(len(work.deleted), 'file')} deleted: {_named(work.deleted)}"] if work.deleted else []
     if len(work.changed) > MOST_FILES or work.lines > MOST_LINES:
         found.append(f"it is big: {len(work.changed)} files, {work.lines} lines")
-    found += [] if spec.gate_command else ["no gate has judged it"]
+    found += [] if _is_judged(spec, config) else ["no gate has judged it"]
     found += ["its evidence cannot be read"] if work.is_unread else []
     return tuple(found)
 
@@ -115,6 +116,10 @@ def _sensitive(paths: Iterable[str], config: Config, verb: str) -> list[str]:
         if hits:
             found.append(f"{verb} {kind}: {_named(hits)}")
     return found
+
+
+def _is_judged(spec: TaskSpec, config: Config) -> bool:
+    return any(has_gate(config, spec.gate_command, occasion) for occasion in OF_TASKS)
 
 
 def _named(paths: Iterable[str]) -> str:

@@ -57,6 +57,7 @@ class Places:
     branch: str = ""
     run_folder: str = ""
     tmp: str = ""
+    cache: str = ""
     home: str = ""
     own_home: str = ""
 
@@ -75,7 +76,7 @@ def confinement(role: Role | str, config: Config, runner: RunnerSpec | None, pla
     state = runner.state if runner is not None else ()
     homes = [f"{places.own_home}/{name}" for name in runner.own_homes.values()] if runner and places.own_home else []
     named = (_expanded(path, places) for path in (*state, *sandbox.writable, *own.writable))
-    folders = (*_of_role(name, places), places.run_folder, places.tmp, *homes, *named)
+    folders = (*_of_role(name, places), places.run_folder, places.tmp, places.cache, *homes, *named)
     return Confinement(
         mode=mode,
         network=own.network or sandbox.network,

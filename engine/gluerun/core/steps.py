@@ -13,8 +13,10 @@ from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.child import How
 from gluerun.records.dispatch import Role, Seat, Usage
 from gluerun.records.fault import Fault, Limit
-from gluerun.records.gate import GateCheck
+from gluerun.records.gate import GateCheck, GateRun
 from gluerun.records.objection import Objection
+from gluerun.records.pause import Span
+from gluerun.records.pipeline import GateSpec
 from gluerun.records.record import record
 
 
@@ -107,7 +109,8 @@ class AgentDone:
     `answers` is how many different complete answers it gave; more than one is ambiguous.
     `trouble` says why the run did not succeed; it is empty if it did. `tail` is the end of what it printed.
     `fault` is the class of that trouble, `until` the moment before which asking the provider again is useless
-    (as the wire has it; empty: nobody said), `limit` what stopped it. `seat` is who really played the role.
+    (as the wire has it; empty: nobody said), `limit` what stopped it, and `span` whose limit that is. `seat` is who
+    really played the role.
     """
 
     how: How
@@ -122,6 +125,7 @@ class AgentDone:
     limit: Limit | None = None
     usage: Usage = Usage()
     seat: Seat | None = None
+    span: Span | None = None
 
 
 @record
@@ -164,21 +168,52 @@ class Committed:
 
 @record
 class RunGate:
-    """Run the gate on exactly one commit, in the place prepared for it; what is no receipt is not kept as one."""
+    """Run the gate on exactly one commit, in the place prepared for it; what is no receipt is not kept as one.
+
+    Of a pipeline it is one `gate`, in its `stage`; its receipt follows when all have run.
+    """
 
     attempt: int
     commit: str
     command: str
     is_receipt: bool = True
+    gate: GateSpec | None = None
+    stage: int = 1
 
 
 @record
 class Gated:
-    """The receipt of the gate, and the end of its log."""
+    """The receipt of the gate, and the end of its log; of one gate of a pipeline, its `run`."""
 
-    check: GateCheck | None
+    check: GateCheck | None = None
     tail: str = ""
     trouble: str = ""
+    run: GateRun | None = None
+
+
+@record
+class KeepReceipt:
+    """Keep the receipt of a whole pipeline on one commit: what came of each gate, and by which key it is found."""
+
+    attempt: int
+    commit: str
+    gate_sha256: str
+    runs: tuple[GateRun, ...]
+
+
+@record
+class Compare:
+    """Ask which paths differ between two commits."""
+
+    old: str
+    new: str
+
+
+@record
+class Compared:
+    """The paths that differ between two commits."""
+
+    paths: tuple[str, ...] = ()
 
 
 @record
@@ -269,6 +304,8 @@ Step = (
     | Inspect
     | Commit
     | RunGate
+    | KeepReceipt
+    | Compare
     | Restore
     | Patch
     | Keep
@@ -277,4 +314,4 @@ Step = (
     | Recall
     | Tell
 )
-Answered = Prepared | Done | Opened | AgentDone | Inspected | Committed | Gated | Patched | Recalled | Told
+Answered = Prepared | Done | Opened | AgentDone | Inspected | Committed | Gated | Compared | Patched | Recalled | Told

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 # Set for what a timer starts.
 TIMER = "GLUERUN_TIMER"
+# Where launchd puts what a timer prints, in the state folder. Nobody rotates it for us: the loop does, into the other.
+LOG, OLD_LOG = "timer.log", "timer.log.1"
+LOG_BYTES = 4_000_000
 
 
 @record

@@ -10,15 +10,18 @@ from gluerun.core import (
     consequences,
     continuity,
     decider,
+    gate_words,
+    gating,
     handover,
     independence,
     on_base,
+    pipeline,
     prompts,
     scope,
     sessions,
     tamper,
 )
-from gluerun.core.asking import agent, ask, must_wait, now_of_day, prepare
+from gluerun.core.asking import agent, ask, must_ask, must_wait, now_of_day, prepare
 from gluerun.core.notebook import Green, Notebook, NotNow, Wrong, digest_of, kept_verdict, note_session, session_name
 from gluerun.core.steps import (
     AgentDone,
@@ -38,7 +41,6 @@ from gluerun.core.steps import (
     Recall,
     Recalled,
     Restore,
-    RunGate,
 )
 from gluerun.records import codec
 from gluerun.records.config import TamperRule
@@ -47,6 +49,7 @@ from gluerun.records.failure import Answer, Decision, Failure
 from gluerun.records.fault import Fault, Limit
 from gluerun.records.gate import GateVerdict
 from gluerun.records.packet import PacketClaim
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.verdict import Judgement, Ledger
 
@@ -72,7 +75,7 @@ def try_once(me: Notebook, attempt: int, trouble: str) -> Generator[Step, Answer
         return Wrong(failure=Failure.WORKER_INFRA, reason=why)
     me.spoilt = False
     done = yield from _run_worker(me, attempt, trouble)
-    if must_wait(done):
+    if must_wait(done) or must_ask(me.config, done):
         return NotNow(role=Role.WORKER, done=done)
     if done.fault is Fault.LIMIT:
         # What it changed is rescued and taken back; the next try begins at the base.
@@ -151,19 +154,26 @@ def _session(me: Notebook, attempt: int, opened: Opened) -> Generator[Step, Answ
     runner = me.config.runners.get(name)
     now, me.resumed = me.attempts[-1].started_at, None
     enabled = me.config.session_affinity and runner is not None and runner.can_resume
-    if enabled and attempt > me.dispatch.tries_used + 1:
-        kept = yield from ask(Recall(run_id=me.dispatch.run_id, name=session_name(attempt - 1)), Recalled)
+    run_id, before, head = me.dispatch.run_id, attempt - 1, opened.head
+    paused = me.dispatch.paused if attempt == me.dispatch.tries_used + 1 else None
+    if paused is not None and not (runner and runner.own_homes):
+        # A program with a home in its run's folder has left its sessions there.
+        run_id, before = paused.run_id, paused.attempt
+    if enabled and (attempt > me.dispatch.tries_used + 1 or run_id != me.dispatch.run_id):
+        kept = yield from ask(Recall(run_id=run_id, name=session_name(before)), Recalled)
         me.resumed = sessions.meta_of(kept.document)
+        if run_id != me.dispatch.run_id and me.resumed is not None:
+            head = me.resumed.head_sha_at_create  # the place has the very files in which that run broke off
     facts = sessions.Facts(
         enabled=enabled,
         role=Role.WORKER.value,
         task_id=me.task_id,
-        run_id=me.dispatch.run_id,
+        run_id=run_id,
         runner=name,
         prompt_sha256=prompts.template_sha256(Role.WORKER),
         now=now,
         max_age_sec=me.config.session_max_age_sec,
-        head=opened.head,
+        head=head,
         cwd=opened.cwd,
     )
     session, why = sessions.resume_or_why(me.resumed, facts)
@@ -233,14 +243,13 @@ def _commit_and_gate(
         return Wrong(failure=Failure.COMMIT_FAILED, reason=made.trouble)
     me.head = made.head
     check = None
-    if me.dispatch.gate_command:
+    if pipeline.has_gate(me.config, me.dispatch.gate_command, Occasion.TASK):
         gated = yield from _gate(me, attempt, made.head)
         if gated.check is None or gated.check.result is GateVerdict.INCONCLUSIVE:
             return Wrong(failure=Failure.WORKER_INFRA, reason=gated.trouble or "the gate was inconclusive")
         check = gated.check
         if check.result is GateVerdict.RED:
-            reason = "the gate timed out" if check.timed_out else f"the gate ended with {check.exit_code}"
-            return Wrong(failure=Failure.GATE_RED, reason=reason, detail=gated.tail)
+            return Wrong(failure=Failure.GATE_RED, reason=gate_words.why_red(check), detail=gated.tail)
         yield from on_base.try_on_base(me, attempt, made.head)
     green = Green(
         head=made.head,
@@ -263,8 +272,9 @@ def _gate(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, 
         if trouble:
             gated = Gated(check=None, trouble=trouble)
         else:
-            answer = yield from ask(RunGate(attempt=attempt, commit=commit, command=me.dispatch.gate_command), Gated)
-            gated = answer
+            gated = yield from gating.run_gates(
+                me.config, me.dispatch.gate_command, Occasion.TASK, attempt=attempt, commit=commit, changed=me.changed
+            )
         yield Clear(place=Place.GATE, reason="gate ended")
         if gated.check and gated.check.result is not GateVerdict.INCONCLUSIVE:
             break
@@ -278,8 +288,8 @@ def _audit(me: Notebook, attempt: int, green: Green) -> Generator[Step, Answered
     why = ""
     for _ in range(me.config.audit_infra_max + 1):
         verdict, why, done = yield from _ask_auditor(me, attempt, green, patched.text)
-        if done is not None and (must_wait(done) or done.limit is Limit.DAY):
-            # Finished work is not lost to a full provider or a full day: only its audit waits.
+        if done is not None and (must_wait(done) or done.limit is Limit.DAY or must_ask(me.config, done)):
+            # Finished work is not lost to a full provider, a full day or a limit: only its audit waits.
             return NotNow(role=Role.AUDITOR, done=done)
         if verdict is not None:
             if why := independence.why_not(me.config.independence, me.seat, me.auditor):
@@ -369,7 +379,7 @@ def decide(
     text = prompts.decider(me.dispatch, wrong.failure, opened.nonce, words, me.attempts)
     done = yield from ask(agent(Role.DECIDER, attempt, Place.AUDIT, opened, text), AgentDone)
     yield Clear(place=Place.AUDIT, reason="decided")
-    if (must_wait(done) or done.limit is Limit.DAY) and left > 0:
+    if (must_wait(done) or done.limit is Limit.DAY or must_ask(me.config, done)) and left > 0:
         return NotNow(role=Role.DECIDER, done=done)
     claimed, why = answers.decision_of(done, opened, wrong.failure, me.dispatch)
     if claimed is None:

@@ -11,6 +11,7 @@ from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
+from gluerun.records.queue import QueueState
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
@@ -18,6 +19,7 @@ from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gluerun.core.humangates import GateSeen
     from gluerun.core.risks import Facts
     from gluerun.records.approval import Approval
     from gluerun.records.order import Order
@@ -68,8 +70,9 @@ class World:
     """One look at one repository. `done` holds the settled tasks that living ones depend on.
 
     `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
-    `facts` is what is known of proved candidates that a person may have to approve; `unapproved` says of a node what
-    it lacks of a person's approval.
+    `facts` is what is known of proved candidates that a person may have to approve; `human_gates` is what
+    lies there about the nodes that a person has to approve, `unapproved` what each lacks of it; `queue_state` is what
+    the merge queue has learned of its gates.
     """
 
     now: datetime
@@ -110,7 +113,9 @@ class World:
     approvals: tuple[Approval, ...] = ()
     facts: dict[str, Facts] = {}  # noqa: RUF012
     next_approval: int = 1
+    human_gates: dict[str, GateSeen] = {}  # noqa: RUF012
     unapproved: dict[str, str] = {}  # noqa: RUF012
+    queue_state: QueueState = QueueState()
 
     @property
     def asks_people(self) -> bool:
@@ -121,7 +126,7 @@ class World:
             or config.approval is not ApprovalRule.NONE
             # A graph that cannot be read may ask for something.
             or bool(config.area_policy or self.approvals or self.graph_error)
-            or any(task.spec.approve_plan or task.spec.approval for task in self.tasks)
+            or any(task.spec.approve_plan or task.spec.approval or task.paused for task in self.tasks)
             or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from gluerun.core.approvals import BEFORE
 from gluerun.core.masking import masked_text
 from gluerun.core.recording import without_records
 from gluerun.edge.approvals import ApprovalLine, line_of
@@ -21,6 +22,7 @@ from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.gate import GateCheck
 from gluerun.records.packet import Packet
 from gluerun.records.record import record
+from gluerun.records.spent import Spent
 from gluerun.records.verdict import Ledger
 
 TYPE_CHECKING = False
@@ -61,6 +63,8 @@ def approval_page(house: House, request: Approval) -> ApprovalPage:
         sections += [_text(house, task), _criteria(task)]
         if request.point is Point.LANDING:
             sections += _work(house, task, request)
+        if request.point is Point.LIMIT:
+            sections += _so_far(house, request)
         sections += [_tries(house, task), _cost(task)]
     if request.questions:
         answers = [f"{one} {request.answers.get(one, '')}".rstrip() for one in request.questions]
@@ -71,17 +75,24 @@ def approval_page(house: House, request: Approval) -> ApprovalPage:
     )
 
 
+# What comes of an approval, and of a rejection.
+_ENDS = {
+    Point.PLAN: ("the task may be started", "the task is parked with your reason"),
+    Point.LIMIT: (
+        "the agent goes on from where it was stopped, and the limit counts anew from there: as much may be used again",
+        "the task is parked with your reason and with its work, and the try counts",
+    ),
+    Point.LANDING: (
+        "exactly this work lands; if the target has moved, it is proved anew first and lands only if the "
+        "difference is the same",
+        "the work goes back for another try, which is told your reason word for word, or is parked if none is left",
+    ),
+}
+
+
 def _what_happens(request: Approval) -> Section:
     answers = "".join(f' --answer "{question}=…"' for question in request.questions)
-    approved, rejected = (
-        ("the task may be started", "the task is parked with your reason")
-        if request.point is Point.PLAN
-        else (
-            "exactly this work lands; if the target has moved, it is proved anew first and lands only if the "
-            "difference is the same",
-            "the work goes back for another try, which is told your reason word for word, or is parked if none is left",
-        )
-    )
+    approved, rejected = _ENDS[request.point]
     lines = [
         f"to approve: `gluerun approve {request.id}{answers}`; {approved}",
         f"to reject: `gluerun reject {request.id} --reason …`; {rejected}",
@@ -123,11 +134,24 @@ def _work(house: House, task: Task, request: Approval) -> list[Section]:
     ]
 
 
+def _so_far(house: House, request: Approval) -> list[Section]:
+    """Return the limit that was met, and what the agent had done by then; nobody has judged that yet."""
+    bound = request.bound
+    spent = bound.spent or Spent()
+    sums = f"{spent.usd:.4f} US dollars, {spent.tokens} tokens, {spent.turns} turns, {spent.seconds} seconds"
+    lines = (f"the limit of {bound.limit} of the {bound.span}, in {bound.run_id}", f"used up by all its runs: {sums}")
+    return [
+        Section(title="The limit", lines=lines),
+        Section(title="What it has done so far, which nobody has judged", text=_difference(house, bound)),
+    ]
+
+
 def _difference(house: House, bound: Bound) -> str:
-    if bound.base is None or bound.candidate is None:
+    end = bound.candidate or bound.head
+    if bound.base is None or end is None:
         return ""
     try:
-        return without_records(house.doors.git.patch(bound.base, bound.candidate, limit=DIFF_LIMIT))
+        return without_records(house.doors.git.patch(bound.base, end, limit=DIFF_LIMIT))
     except GluerunError as error:
         return f"it cannot be shown: {error.message}"
 
@@ -139,6 +163,8 @@ def _gate(house: House, run_id: str) -> Section:
     said = f"`{check.cmd}` ended with {check.exit_code} ({check.result}) after {check.duration_ms / 1000:.1f} s"
     log = check.log_ref if check.log_ref.startswith("runs/") else run_path(check.run_id, check.log_ref)
     tail = house.store.files.tail(log, _TAIL).decode("utf-8", "replace")
+    if check.gates:
+        said = f"{len(check.gates)} gates: {check.result} after {check.duration_ms / 1000:.1f} s"
     return Section(title="Gate", lines=(said, f"on {check.commit}"), text=tail)
 
 
@@ -166,7 +192,10 @@ def _findings(house: House, run_id: str) -> Section:
 def _tries(house: House, task: Task) -> Section:
     index = record_of(house, AttemptsIndex, task.run_id or "", ATTEMPTS)
     attempts = index.attempts if index else ()
-    lines = [f"try {one.n}: {one.failure_class or 'accepted'} {one.reason}".rstrip() for one in attempts]
+    lines = [
+        f"try {one.n}: {one.failure_class or ('' if one.reason else 'accepted')} {one.reason}".rstrip()
+        for one in attempts
+    ]
     return Section(title="Tries of the last run", lines=tuple(lines) or ("none yet",))
 
 
@@ -182,6 +211,7 @@ def _about(request: Approval) -> Section:
         "text": request.bound.source_sha256, "target": request.bound.base, "branch": request.bound.head,
         "candidate": request.bound.candidate, "tree": request.bound.tree, "difference": request.bound.diff_sha256,
         "gate": request.bound.gate_sha256, "receipt": request.bound.receipt, "verdict": request.bound.verdict,
+        "run": request.bound.run_id,
     }  # fmt: skip
     lines = [f"{name}: {value}" for name, value in rows.items() if value]
     return Section(title="What exactly this is about", lines=tuple(lines))
@@ -199,8 +229,7 @@ def _masked(section: Section) -> Section:
 def title_of(page: ApprovalPage) -> str:
     """Return the page's title."""
     one = page.request
-    before = "before it is started" if one.point == Point.PLAN.value else "before it lands"
-    return f"{one.id}: {one.task}, {before} ({one.state})"
+    return f"{one.id}: {one.task}, before {BEFORE[Point(one.point)]} ({one.state})"
 
 
 def as_markdown(page: ApprovalPage) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from gluerun.errors import ConfigError, GluerunError, UsageError
 from gluerun.loop.observe import TASK_FILE, TASKS
 from gluerun.records import names, taskfile
+from gluerun.records.config import ApprovalRule
 from gluerun.records.record import record
+from gluerun.settings_walk import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,8 @@ class Draft:
     area: str = ""
     gate: str = ""
     node: str = ""
+    approve_plan: str = ""
+    approval: str = ""
     text: str = ""
     source: str = ""
 
@@ -98,10 +102,7 @@ def compose(task_id: str, draft: Draft) -> str:
         f"{name}: {value}"
         for name, value in (
             ("Status", "" if re.search(r"^Status:", body, re.MULTILINE) else "ready"),
-            ("Area", draft.area),
-            ("Depends on", ", ".join(draft.depends_on)),
-            ("DAG node", draft.node),
-            ("Gate command", draft.gate),
+            *_headers(draft),
         )
         if value
     ]
@@ -120,16 +121,29 @@ def sheet(draft: Draft) -> str:
     """Return what a person finds in the editor: what is known already, and the places for the rest."""
     owned = "\n".join(f"- `{path}`" for path in draft.owned) or "- `path`"
     accept = "\n".join(f"- {' '.join(line.split())}" for line in draft.accept) or "- what can be checked"
-    known = (("Area", draft.area), ("Depends on", ", ".join(draft.depends_on)), ("DAG node", draft.node),
-             ("Gate command", draft.gate))  # fmt: skip
     parts = [
         f"# {draft.title or 'what is to be done, in a few words'}",
-        "\n".join(f"{name}: {value}" for name, value in known if value),
+        "\n".join(f"{name}: {value}" for name, value in _headers(draft) if value),
         f"## Objective\n\n{draft.objective or 'What will be true when it is done.'}",
         f"## Scope\n\nOwned files:\n{owned}",
         f"## Acceptance Criteria\n\n{accept}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headers(draft: Draft) -> tuple[tuple[str, str], ...]:
+    """Return what a draft says in the head of its file; a word that the head does not take is refused by its option."""
+    for option, word in (("--approve-plan", draft.approve_plan), ("--approval", draft.approval)):
+        if word and word not in tuple(ApprovalRule):
+            raise UsageError(f"{word!r} is no answer to {option}", nearest(word, ApprovalRule))
+    return (
+        ("Area", draft.area),
+        ("Depends on", ", ".join(draft.depends_on)),
+        ("DAG node", draft.node),
+        ("Gate command", draft.gate),
+        ("Approve plan", draft.approve_plan),
+        ("Approval", draft.approval),
+    )
 
 
 def _with_objective(body: str, draft: Draft) -> str:

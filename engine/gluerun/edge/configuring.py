@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from gluerun import settings
+from gluerun import settings, settings_runners
 from gluerun.core.masking import found_in
 from gluerun.errors import UsageError
 from gluerun.records.codec import to_wire
@@ -110,6 +110,7 @@ def _of_shape(key: str, loaded: Settings, document: dict[str, Any], text: str) -
 _FIELDS = {
     "runners": "runners", "roles": "roles", "sandbox": "sandbox", "prices": "prices", "gc": "gc", "areas": "areas",
     "testPaths": "test_paths", "provisionFiles": "provision_files", "bootstrap": "bootstrap",
+    "areaPolicy": "area_policy", "riskPaths": "risk_paths",
     "envAllowlist": "env_allowlist", "env": "env", "modules": "modules",
     "proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather", "singleSliceLayers": "single_slice_layers",
 }  # fmt: skip
@@ -118,7 +119,10 @@ _FIELDS = {
 def _effective(key: str, loaded: Settings, document: dict[str, Any]) -> object:
     config: Config = loaded.config
     if key == "limits":
-        return {"try": config.limits_try, "task": config.limits_task, "day": config.limits_day}
+        spans = {"try": config.limits_try, "task": config.limits_task}
+        asks = {"try": config.on_limit_try, "task": config.on_limit_task}
+        said = {of: {**to_wire(one), settings_runners.ON_LIMIT: asks[of]} for of, one in spans.items()}
+        return {**said, "day": config.limits_day}
     if key == "review":
         return {"independence": config.independence}
     if key == "identity":

@@ -15,6 +15,7 @@ from gluerun import assets, settings
 from gluerun.adapters.files import DiskFiles
 from gluerun.core import graph as graphs
 from gluerun.core.detecting import NO_GATE
+from gluerun.core.pipeline import OF_TASKS
 from gluerun.edge import configuring
 from gluerun.edge.agents import found_at, is_too_old, version_of
 from gluerun.edge.setup import SCHEMA, detect_gate, unknown_keys
@@ -31,6 +32,7 @@ from gluerun.records.runner import RunnerKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from gluerun.records.pipeline import GateSpec
     from gluerun.settings import Settings
 
     Probe = Callable[[Sequence[str]], tuple[int, str]]
@@ -250,6 +252,9 @@ def _target(patient: Patient, loaded: Settings) -> Iterator[Check]:
 
 
 def _gate(patient: Patient, loaded: Settings) -> Check:
+    gates = loaded.config.gates
+    if gates:
+        return _pipeline(gates)
     command = loaded.config.gate_command.strip()
     remedy = f'set "gateCommand" in {settings.FILE} to the command that runs your tests'
     if not command:
@@ -258,6 +263,19 @@ def _gate(patient: Patient, loaded: Settings) -> Check:
         words = "the gate command is still `false`: nothing can pass"
         return _fail("gate", words, remedy, _gate_command(patient))
     return _ok("gate", f"the gate is `{command}`")
+
+
+def _pipeline(gates: Sequence[GateSpec]) -> Check:
+    """Say whether the gates of a pipeline can be green, and what would land without any of them."""
+    never = [gate.name for gate in gates if gate.command.strip() == "false"]
+    if never:
+        words = f"the command of the gate {never[0]} is still `false`: nothing can pass"
+        return _fail("gate", words, f'set "command" of {never[0]} under "gates" in {settings.FILE}')
+    judging = [gate.name for gate in gates if gate.required and not set(gate.when).isdisjoint(OF_TASKS)]
+    if not judging:
+        words = "no gate of the pipeline is required of a task or a merge"
+        return _warn("gate", words, f'say "when": "merge" for one under "gates" in {settings.FILE}')
+    return _ok("gate", f"{len(gates)} gates; what lands must pass {', '.join(judging)}")
 
 
 def _gate_command(patient: Patient) -> str:

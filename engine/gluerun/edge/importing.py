@@ -153,6 +153,8 @@ def _draft(wish: Wish, given: Draft, config: Config) -> Draft:
         area="" if _says("Area", wish) else area,
         gate="" if _says("Gate command", wish) else wish.gate or given.gate,
         node="" if _says("DAG node", wish) else wish.node or given.node,
+        approve_plan="" if _says("Approve plan", wish) else given.approve_plan,
+        approval="" if _says("Approval", wish) else given.approval,
         text=wish.text,
         source=wish.source,
     )

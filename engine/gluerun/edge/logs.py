@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 PROVER = "prover"
 ROLES = ("worker", "auditor", "decider", "gate", "setup", PROVER)
-_LOG = re.compile(r"^([0-9]+)-([a-z]+)\.log$")
+# The one group that no role fills is the name of a gate; `gates` is what sums up a pipeline.
+_LOG = re.compile(r"^([0-9]+)-(?:([a-z0-9][a-z0-9-]*)-(?=gate\.))?([a-z]+)\.log$")
 # What moves a cursor or gives a colour means nothing in a page of lines.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _PAUSE = 0.25
@@ -37,6 +38,7 @@ class LogFile:
     attempt: int
     number: int
     path: str
+    gate: str = ""
 
 
 @record
@@ -52,6 +54,7 @@ class LogPage:
     role: str = ""
     attempt: int = 0
     path: str = ""
+    gate: str = ""
 
 
 @record
@@ -65,17 +68,18 @@ class Piece:
 
 @record
 class Wanted:
-    """Which logs are meant: of which role (empty: any), of which try (0: the latest)."""
+    """Which logs are meant: of which role or gate (empty: any), of which try (0: the latest)."""
 
     role: str = ""
     attempt: int = 0
+    gate: str = ""
 
 
 def page(house: House, task_id: str, wanted: Wanted, count: int) -> LogPage:
     """Return the last *count* lines (0: all) of the latest log that is meant."""
     logs = logs_of(house, _task(house, task_id), wanted)
     if not logs:
-        if wanted.attempt or wanted.role:
+        if wanted.attempt or wanted.role or wanted.gate:
             raise UsageError(
                 f"{task_id} has no log of {_meant(wanted)}", "`gluerun task show` lists its tries; gc gives up old logs"
             )
@@ -83,7 +87,14 @@ def page(house: House, task_id: str, wanted: Wanted, count: int) -> LogPage:
     log = logs[-1]
     lines, is_cut = _last_lines(house, log, count)
     return LogPage(
-        task=task_id, lines=lines, is_cut=is_cut, run=log.run, role=log.role, attempt=log.attempt, path=log.path
+        task=task_id,
+        lines=lines,
+        is_cut=is_cut,
+        run=log.run,
+        role=log.role,
+        attempt=log.attempt,
+        path=log.path,
+        gate=log.gate,
     )
 
 
@@ -97,10 +108,11 @@ def logs_of(house: House, task: Task, wanted: Wanted) -> list[LogFile]:
             found += [
                 LogFile(
                     run=run_id,
-                    role=PROVER if is_proof else match[2],
+                    role=PROVER if is_proof else match[3].removesuffix("s"),
                     attempt=int(attempt),
                     number=int(match[1]),
                     path=f"{folder}/{match[0]}",
+                    gate=match[2] or "",
                 )
                 for match in sorted(names, key=lambda match: int(match[1]))
             ]
@@ -225,11 +237,12 @@ def _runs(house: House, task: Task) -> list[tuple[str, bool]]:
 
 
 def _is_meant(log: LogFile, wanted: Wanted) -> bool:
-    return wanted.role in ("", log.role) and wanted.attempt in (0, log.attempt)
+    return wanted.role in ("", log.role) and wanted.attempt in (0, log.attempt) and wanted.gate in ("", log.gate)
 
 
 def _meant(wanted: Wanted) -> str:
     role = f"a {wanted.role}" if wanted.role else "any program"
+    role = f"the gate {wanted.gate}" if wanted.gate else role
     return f"{role} in try {wanted.attempt}" if wanted.attempt else role
 
 

@@ -181,10 +181,10 @@ def _tampering(found: Report) -> str:
 
 def _gates(found: Report) -> str:
     rows = [
-        (_id(one.about), safe(one.role), safe(one.result), f"{one.duration_ms / 1000:.1f} s",
+        (safe(one.gate), _id(one.about), safe(one.role), safe(one.result), f"{one.duration_ms / 1000:.1f} s",
          f"<code>{safe(one.command)}</code>", _at(one.at)) for one in found.slowest_gates
     ]  # fmt: skip
-    return _table("Slowest gates", ("", "role", "result", "#took", "gate", "at"), rows)
+    return _table("Slowest gates", ("gate", "of", "role", "result", "#took", "command", "at"), rows)
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

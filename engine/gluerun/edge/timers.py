@@ -7,7 +7,7 @@ import plistlib
 import re
 import sys
 
-from gluerun.core.timers import Job, launchd_agent, systemd_units
+from gluerun.core.timers import LOG, Job, launchd_agent, systemd_units
 from gluerun.errors import ToolMissingError, UsageError
 from gluerun.records.record import record
 
@@ -58,7 +58,7 @@ def plan(root: str, environ: Mapping[str, str], platform: str, every: int) -> Pl
     # No --repo: it is typed in the repository, so that the quiet answer is given to a timer, too.
     argv = (sys.executable, "-P", "-m", "gluerun", *words)
     path = environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    job = Job(name=name, root=root, argv=argv, path=path, every=every, log=f"{root}/.gluerun-state/timer.log")
+    job = Job(name=name, root=root, argv=argv, path=path, every=every, log=f"{root}/.gluerun-state/{LOG}")
     if platform == "darwin":
         place = f"{home}/Library/LaunchAgents"
         file = f"{name}.plist"

@@ -7,6 +7,8 @@ from gluerun.core.actions import (
     Admit,
     Advance,
     AskApproval,
+    CallOff,
+    Chain,
     Close,
     EndPlanner,
     HoldBack,
@@ -16,8 +18,10 @@ from gluerun.core.actions import (
     NodeProved,
     Notice,
     Obey,
+    Pause,
     Promote,
     ProofDone,
+    ProofRed,
     Prove,
     ProveNode,
     Readmit,
@@ -52,12 +56,8 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
     match action:
         case Admit() | Readmit() | Refuse() | SetAside() | Shelve():
             return _take_in(house, world, action, notes)
-        case Close():
-            return settling.close(house, world, action, notes)
-        case Settle():
-            return settling.settle(house, world, action, notes)
-        case HoldBack():
-            return settling.hold_back(house, world, action, notes)
+        case Close() | Settle() | HoldBack() | Pause():
+            return settling.handle(house, world, action, notes)
         case Shorten(provider=provider, backoff=shorter):
             house.store.put_any_backoff(shorter)
             who = provider or "planning"
@@ -66,7 +66,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return True
         case Unlease() | MarkOrphan() | Stop():
             return _tend_run(house, world, action, notes)
-        case Prove() | ProofDone() | Advance() | Notice():
+        case Chain() | Prove() | CallOff() | ProofDone() | ProofRed() | Advance() | Notice():
             return landing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)

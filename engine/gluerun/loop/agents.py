@@ -72,8 +72,14 @@ class Agent:
         if done is None:
             allowed = allowance(runner, self.house.config, role, self._spent())
             if allowed.refusal:
+                limit = Limit.TASK
                 return AgentDone(
-                    how=How.LIMIT, exit_code=1, trouble=allowed.refusal, fault=Fault.LIMIT, limit=Limit.TASK
+                    how=How.LIMIT,
+                    exit_code=1,
+                    trouble=allowed.refusal,
+                    fault=Fault.LIMIT,
+                    limit=limit,
+                    span=allowed.span(limit),
                 )
             call = call_of(runner, self._ask(runner, allowed.limits, confined=False))
             if call.trouble:
@@ -224,7 +230,8 @@ class Agent:
             text_file=self._last_message(),
             rollout=self._rollout(runner, log),
         )
-        read = self._checked(self._limited(runner, done, read))
+        allowed = allowance(runner, self.house.config, self.step.role, self._spent())
+        read = self._checked(_limited(runner, done, read, allowed.limits))
         self._book(runner, done, read)
         answer, error, count = self._answer(runner, read)
         return AgentDone(
@@ -240,6 +247,7 @@ class Agent:
             limit=read.limit,
             usage=read.usage,
             seat=read.seat,
+            span=allowed.span(read.limit),
         )
 
     def _last_message(self) -> str:
@@ -261,18 +269,6 @@ class Agent:
         days = [f"sessions/{day:%Y/%m/%d}" for day in _last_days(self.house.now())]
         paths = [f"{day}/{name}" for day in days for name in files.names(day) if name.endswith(f"-{session}.jsonl")]
         return files.tail(paths[0], LONGEST_LOG).splitlines() if paths else []
-
-    def _limited(self, runner: RunnerSpec, done: ChildDone, read: Reading) -> Reading:
-        """Tell a time or a silence that was limited from one that only says that something hangs."""
-        allowed = allowance(runner, self.house.config, self.step.role, self._spent()).limits
-        ours = {
-            How.TIMED_OUT: (allowed.seconds, runner.timeout_seconds, Limit.SECONDS),
-            How.IDLE: (allowed.idle_seconds, runner.idle_seconds, Limit.IDLE),
-        }
-        limit, other, word = ours.get(done.how, (None, 0, None))
-        if limit is None or (other and other <= limit):
-            return read
-        return replace(read, fault=Fault.LIMIT, limit=word)
 
     def _checked(self, read: Reading) -> Reading:
         """Hold a role that may only read to it: what it changed, git tells, whatever it says."""
@@ -320,6 +316,18 @@ class Agent:
             text = self.house.store.files.tail(self.log, MESSAGE_TAIL).decode("utf-8", "replace")
         answer, count = answers.last_answer(text[-MESSAGE_TAIL:], self.step.role)
         return secrets.cleaned(answer), "", count
+
+
+def _limited(runner: RunnerSpec, done: ChildDone, read: Reading, allowed: Limits) -> Reading:
+    """Tell a time or a silence that was limited from one that only says that something hangs."""
+    ours = {
+        How.TIMED_OUT: (allowed.seconds, runner.timeout_seconds, Limit.SECONDS),
+        How.IDLE: (allowed.idle_seconds, runner.idle_seconds, Limit.IDLE),
+    }
+    limit, other, word = ours.get(done.how, (None, 0, None))
+    if limit is None or (other and other <= limit):
+        return read
+    return replace(read, fault=Fault.LIMIT, limit=word)
 
 
 def tail_of(house: House, log: str) -> str:

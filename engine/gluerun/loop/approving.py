@@ -68,7 +68,7 @@ def facts(house: House, world: World) -> dict[str, Facts]:
         proof = task.proof
         if task.status is not Status.ACCEPTED or proof is None or proof.candidate in known:
             continue
-        if proof.state is ProofState.PROVING:
+        if proof.state not in (ProofState.PROVED, ProofState.WAITING):
             continue
         if (proof.branch_head, proof.target_head) == (task.head_sha, world.target_head):
             found[task.task_id] = _facts(house, task, proof.target_head, proof.candidate)

@@ -10,19 +10,22 @@ import hashlib
 
 from gluerun.core import sandbox, secrets, tamper
 from gluerun.core.environment import of_program, shell_word
-from gluerun.core.gates import gate_sha256
+from gluerun.core.pipeline import has_gate, timeout_of
 from gluerun.core.spelling import bytes_of
 from gluerun.core.steps import (
     AgentDone,
     Clear,
     Commit,
     Committed,
+    Compare,
+    Compared,
     Done,
     Gated,
     Inspect,
     Inspected,
     Keep,
     KeepAttempts,
+    KeepReceipt,
     KeepText,
     OpenDispatch,
     Opened,
@@ -41,14 +44,16 @@ from gluerun.core.steps import (
     Told,
 )
 from gluerun.errors import GitError, SchemaError, StateError
-from gluerun.loop.agents import Agent, tail_of
+from gluerun.loop import slots
+from gluerun.loop.agents import Agent
+from gluerun.loop.gating import Gating, how_of, slots_of
 from gluerun.loop.rescue import begin_aside, begin_work, drop_place, remove_place
 from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How, scratch_of
 from gluerun.records.dispatch import Role
-from gluerun.records.gate import DeclaredOutput, GateCheck, GateVerdict
 from gluerun.records.paths import RECORDS, covers
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 
 TYPE_CHECKING = False
@@ -59,11 +64,9 @@ if TYPE_CHECKING:
     from gluerun.records.child import ChildDone
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.objection import Objection
+    from gluerun.records.pipeline import GateSpec
     from gluerun.records.sandbox import Confinement
 
-# A gate that cannot be started says nothing about the work.
-_NOT_STARTED = (126, 127)
-INCONCLUSIVE = 20
 EVIDENCE_FOLDER = ".gluerun-evidence"
 EVIDENCE = ("red", "green", "regression")
 LONGEST_EVIDENCE = 1_000_000
@@ -99,6 +102,10 @@ class Bench:
                 return self._commit(step)
             case RunGate():
                 return self._gate(step)
+            case KeepReceipt():
+                return self._gating().receipt(step, self._log("gates", step.attempt))
+            case Compare():
+                return self._compare(step)
             case _:
                 return self._note(step)
 
@@ -152,18 +159,20 @@ class Bench:
     def _path(self, place: Place) -> str:
         if place is Place.WORK:
             return self.house.place(self.dispatch.task_id or self.dispatch.run_id)
+        if place is Place.GATE and self.dispatch.slot is not None:
+            return slots.place_of(self.house, self.dispatch.slot)
         return self.house.place(f"{self.dispatch.run_id}-{place}")
 
     def _prepare(self, step: Prepare) -> Prepared:
         """Make a work tree ready; the one function for every role."""
         path = self._path(step.place)
-        git = self.house.doors.git
+        git, slot = self.house.doors.git, self.dispatch.slot
         try:
-            with self.house.doors.locks.git():
-                if step.place is Place.WORK:
-                    begin_work(self.house, self.dispatch, path, step.commit, self._branch())
-                else:
-                    begin_aside(self.house, self.dispatch, path, step.commit)
+            if step.place is Place.GATE and slot is not None:
+                if trouble := slots.begin(self.house, self.dispatch, slot, step.commit):
+                    return Prepared(trouble=trouble)
+            else:
+                self._begin(step, path)
             if step.seed:
                 git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
         except GitError as error:
@@ -172,6 +181,13 @@ class Bench:
         config = self.house.config
         setup = (*config.bootstrap, *((config.prewarm,) if config.prewarm else ()))
         return Prepared(trouble=trouble, setup=setup)
+
+    def _begin(self, step: Prepare, path: str) -> None:
+        with self.house.doors.locks.git():
+            if step.place is Place.WORK:
+                begin_work(self.house, self.dispatch, path, step.commit, self._branch())
+            else:
+                begin_aside(self.house, self.dispatch, path, step.commit)
 
     def _branch(self) -> str:
         if self.dispatch.spec is None:
@@ -200,7 +216,7 @@ class Bench:
         path = self._path(step.place)
         done = self._run("setup", ("sh", "-c", step.command), path, self._own_env("setup", path), step.attempt)
         if done.how is not How.EXITED or done.exit_code != 0:
-            return Done(trouble=f"set-up {step.command!r} {_how(done)}; see {self._log('setup', step.attempt)}")
+            return Done(trouble=f"set-up {step.command!r} {how_of(done)}; see {self._log('setup', step.attempt)}")
         dirt = [change.path for change in self.house.doors.git.dirt(path)]
         if step.place is not Place.WORK and dirt:
             return Done(trouble=f"set-up {step.command!r} left {dirt[0]}, which git does not ignore")
@@ -208,6 +224,8 @@ class Bench:
 
     def _clear(self, step: Clear) -> Done:
         path, run_id = self._path(step.place), self.dispatch.run_id
+        if step.place is Place.GATE and self.dispatch.slot is not None:
+            return Done()  # it stays; what stands there is looked at by the next that has the slot
         with self.house.doors.locks.git():
             if step.place is Place.WORK:
                 name = f"{run_id}-{step.label}" if step.label else run_id
@@ -232,13 +250,23 @@ class Bench:
 
     def _own_env(self, role: str, place: str, **more: str) -> dict[str, str]:
         own = {"ROLE": role, "TASK": self.dispatch.task_id or "", "RUN": self.dispatch.run_id, "WORKTREE": place}
+        if self.dispatch.slot is not None:
+            own |= slots.words_of(self.house, self.dispatch.slot)
         named = {f"GLUERUN_{name}": value for name, value in (own | more).items()}
         return of_program(self.house.doors.environ, named, self.house.config)
 
     def _log(self, kind: str, attempt: int) -> str:
         return run_path(self.dispatch.run_id, f"attempts/{attempt}/{self.number:03d}-{kind}.log")
 
-    def _run(self, kind: str, argv: tuple[str, ...], cwd: str, env: dict[str, str], attempt: int) -> ChildDone:
+    def _run(
+        self,
+        kind: str,
+        argv: tuple[str, ...],
+        cwd: str,
+        env: dict[str, str],
+        attempt: int,
+        gate: GateSpec | None = None,
+    ) -> ChildDone:
         """Run a set-up command or a gate as a child, under the gate's time limit."""
         name = f"{self.number:03d}-{kind}"
         child = Child(
@@ -249,12 +277,15 @@ class Bench:
             stdin="",
             log=self._log(kind, attempt),
             marker=f"{self.dispatch.run_id}.{self.number}",
-            timeout=self.house.config.gate_timeout_sec,
+            timeout=timeout_of(gate, self.house.config) if gate is not None else self.house.config.gate_timeout_sec,
             grace=int(self.house.config.kill_grace_sec),
             confine=self._confinement(name, cwd),
             scratch=True,
+            slots=slots_of(gate) if gate is not None else (),
         )
-        if child.confine is not None:
+        if self.dispatch.slot is not None:
+            child = replace(child, folders=(slots.cache_of(self.house, self.dispatch.slot),))
+        if child.confine is not None or self.dispatch.slot is not None:
             scratch = f"{self.house.doors.state_root}/{scratch_of(self.dispatch.run_id, name)}"
             child = replace(child, env=env | {"TMPDIR": scratch})
         return self._wait(child)
@@ -265,6 +296,7 @@ class Bench:
         places = sandbox.Places(
             worktree=place,
             tmp=f"{doors.state_root}/{scratch_of(self.dispatch.run_id, name)}",
+            cache=slots.cache_of(self.house, slot) if (slot := self.dispatch.slot) is not None else "",
             home=doors.environ.get("HOME", ""),
         )
         return sandbox.confinement(sandbox.GATE, self.house.config, None, places)
@@ -365,43 +397,31 @@ class Bench:
             # Whoever held a lock here has ended with its agent.
             git.unlock(self._path(Place.WORK), self._branch())
             head = git.commit_all(self._path(Place.WORK), step.base, step.message)
-            return Committed(head=head, code_tree=git.code_tree(head) if self.dispatch.gate_command else "")
+            return Committed(head=head, code_tree=git.code_tree(head) if self._is_judged() else "")
         except GitError as error:
             return Committed(trouble=error.message)
 
+    def _is_judged(self) -> bool:
+        return has_gate(self.house.config, self.dispatch.gate_command, Occasion.TASK)
+
+    def _gating(self) -> Gating:
+        path = self._path(Place.GATE)
+
+        def start(kind: str, command: str, attempt: int, gate: GateSpec | None) -> ChildDone:
+            named = {"GATE": gate.name} if gate is not None else {}
+            env = self._own_env("gate", path, **named)
+            return self._run(kind, ("sh", "-c", command), path, env, attempt, gate)
+
+        return Gating(self.house, self.dispatch, path, start)
+
     def _gate(self, step: RunGate) -> Gated:
         """Run the gate in its prepared place; what it says becomes a receipt for exactly this commit."""
-        path = self._path(Place.GATE)
-        done = self._run("gate", ("sh", "-c", step.command), path, self._own_env("gate", path), step.attempt)
-        log = self._log("gate", step.attempt)
-        text = self.house.store.files.read(log) or b""
-        check = GateCheck(
-            run_id=self.dispatch.run_id,
-            cmd=step.command,
-            exit_code=done.exit_code,
-            result=_gate_verdict(done),
-            log_ref=log,
-            log_sha256=hashlib.sha256(text).hexdigest(),
-            commit=step.commit,
-            code_tree=self.house.doors.git.code_tree(step.commit),
-            gate_sha256=gate_sha256(step.command, self.house.config),
-            duration_ms=done.duration_ms,
-            created_at=self.house.now(),
-            outputs=self._outputs(path),
-            timed_out=done.how is How.TIMED_OUT,
-        )
-        if step.is_receipt:
-            self.house.store.files.write(run_path(self.dispatch.run_id, "gate-check.json"), schema.dump(check))
-        trouble = f"the gate {_how(done)}" if check.result is GateVerdict.INCONCLUSIVE else ""
-        return Gated(check=check, tail=tail_of(self.house, log), trouble=trouble)
+        kind = f"{step.gate.name}-gate" if step.gate is not None else "gate"
+        return self._gating().run(step, self._log(kind, step.attempt))
 
-    def _outputs(self, path: str) -> tuple[DeclaredOutput, ...]:
-        found = []
-        for file in self.house.config.provision_files:
-            data = self.house.doors.at(path).read(file.target)
-            if data is not None:
-                found.append(DeclaredOutput(path=file.target, sha256=hashlib.sha256(data).hexdigest()))
-        return tuple(found)
+    def _compare(self, step: Compare) -> Compared:
+        changes = self.house.doors.git.changes(step.old, step.new)
+        return Compared(paths=tuple(change.path for change in changes))
 
 
 def _clear_way(files: Files, path: str) -> None:
@@ -415,24 +435,3 @@ def _clear_way(files: Files, path: str) -> None:
             except StateError:
                 continue  # a folder, as it should be
         files.remove(folder)
-
-
-def _gate_verdict(done: ChildDone) -> GateVerdict:
-    if done.how is How.TIMED_OUT:
-        return GateVerdict.RED
-    if done.how is not How.EXITED or done.exit_code in (INCONCLUSIVE, *_NOT_STARTED):
-        return GateVerdict.INCONCLUSIVE
-    return GateVerdict.GREEN if done.exit_code == 0 else GateVerdict.RED
-
-
-def _how(done: ChildDone) -> str:
-    words = {
-        How.EXITED: f"ended with {done.exit_code}",
-        How.KILLED: "was ended from outside, or wrote too much",
-        How.TIMED_OUT: "ran into its time limit",
-        How.IDLE: "was silent for too long",
-        How.LIMIT: f"reached its limit of {done.limit}",
-        How.MISSING: "is not installed",
-        How.REFUSED: f"was not started: {done.refusal}",
-    }
-    return words[done.how]

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from gluerun.core.collecting import KEPT, ConfigSeen, GiveUp, Kind, RescueSeen, RunSeen, Seen, plan_collection
+from gluerun.core.collecting import (
+    KEPT,
+    ConfigSeen,
+    GiveUp,
+    Kind,
+    RescueSeen,
+    RunSeen,
+    Seen,
+    SlotSeen,
+    plan_collection,
+)
 from gluerun.errors import GitError, GluerunError, SchemaError, StateError
 from gluerun.loop.booking import EXPENSES
 from gluerun.loop.hosting import claim, holder, new_origin_run
@@ -91,6 +101,8 @@ def _plan(house: House, rescues_older_than: int | None, *, with_rescues: bool) -
         configs=tuple(_configs(house)),
         rescues=rescues,
         current_config=house.config_digest(),
+        slots=tuple(_slots(house)) if with_rescues else (),
+        wanted_slots=house.config.gate_slots,
     )
     return plan_collection(seen, house.config.gc, rescues_older_than=rescues_older_than), len(rescues)
 
@@ -128,7 +140,7 @@ def _living_runs(house: House, tasks: list[Task]) -> set[str | None]:
 def _may_live(house: House, run_id: str) -> bool:
     if house.store.ending(run_id) is not None:
         return False
-    return house.doors.processes.life(run_id) is not Life.DEAD
+    return _lives(house, run_id)
 
 
 def _walk(store: Store, folder: str) -> Iterator[str]:
@@ -164,6 +176,17 @@ def _moment(run_id: str) -> datetime | None:
         return datetime.strptime(run_id[4:20], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except (GluerunError, ValueError):
         return None
+
+
+def _slots(house: House) -> Iterator[SlotSeen]:
+    from gluerun.loop import slots  # only who gives something up by word looks at them
+
+    for number, run_id in slots.known(house).items():
+        yield SlotSeen(number=number, is_live=bool(run_id) and _lives(house, run_id))
+
+
+def _lives(house: House, run_id: str) -> bool:
+    return house.doors.processes.life(run_id) is not Life.DEAD
 
 
 def _configs(house: House) -> Iterator[ConfigSeen]:
@@ -232,6 +255,11 @@ def _give_up(house: House, plan: list[GiveUp]) -> None:
         if one.kind is Kind.RESCUE:
             house.doors.git.forget(one.name, one.commit)
             house.tell("rescue.given-up", f"{one.name}: {one.reason}", ref=one.name, commit=one.commit)
+            continue
+        if one.kind is Kind.SLOT:
+            from gluerun.loop import slots
+
+            slots.give_up(house, int(one.name))
             continue
         for path in one.paths:
             files.drop(path) or files.remove(path)

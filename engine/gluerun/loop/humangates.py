@@ -1,33 +1,23 @@
-"""Approvals of nodes as they lie in the repository: looked at by every cycle, written by the verbs of a person."""
+"""Approvals of nodes as they lie in the repository, and the words of the orders that write them."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 
-from gluerun.core.humangates import (
-    GateSeen,
-    default_refs,
-    is_owner,
-    path_fault,
-    ref_fault,
-    unanswerable,
-    unanswered,
-    why_not,
-)
-from gluerun.core.masking import masked_text
+from gluerun.core.humangates import GateSeen, default_refs, path_fault, ref_fault, why_not
 from gluerun.errors import ConfigError, SchemaError, UsageError
 from gluerun.loop.nodes import GRAPH, read_graph
 from gluerun.records import schema
 from gluerun.records.graph import HumanGate
-from gluerun.records.humangate import Artifact, GateApproval, GateDecision, GateQuestion, GateRequest
-from gluerun.records.record import record
+from gluerun.records.humangate import Artifact, GateApproval, GateQuestion, GateRequest
+from gluerun.records.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeVar
 
+    from gluerun.core.world import World
     from gluerun.loop.nodes import Read
     from gluerun.ports import Files
     from gluerun.records.graph import Graph, Node
@@ -50,16 +40,13 @@ class GatePage:
     questions: tuple[GateQuestion, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     expires_at: datetime | None = None
-    dry_run: bool = False
 
 
-def unapproved(read: Read, graph: Graph | None, now: datetime) -> dict[str, str]:
-    """Return the nodes that a person has to approve and has not, and why."""
-    found = {}
-    for node in graph.nodes if graph else ():
-        if node.human_gate is not None and (why := why_not(node, seen(read, node.human_gate), now)):
-            found[node.id] = why
-    return found
+def with_gates(world: World, graph: Graph, read: Read) -> World:
+    """Return *world* with what lies there about the nodes that a person has to approve, and what each lacks."""
+    gates = {node.id: seen(read, node.human_gate) for node in graph.nodes if node.human_gate is not None}
+    lacks = {node.id: why_not(node, gates[node.id], world.now) for node in graph.nodes if node.id in gates}
+    return replace(world, human_gates=gates, unapproved={name: why for name, why in lacks.items() if why})
 
 
 def seen(read: Read, gate: HumanGate) -> GateSeen:
@@ -92,11 +79,9 @@ def _digest(data: bytes) -> str:
 def status(work: Files, name: str, now: datetime) -> GatePage:
     """Return where a node's approval stands."""
     node, gate = _gate(work, name)
-    return _page(node, gate, seen(work.read, gate), now)
-
-
-def _page(node: Node, gate: HumanGate, found: GateSeen, now: datetime, *, dry_run: bool = False) -> GatePage:
+    found = seen(work.read, gate)
     why, request = why_not(node, found, now), found.request
+    until = found.approval if found.approval and not why else request
     return GatePage(
         node=node.id,
         approved=not why,
@@ -106,97 +91,29 @@ def _page(node: Node, gate: HumanGate, found: GateSeen, now: datetime, *, dry_ru
         owner=request.required_owner if request else "",
         questions=request.questions if request else (),
         artifacts=request.artifacts if request else (),
-        expires_at=(found.approval.expires_at if found.approval and not why else request.expires_at)
-        if request
-        else None,
-        dry_run=dry_run,
+        expires_at=until.expires_at if request and until else None,
     )
 
 
-def request(
-    work: Files,
-    name: str,
-    now: datetime,
-    *,
-    owner: str,
-    questions: dict[str, str],
-    artifacts: list[str],
-    hours: float,
-    kind: str = "node",
-    again: bool = False,
-    dry_run: bool = False,
-) -> GatePage:
-    """Ask a person about a node; UsageError, with nothing written, where that makes no sense."""
-    node, gate = _gate(work, name)
-    before = seen(work.read, gate)
-    if before.request is not None and not unanswerable(node, before, now) and not again:
-        raise UsageError(f"{name} is asked about already, in {gate.request_ref}", "say --again to ask anew")
-    bound = tuple(_artifact(work, ref) for ref in dict.fromkeys(artifacts))
-    asked = GateRequest(
-        gate_id=node.id,
-        node=node.id,
-        approval_type=kind,
-        required_owner=owner,
-        questions=tuple(GateQuestion(id=key, prompt=text) for key, text in questions.items()),
-        artifacts=bound,
-        created_at=now,
-        expires_at=now + timedelta(hours=hours),
-    )
-    data = schema.dump(asked)
-    if not dry_run:
-        work.write(gate.request_ref, data)
-    after = GateSeen(request=asked, request_sha256=_digest(data), artifacts={one.ref: one.sha256 for one in bound})
-    return _page(node, gate, after, now, dry_run=dry_run)
+def question(
+    work: Files, owner: str, questions: dict[str, str], artifacts: list[str], *, hours: float, kind: str, again: bool
+) -> dict[str, object]:
+    """Return the words of an order that asks about a node, bound to the files as they are now."""
+    return {
+        "owner": owner,
+        "type": kind,
+        "questions": questions,
+        "artifacts": {ref: "" if path_fault(ref) else _digest_of(work, ref) for ref in artifacts},
+        "hours": hours,
+        **({"again": True} if again else {}),
+    }
 
 
-def answer(
-    work: Files,
-    name: str,
-    now: datetime,
-    *,
-    decision: GateDecision,
-    by: str,
-    answers: dict[str, str],
-    reason: str,
-    evidence: tuple[str, ...] = (),
-    dry_run: bool = False,
-) -> GatePage:
-    """Answer what is asked about a node; UsageError, with nothing written, where that cannot be answered so."""
-    node, gate = _gate(work, name)
-    found = seen(work.read, gate)
-    if why := unanswerable(node, found, now):
-        hint = f"`gluerun human-gate request {name}` asks" if found.request is None else "ask anew with --again"
-        raise UsageError(f"{name} cannot be decided: {why}", hint, file=gate.request_ref)
-    asked = found.request
-    if asked is None:
-        raise UsageError(f"{name} cannot be decided: nobody was asked", file=gate.request_ref)
-    if not is_owner(by, asked):
-        raise UsageError(f"{name} is for {asked.required_owner} to decide, not for {by}")
-    known = [one.id for one in asked.questions]
-    if unknown := next((key for key in answers if key not in known), ""):
-        raise UsageError(f"{name} does not ask {unknown!r}", f"questions: {', '.join(known)}")
-    if decision is GateDecision.APPROVED and (missing := unanswered(asked, answers)):
-        raise UsageError(f"{name} also asks {', '.join(missing)}", f'add --answer "{missing[0]}=…" for each')
-    if decision is GateDecision.REJECTED and not reason.strip():
-        raise UsageError("a rejection needs a reason", "add --reason TEXT")
-    said = GateApproval(
-        gate_id=asked.gate_id,
-        node=node.id,
-        request_ref=gate.request_ref,
-        request_sha256=found.request_sha256,
-        approver=by,
-        decision=decision,
-        rationale=masked_text(reason),
-        approved_at=now,
-        expires_at=asked.expires_at,
-        answers={key: masked_text(text) for key, text in answers.items()},
-        artifacts=asked.artifacts,
-        evidence=evidence,
-    )
-    if not dry_run:
-        work.write(gate.approval_ref, schema.dump(said))
-    after = GateSeen(request=asked, request_sha256=found.request_sha256, approval=said, artifacts=found.artifacts)
-    return _page(node, gate, after, now, dry_run=dry_run)
+def answer(work: Files, name: str, answers: dict[str, str], evidence: tuple[str, ...] = ()) -> dict[str, object]:
+    """Return the words of an order that answers what is asked about a node, bound to the question as it stands."""
+    _, gate = _gate(work, name)
+    words: dict[str, object] = {"request": seen(work.read, gate).request_sha256}
+    return words | ({"answers": answers} if answers else {}) | ({"evidence": list(evidence)} if evidence else {})
 
 
 def _gate(work: Files, name: str) -> tuple[Node, HumanGate]:
@@ -216,10 +133,6 @@ def _gate(work: Files, name: str) -> tuple[Node, HumanGate]:
     return node, node.human_gate
 
 
-def _artifact(work: Files, ref: str) -> Artifact:
-    if fault := path_fault(ref):
-        raise UsageError(f"artifact {fault}", "name a file of this repository")
+def _digest_of(work: Files, ref: str) -> str:
     data = work.read(ref)
-    if data is None:
-        raise UsageError(f"there is no file {ref}", "name a file of this repository")
-    return Artifact(ref=ref, sha256=_digest(data))
+    return "" if data is None else _digest(data)

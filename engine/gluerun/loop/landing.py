@@ -4,94 +4,204 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import integration, lifecycle
-from gluerun.core.actions import Advance, Notice, ProofDone, Prove
-from gluerun.core.gates import gate_sha256
+from gluerun.core import integration, lifecycle, pipeline
+from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
+from gluerun.core.integration import prover_seconds
 from gluerun.loop.candidates import build
-from gluerun.loop.evidence import CANDIDATE, keep_candidate_receipt
+from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
+from gluerun.loop.gating import gate_key
 from gluerun.loop.rescue import give_up_branch, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
-from gluerun.records.gate import GateCheck, GateVerdict
+from gluerun.records.gate import GateCheck
+from gluerun.records.paths import overlap
+from gluerun.records.pipeline import Occasion
+from gluerun.records.rate import Rate
 from gluerun.records.record import replace
 from gluerun.records.task import Proof, ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.records.task import Task
 
+    Step = Chain | Prove | CallOff | ProofDone | ProofRed | Advance | Notice
 
-def handle(house: House, world: World, action: Prove | ProofDone | Advance | Notice, notes: Notes) -> bool:
+_PAUSE = timedelta(seconds=30)
+
+
+def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
     """Carry out one step of integration."""
+    if isinstance(action, Chain):
+        return _chain(house, world, action, notes)
     task = world.task(action.task_id)
     if task is None:
         return False
     match action:
         case Prove():
-            return _prove(house, world, task, action, notes)
-        case ProofDone():
-            house.store.sweep_run(action.run_id)
-            if task.run_id is not None:
-                house.store.sweep_run(task.run_id)
-            receipt = keep_candidate_receipt(house.store, task, action.run_id)
-            house.store.put_task(lifecycle.proved(task, house.now()))
-            words = f"{task.task_id}: {action.reason}"
-            house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
-            return True
-        case Advance():
-            return _advance(house, task, notes)
+            return _prove(house, world, task, action)
+        case CallOff():
+            return _call_off(house, task, action, notes)
+        case ProofDone() | ProofRed():
+            return _take_proof(house, task, action)
+        case Advance(links=links):
+            return _advance(house, world, [one for name in links if (one := world.task(name))], notes)
         case Notice(commit=commit):
             _record_landing(house, task, commit, notes, noticed=True)
             return True
 
 
-def _prove(house: House, world: World, task: Task, action: Prove, notes: Notes) -> bool:
-    if task.proof is not None and task.proof.run_id is not None:
-        tidy_run(house, task.proof.run_id)
-    target, head = world.target_head or "", task.head_sha or ""
-    built = build(house, task, target)
-    if built.conflicts:
-        return settle(house, world, integration.conflict(world, task, built.conflicts), notes)
-    proof = Proof(
-        state=ProofState.PROVED,
-        branch_head=head,
-        target_head=target,
-        candidate=built.commit,
-        tree=built.tree,
-        since=house.now(),
-    )
-    if _is_proved_already(house, task, built.commit):
+def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
+    """Build candidates one upon another. A change that clashes with the target goes back, without ever being proved.
+
+    One that only clashes with a change before it is left for later: that one may never land.
+    """
+    at, has_changed = action.onto, False
+    for task_id in action.task_ids:
+        task = world.task(task_id)
+        if task is None:
+            continue
+        if task.infra_tries and task.proof is None and house.now() - task.updated_at < _PAUSE:
+            continue  # there was no room for it a moment ago
+        if task.proof is not None and task.proof.run_id is not None:
+            tidy_run(house, task.proof.run_id)
+        built = build(house, task, at)
+        # What is before it has all of it, and may never land: is it all in the target, too?
+        refused = build(house, task, world.target_head or "").refused if built.empty else built.refused
+        if refused is not None:
+            has_changed = _refuse(house, world, task, refused, notes) or has_changed
+        if refused is not None or built.empty:
+            continue
+        conflicts = built.conflicts
+        if conflicts and at != world.target_head:
+            conflicts = house.doors.git.merge(world.target_head or "", task.head_sha or "").conflicts
+        if conflicts:
+            has_changed = settle(house, world, integration.conflict(world, task, conflicts), notes) or has_changed
+        if built.conflicts:
+            continue
+        proof = Proof(
+            state=ProofState.CHAINED,
+            branch_head=task.head_sha or "",
+            target_head=at,
+            candidate=built.commit,
+            tree=built.tree,
+            since=house.now(),
+            blocked_paths=task.proof.blocked_paths if task.proof is not None and action.alone else (),
+            alone=action.alone,
+        )
+        if _is_proved_already(house, task, world.target_head or "", built.commit):
+            proof = replace(proof, state=ProofState.PROVED)
         house.store.put_task(lifecycle.proving(task, proof))
-        return True
+        at, has_changed = built.commit, True
+    return has_changed
+
+
+def _refuse(house: House, world: World, task: Task, refused: Refused, notes: Notes) -> bool:
+    """Park what cannot become a candidate. What may pass is asked again, behind all others, as often as any fault."""
+    if not refused.passing or task.infra_tries >= house.config.worker_infra_max:
+        return settle(house, world, integration.refuse(world, task, refused), notes)
+    later = replace(task, proof=None, infra_tries=task.infra_tries + 1, updated_at=house.now())
+    house.store.put_task(later)
+    house.tell("integration.postponed", f"{task.task_id}: {refused.reason}", task=task.task_id)
+    return True
+
+
+def _prove(house: House, world: World, task: Task, action: Prove) -> bool:
+    proof = task.proof
+    if proof is None:
+        return False
+    if proof.run_id is not None:
+        tidy_run(house, proof.run_id)
     run_id = house.new_run()
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
-    house.store.put_task(lifecycle.proving(task, replace(proof, state=ProofState.PROVING, run_id=run_id)))
-    house.store.put_dispatch(_dispatch(house, world, task, run_id, built.commit))
+    proof = replace(proof, state=ProofState.PROVING, run_id=run_id, slot=action.slot, since=house.now())
+    house.store.put_task(lifecycle.proving(task, replace(proof, reruns=proof.reruns + action.rerun)))
+    house.store.put_dispatch(_dispatch(house, world, task, run_id, proof))
     house.doors.processes.start(run_id)
     house.tell("integration.started", f"{task.task_id}: {action.reason}", task=task.task_id, run=run_id)
     return True
 
 
-def _is_proved_already(house: House, task: Task, candidate: str) -> bool:
+def _call_off(house: House, task: Task, action: CallOff, notes: Notes) -> bool:
+    """End a proof that is of no use any more; nobody else gets its slot while something of it lives."""
+    proof = task.proof
+    if proof is None:
+        return False
+    if not _end_prover(house, task, notes):
+        return False
+    if proof.state is ProofState.PROVING:
+        house.tell("integration.called_off", f"{task.task_id}: {action.reason}", task=task.task_id, run=proof.run_id)
+    house.store.put_task(lifecycle.called_off(task, unchain=action.unchain, alone=action.alone, now=house.now()))
+    return True
+
+
+def _end_prover(house: House, task: Task, notes: Notes) -> bool:
+    """End the run that proves a task's candidate, if there is one; False if somebody of it lives on."""
+    proof = task.proof
+    if proof is None or proof.state is not ProofState.PROVING or proof.run_id is None:
+        return True
+    if not house.doors.processes.end(proof.run_id, grace=house.config.kill_grace_sec):
+        notes.trouble.append(f"some process of {proof.run_id} could not be ended")
+        return False
+    tidy_run(house, proof.run_id)
+    return True
+
+
+def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
+    house.store.sweep_run(action.run_id)
+    if isinstance(action, ProofRed):
+        house.store.put_task(lifecycle.found_red(task, house.now()))
+        words = f"{task.task_id}: {action.reason}"
+        house.tell("integration.red", words, task=task.task_id, run=action.run_id)
+        return True
+    if task.run_id is not None:
+        house.store.sweep_run(task.run_id)
+    receipt = keep_candidate_receipt(house.store, task, action.run_id)
+    _learn_time(house, action.run_id)
+    if task.proof is not None and task.proof.reruns:
+        learn(house, Rate.after_flake)
+        words = f"{task.task_id}: the gate was red and then green on {task.proof.candidate[:12]}"
+        house.tell("integration.flake", words, task=task.task_id, run=action.run_id, commit=task.proof.candidate)
+    house.store.put_task(lifecycle.proved(task, house.now()))
+    words = f"{task.task_id}: {action.reason}"
+    house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
+    return True
+
+
+def learn(house: House, words: Callable[[Rate], Rate]) -> None:
+    """Keep what gates have shown: by it the batches get their size."""
+    state = house.store.queue_state()
+    house.store.put_queue_state(replace(state, rate=words(state.rate)))
+
+
+def _learn_time(house: House, run_id: str) -> None:
+    check = house.store.known(GateCheck, run_id, RECEIPT)
+    if check is None:
+        return
+    state = house.store.queue_state()
+    before = check.duration_ms if state.gate_ms is None else state.gate_ms
+    house.store.put_queue_state(replace(state, gate_ms=(3 * before + check.duration_ms) // 4))
+
+
+def _is_proved_already(house: House, task: Task, base: str, candidate: str) -> bool:
     """Tell whether there is nothing to run: no gate, or a green receipt for the same code and command."""
     command = task.spec.gate_command
-    if not command:
+    if not pipeline.has_gate(house.config, command, Occasion.MERGE):
         return True
-    gate = gate_sha256(command, house.config)
-    green = {task.green_tree} if task.green_gate == gate else set()
-    # A commit of records moves the target and leaves the code as a prover has found it green.
-    known = house.store.known(GateCheck, task.run_id, CANDIDATE) if task.run_id else None
-    if known is not None and known.result is GateVerdict.GREEN and known.gate_sha256 == gate:
-        green.add(known.code_tree)
-    return bool(green - {None}) and house.doors.git.code_tree(candidate) in green
+    if task.green_gate is None:
+        return False
+    same_gate = task.green_gate == gate_key(house, command, Occasion.MERGE, base, candidate)
+    return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
 
 
-def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: str) -> Dispatch:
+def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof) -> Dispatch:
     now = house.now()
     return Dispatch(
         run_id=run_id,
@@ -100,45 +210,56 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, candidate: st
         target_branch=task.spec.target_branch,
         base_sha=world.target_head or "",
         started_at=now,
-        expires_at=now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600),
+        expires_at=now + timedelta(seconds=prover_seconds(house.config, task.spec.gate_command)),
         config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,
-        candidate=candidate,
+        candidate=proof.candidate,
         branch_head=task.head_sha,
         gate_command=task.spec.gate_command,
+        slot=proof.slot,
     )
 
 
-def _advance(house: House, task: Task, notes: Notes) -> bool:
-    """Land a proved candidate. A checkout that cannot follow keeps the candidate waiting, and nobody else."""
-    proof = task.proof
+def _advance(house: House, world: World, links: list[Task], notes: Notes) -> bool:
+    """Land a proved prefix by one compare-and-swap. A checkout that cannot follow keeps one change waiting."""
+    proof = links[-1].proof if links else None
     if proof is None:
         return False
+    target = house.config.target_branch
     with house.doors.locks.git():
-        landed = house.doors.git.land(task.spec.target_branch, proof.candidate, proof.target_head)
+        landed = house.doors.git.land(target, proof.candidate, world.target_head or "")
     match landed.landing:
         case Landing.LANDED:
-            _record_landing(house, task, proof.candidate, notes, noticed=False)
+            learn(house, lambda rate: rate.after_green(len(links)))
+            for task in links:
+                if task.proof is not None:
+                    _record_landing(house, task, task.proof.candidate, notes, noticed=False)
             return True
         case Landing.MOVED:
-            house.store.put_task(replace(task, proof=None))
-            return True
+            return True  # the next look sees where it is now, and that nothing stands on it
         case Landing.BLOCKED:
-            waits = lifecycle.waiting(task, landed.paths, house.now())
-            if waits != task:
-                house.store.put_task(waits)
-                house.tell(
-                    "integration.waiting", f"{task.task_id}: a checkout is not clean", task=task.task_id,
-                    paths=list(landed.paths),
-                )  # fmt: skip
-            return waits != task
+            return _wait_for_checkout(house, links, landed.paths, notes)
+
+
+def _wait_for_checkout(house: House, links: list[Task], paths: tuple[str, ...], notes: Notes) -> bool:
+    """Let the change wait that the checkout is in the way of; what is built on it is built again without it."""
+    touched = [task for task in links if any(overlap(path, owned) for path in paths for owned in task.owned)]
+    task = (touched or links)[0]
+    waits = lifecycle.waiting(task, paths, house.now())
+    if waits == task or not _end_prover(house, task, notes):
+        return False
+    house.store.put_task(waits)
+    house.tell("integration.waiting", f"{task.task_id}: a checkout is not clean", task=task.task_id, paths=list(paths))
+    return True
 
 
 def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noticed: bool) -> None:
     """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
     if task.spec.dag_node:
         _remember_for_node(house, task, task.spec.dag_node)
+    drop_other_receipt(house.store, house.doors.git, task, commit)
+    _end_prover(house, task, notes)  # it asked about less than what was shown meanwhile
     give_up_branch(house, task)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))
     house.tell(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from gluerun.core import lifecycle
 from gluerun.core.actions import PLANNING
 from gluerun.core.outlook import runs_of
+from gluerun.errors import FullDiskError, StateError
 from gluerun.loop.booking import book
 from gluerun.loop.rescue import tidy_run
 from gluerun.loop.settling import clear_places, end_lease
+from gluerun.records import schema
 from gluerun.records.lease import LeaseStatus
 from gluerun.records.task import Status
 
@@ -39,12 +41,29 @@ def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
         house.store.put_task(_charged(house, world, task, action))
     for request in action.approvals:
         house.store.put_approval(request)
+    if not _lay_papers(house, action, notes):
+        return False
     if action.ends_runs:
         after = next((task.status for task in action.tasks if task.task_id == order.subject), None)
         end_lease(house, world, order.subject, _LEASE_WORDS.get(after, LeaseStatus.STALE))
     _set_switches(house, action)
     _tell(house, action)
     house.store.end_order(order)
+    return True
+
+
+def _lay_papers(house: House, action: Obey, notes: Notes) -> bool:
+    """Write what an order lays into the work tree; False if that cannot be done now, which is no reason to stop."""
+    try:
+        for path, paper in action.papers.items():
+            if action.is_repeated:
+                house.doors.work.sweep(path.rpartition("/")[0])  # a crash may have cut the first write
+            house.doors.work.write(path, schema.dump(paper))
+    except FullDiskError:
+        raise
+    except StateError as error:
+        notes.trouble.append(error.message)
+        return False
     return True
 
 
@@ -93,7 +112,8 @@ def _tell(house: House, action: Obey) -> None:
     ):
         return
     house.tell(action.event, action.reason or order.verb, order=order.id, verb=order.verb, by=order.by,
-               reason=order.reason or None, task=action.task_id or None)  # fmt: skip
+               reason=order.reason or None, task=action.task_id or None,
+               node=order.subject if action.papers else None)  # fmt: skip
     house.journal.flush()
 
 

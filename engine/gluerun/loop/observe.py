@@ -9,7 +9,7 @@ from gluerun.core.batches import mentions
 from gluerun.core.gates import held_mark
 from gluerun.core.masking import found_in
 from gluerun.core.world import Input, Sighting, World
-from gluerun.errors import ConfigError, GluerunError, SchemaError
+from gluerun.errors import ConfigError, GluerunError, SchemaError, StateError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph, red_proof
 from gluerun.records import names, taskfile
 from gluerun.records.dispatch import Life, Outcome
@@ -20,7 +20,7 @@ from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record, replace
 from gluerun.records.runner import Limits
 from gluerun.records.spent import Spent
-from gluerun.records.task import ProofState, Status
+from gluerun.records.task import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _SETTLED_NS = 2_000_000_000
 
 
 NO_LIMITS, NOTHING = Limits(), Spent()
+# In the place of a mark: what lies there under the name of a task file, and cannot be read.
+_UNREADABLE = "0:0:0"
 
 
 @record
@@ -99,6 +101,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         held=_held(house, memory, target),
         stop=store.is_stopped(),
         circuit=store.circuit(),
+        queue_state=store.queue_state(),
         backoff=store.backoff(),
         backoffs=store.backoffs(),
         spent_today=_spent_today(house),
@@ -107,8 +110,11 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         orders=tuple(orders),
         approvals=tuple(approvals),
         next_approval=_next_approval(memory, approvals),
-        unapproved=_unapproved(house, graph),
     )
+    if graph is not None and any(node.human_gate for node in graph.nodes):
+        from gluerun.loop.humangates import with_gates  # where nobody is asked, none of it is needed
+
+        world = with_gates(world, graph, house.doors.work.read)
     if world.asks_people:
         from gluerun.loop.approving import facts  # where nobody is asked, none of it is needed
 
@@ -143,14 +149,13 @@ def _with_folder(memory: CycleMemory, mark: str) -> CycleMemory:
 
 def _without_mended(house: House, memory: CycleMemory) -> CycleMemory:
     """Return *memory* without the refusals of files that have changed since, or are gone."""
-    marks = {path: house.doors.work.mark(path) for path in memory.refused}
-    still = {path for path, mark in marks.items() if mark is not None and mark_text(mark) == memory.refused[path]}
+    still = {path for path, before in memory.refused.items() if _mark_of(house, path, before) == before}
     return replace(
         memory,
         refused={path: mark for path, mark in memory.refused.items() if path in still},
         refusals={path: why for path, why in memory.refusals.items() if path in still},
         # An edit in place does not show in the folder, and a refused file has no task to be looked for.
-        tasks_folder=memory.tasks_folder if len(still) == len(marks) else "",
+        tasks_folder=memory.tasks_folder if len(still) == len(memory.refused) else "",
     )
 
 
@@ -173,23 +178,46 @@ def _inputs(house: House, living: dict[str, Task], memory: CycleMemory) -> tuple
 
 def _input(house: House, path: str, known: dict[str, str], living: dict[str, Task]) -> Input | None:
     task_id = _id_of(path)
-    mark = house.doors.work.mark(path)
-    if mark is None or known.get(path) == mark_text(mark):
+    mark = _mark_of(house, path, known.get(path, ""))
+    if not mark or known.get(path) == mark:
         return None
     if task_id not in living and house.store.is_settled(task_id):
         return None
     try:
-        data = house.doors.work.read(path) or b""
+        data = house.doors.work.read(path)
+        if data is None:
+            return _unreadable(path, f"{path} leads nowhere")
         if house.config.look_for_secrets and found_in(data):
-            return _with_secret(path, mark_text(mark), data.decode("utf-8", "replace"))
+            return _with_secret(path, mark, data.decode("utf-8", "replace"))
         file = taskfile.parse(data.decode("utf-8"), house.config, file=path)
     except UnicodeDecodeError:
-        return Input(path=path, mark=mark_text(mark), error=f"{path}: not readable as UTF-8")
+        return Input(path=path, mark=mark, error=f"{path}: not readable as UTF-8")
     except (ConfigError, SchemaError) as error:
-        return Input(path=path, mark=mark_text(mark), error=error.message, hint=error.hint)
+        return Input(path=path, mark=mark, error=error.message, hint=error.hint)
+    except StateError as error:
+        return _unreadable(path, error.message)
     if file.spec.task_id != task_id:
-        return Input(path=path, mark=mark_text(mark), error=f"{path}: its heading names {file.spec.task_id}")
-    return Input(path=path, mark=mark_text(mark), task_id=task_id, file=file)
+        return Input(path=path, mark=mark, error=f"{path}: its heading names {file.spec.task_id}")
+    return Input(path=path, mark=mark, task_id=task_id, file=file)
+
+
+def _mark_of(house: House, path: str, before: str) -> str:
+    """Return the mark of a task file, empty if it is gone; what nobody could read is tried again each time."""
+    work = house.doors.work
+    try:
+        if (mark := work.mark(path)) is None:
+            # A link to nowhere is there, and nothing tells one version of it from another.
+            return _UNREADABLE if work.is_link(path) and not work.is_link(TASKS) else ""
+        if before == _UNREADABLE:
+            work.read(path)  # a permission that was given leaves no mark
+    except StateError:
+        return _UNREADABLE
+    return mark_text(mark)
+
+
+def _unreadable(path: str, why: str) -> Input:
+    hint = "a task is a plain file that can be read; move what else lies there out of the way, or give it another name"
+    return Input(path=path, mark=_UNREADABLE, error=why, hint=hint)
 
 
 def _with_secret(path: str, mark: str, text: str) -> Input:
@@ -241,7 +269,7 @@ def _sightings(
 ) -> dict[str, Sighting]:
     runs = [lease.run_id for lease in leases] + [lease.run_id for lease in node_leases]
     for task in tasks:
-        if task.proof and task.proof.state is ProofState.PROVING and task.proof.run_id:
+        if task.proof and task.proof.run_id:
             runs.append(task.proof.run_id)
     return {run_id: _sighting(house, run_id) for run_id in runs}
 
@@ -281,15 +309,27 @@ def _age(house: House, run_id: str) -> int | None:
 
 
 def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, str]:
-    """Return the tasks whose proved candidate is in the target branch although their record does not say so."""
-    found = {}
-    for task in tasks:
-        proof = task.proof
-        if target is None or proof is None or task.status is not Status.ACCEPTED:
-            continue
-        moved = proof.state is not ProofState.PROVING and proof.target_head != target
-        if moved and house.doors.git.contains(target, proof.candidate):
-            found[task.task_id] = proof.candidate
+    """Return the tasks whose candidate is in the target branch although their record does not say so.
+
+    With a candidate everything that it stands on has landed, so that few have to be looked for.
+    """
+    links = {task.proof.candidate: task for task in tasks if task.proof and task.status is Status.ACCEPTED}
+    bases = {task.proof.target_head for task in links.values() if task.proof}
+    found: dict[str, str] = {}
+    for tip in links.keys() - bases:
+        line: list[Task] = []
+        at = tip
+        while at in links and links[at].task_id not in found:
+            line.append(links[at])
+            proof = links[at].proof
+            at = proof.target_head if proof else ""
+        if target is None or at == target:
+            continue  # it stands on the target's head: nothing of it has landed
+        for task in line:
+            candidate = task.proof.candidate if task.proof else ""
+            if candidate == target or house.doors.git.contains(target, candidate):
+                found |= {one.task_id: one.proof.candidate for one in line[line.index(task) :] if one.proof}
+                break
     return found
 
 
@@ -311,14 +351,6 @@ def _red_proofs(house: House, graph: Graph | None) -> frozenset[str]:
     """Return the nodes of proof layers whose red proof lies ready."""
     wanted = [node.id for node in graph.nodes if proof_wanted(node.layer, node.id, house.config)] if graph else []
     return frozenset(name for name in wanted if red_proof(house.doors.work.read, name) is not None)
-
-
-def _unapproved(house: House, graph: Graph | None) -> dict[str, str]:
-    if graph is None or not any(node.human_gate for node in graph.nodes):
-        return {}
-    from gluerun.loop.humangates import unapproved  # where nobody is asked, none of it is needed
-
-    return unapproved(house.doors.work.read, graph, house.now())
 
 
 def _next_approval(memory: CycleMemory, approvals: list[Approval]) -> int:

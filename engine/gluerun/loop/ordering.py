@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # For how long a verb waits for a cycle that holds the lock, and how often it looks.
 _PATIENCE, _LOOK = 2.0, 0.1
+# What a person says in words of their own, among an order's arguments.
+_SAID = ("answers", "questions", "evidence")
 
 
 @record
@@ -85,11 +87,14 @@ def drafted(
 
 
 def _masked(arguments: dict[str, object]) -> dict[str, object]:
-    """Return arguments without the secrets that a person may have typed among the answers."""
-    given = arguments.get("answers")
-    if not isinstance(given, dict):
-        return arguments
-    return {**arguments, "answers": {name: masked_text(str(text)) for name, text in given.items()}}
+    """Return arguments without the secrets that a person may have typed among questions and answers."""
+    return {name: _told(value) if name in _SAID else value for name, value in arguments.items()}
+
+
+def _told(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: masked_text(str(text)) for key, text in value.items()}
+    return [masked_text(str(text)) for text in value] if isinstance(value, list) else value
 
 
 def ask(

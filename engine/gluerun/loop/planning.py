@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 
-from gluerun.core import batches, prompts_planner
+from gluerun.core import batches, pipeline, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, RejectBatch, StartPlanner
-from gluerun.core.gates import gate_sha256, held_mark
+from gluerun.core.gates import held_mark
+from gluerun.core.integration import prover_seconds
 from gluerun.core.masking import masked_text
 from gluerun.core.planners import rejected
+from gluerun.loop.gating import gate_key
 from gluerun.loop.nodes import EVIDENCE, GATES, gate_path, log_path, red_proof
 from gluerun.loop.observe import TASKS
 from gluerun.loop.settling import end_node_lease
@@ -31,6 +33,7 @@ from gluerun.records.gate import (
 from gluerun.records.lease import NodeLease, NodeLeaseStatus
 from gluerun.records.origin import PlannerBackoff
 from gluerun.records.paths import ORCHESTRATION
+from gluerun.records.pipeline import Occasion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +142,8 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
     if node is None or world.target_head is None:
         return False
     now, run_id = house.now(), house.new_run()
-    expires = now + timedelta(seconds=house.config.gate_timeout_sec * 2 + 600)
+    seconds = prover_seconds(house.config, house.config.gate_command, Occasion.NODE)
+    expires = now + timedelta(seconds=seconds)
     house.store.put_node_lease(_lease(house, node, world.target_head, run_id, expires, NodeLeaseStatus.ACTIVE))
     house.store.put_dispatch(
         Dispatch(
@@ -267,23 +271,25 @@ def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     if _is_held_by_modules(house, world, node, head, notes):
         return False
     evidence = [GateEvidence(kind="task-set", ref="tasks", task_ids=world.node_tasks.get(node.id, ()), head_sha=head)]
-    if house.config.gate_command:
-        green = _green_log(house, node, head)
-        if green is None:
+    is_judged = pipeline.judges(house.config, house.config.gate_command, Occasion.NODE)
+    if is_judged:
+        green = _green_logs(house, node, head)
+        if not green:
             # Nobody can show that it was green: the next cycle lets the gate run.
             notes.is_green_unproved = True
             return True
-        evidence.append(green)
+        evidence += green
     if proof_wanted(node.layer, node.id, house.config):
         check = red_proof(house.doors.work.read, node.id)
         if check is None:
             return False
-        evidence.append(_command_log(f"{node.id}{RED_PROOF}", check, check.log_ref, check.log_sha256, check.commit))
+        ref = f"{node.id}{RED_PROOF}"
+        evidence.append(_command_log(ref, check.cmd, check.exit_code, check.log_ref, check.log_sha256, check.commit))
     result = GateResult(
         node=node.id,
         status=NodeStatus.PASSED,
         authoritative=True,
-        evidence_class=DETERMINISTIC if house.config.gate_command else "task-set",
+        evidence_class=DETERMINISTIC if is_judged else "task-set",
         evidence=tuple(evidence),
         decided_by="gluerun",
         recorded_at=house.now(),
@@ -297,26 +303,40 @@ def _promote(house: House, world: World, action: Promote, notes: Notes) -> bool:
     return True
 
 
-def _green_log(house: House, node: Node, head: str) -> GateEvidence | None:
-    """Copy the log of the green gate on *head* beside the gate files; None if there is no such log any more."""
+def _green_logs(house: House, node: Node, head: str) -> list[GateEvidence]:
+    """Copy the logs of the green gates on *head* beside the gate files; nothing if one is there no more."""
     run_id, command = house.store.memory().green_run, house.config.gate_command
-    tree, gate = house.doors.git.code_tree(head), gate_sha256(command, house.config)
+    tree, gate = house.doors.git.code_tree(head), gate_key(house, command, Occasion.NODE, head, head)
     for name in ("candidate-gate-check.json", "gate-check.json"):
         check = house.store.known(GateCheck, run_id, name) if run_id else None
-        log = house.store.files.read(check.log_ref) if check is not None else None
-        if check is None or log is None or (check.code_tree, check.gate_sha256) != (tree, gate):
+        if check is None or (check.code_tree, check.gate_sha256) != (tree, gate):
             continue
-        if check.result is GateVerdict.GREEN:
-            kept = masked_text(log[-LONGEST_LOG:].decode("utf-8", "replace")).encode()
-            path = log_path(node.id)
-            house.doors.work.sweep(EVIDENCE)
-            house.doors.work.write(path, kept)
-            return _command_log(f"{node.id}-gate", check, path, hashlib.sha256(kept).hexdigest(), head)
-    return None
+        if check.result is not GateVerdict.GREEN:
+            continue
+        green = [run for run in check.gates if run.result is GateVerdict.GREEN]
+        named = [(f"@{run.name}", run.log_ref, run.command) for run in green] or [("", check.log_ref, check.cmd)]
+        logs = [house.store.files.read(ref) for _, ref, _ in named]
+        if None in logs:
+            continue
+        house.doors.work.sweep(EVIDENCE)
+        return [
+            _kept_log(house, node, name, command, log or b"", head)
+            for (name, _, command), log in zip(named, logs, strict=True)
+        ]
+    return []
 
 
-def _command_log(ref: str, check: GateCheck, path: str, sha256: str, head: str) -> GateEvidence:
+def _kept_log(house: House, node: Node, name: str, command: str, log: bytes, head: str) -> GateEvidence:
+    """Lay the log of one green gate beside the gate files, without what looks like a secret."""
+    kept = masked_text(log[-LONGEST_LOG:].decode("utf-8", "replace")).encode()
+    # No node has an `@` in its name, so no node's log is taken for another's.
+    path = log_path(node.id + name)
+    house.doors.work.write(path, kept)
+    digest = hashlib.sha256(kept).hexdigest()
+    return _command_log(f"{node.id}{name}-gate", command, 0, path, digest, head)
+
+
+def _command_log(ref: str, command: str, exit_code: int, path: str, sha256: str, head: str) -> GateEvidence:
     return GateEvidence(
-        kind=COMMAND_LOG, ref=ref, command=check.cmd, exit_code=check.exit_code, log_ref=path, sha256=sha256,
-        head_sha=head,
-    )  # fmt: skip
+        kind=COMMAND_LOG, ref=ref, command=command, exit_code=exit_code, log_ref=path, sha256=sha256, head_sha=head
+    )

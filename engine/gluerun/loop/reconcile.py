@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.actions import Admit
+from gluerun.core.actions import Admit, subjects
 from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
@@ -18,7 +18,7 @@ from gluerun.loop.importing import finish_imports
 from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
-from gluerun.loop.upkeep import give_way, sweep_inputs, upkeep, watch_disk
+from gluerun.loop.upkeep import bound_log, give_way, sweep_inputs, upkeep, watch_disk
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gluerun.loop.report import CycleReport
     from gluerun.records.origin import CycleMemory
     from gluerun.records.resident import Notices
+    from gluerun.records.task import Task
 
     Afford = Callable[[list[Action]], list[Action]]
 
@@ -102,6 +103,7 @@ def cycle(
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
         give_way(house)
+        bound_log(house)
         with house.doors.locks.git():
             if house.doors.git.finish_landing():
                 house.tell("integration.followed", "a landing that a crash cut in two was finished")
@@ -121,7 +123,7 @@ def cycle(
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world.tasks, look.world.passed, notes))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world, notes))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)
@@ -245,18 +247,26 @@ def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:
 
 
 def _only(phase: Phase, task_id: str | None) -> Phase:
-    """Return *phase* as it is for one task: what others would do is left out, what they hold is not."""
+    """Return *phase* as it is for one task: what others would do is left out, what they hold is not.
+
+    Whose candidate is in the merge queue already goes on with it: they may stand one upon another.
+    """
     if task_id is None:
         return phase
 
     def filtered(world: World) -> list[Action]:
-        others = {
-            task.task_id for task in world.tasks if task.status is Status.READY and not world.lease(task.task_id)
-        } - {task_id}
+        others = {one.task_id for one in world.tasks if one.task_id != task_id and _has_not_begun(world, one)}
         tasks = tuple(task for task in world.tasks if task.task_id not in others)
-        return [action for action in phase(replace(world, tasks=tasks)) if getattr(action, "task_id", "") == task_id]
+        allowed = (task_id, *(task.task_id for task in tasks if task.status is Status.ACCEPTED))
+        return [action for action in phase(replace(world, tasks=tasks)) if set(subjects(action)) & set(allowed)]
 
     return filtered
+
+
+def _has_not_begun(world: World, task: Task) -> bool:
+    if task.status is Status.ACCEPTED:
+        return task.proof is None
+    return task.status is Status.READY and world.lease(task.task_id) is None
 
 
 def _for_node(phases: tuple[Phase, ...], node: str, *, starts: bool) -> tuple[Phase, ...]:

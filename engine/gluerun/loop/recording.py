@@ -1,4 +1,4 @@
-"""Records of tasks, ready to be published; and how they come to the target branch, where that is wanted.
+"""What is published of tasks and requests for approval; and how it comes to the target branch, where that is wanted.
 
 What a landing changes rides in the merge commit itself, in files that nobody else touches. What changes without one
 is committed by the engine now and then, through the same door as a landing.
@@ -11,22 +11,25 @@ from datetime import timedelta
 from functools import partial
 
 from gluerun.core.project_state import PAGE, counts, on_page
-from gluerun.core.recording import LONGEST, archived_path, carried, is_record, living_path, next_commit
+from gluerun.core.recording import LONGEST, archived_path, asked_path, carried, is_record, living_path, next_commit
 from gluerun.errors import GluerunError
 from gluerun.ports import Landing
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
 from gluerun.records.paths import LIVING
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record, replace
-from gluerun.records.task import Status, Task
+from gluerun.records.task import ProofState, Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.ports import Change
+    from gluerun.records.approval import Approval
     from gluerun.records.origin import CycleMemory
 
     Files = dict[str, bytes | None]
@@ -36,16 +39,16 @@ _PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
 _NOBODY = "TASK-0000"
 
 
-def masked(task: Task) -> bytes:
-    """Return a task's record as it may leave the machine."""
+def masked(one: Task | Approval) -> bytes:
+    """Return a record as it may leave the machine."""
     from gluerun.core.secrets import redacted_json  # only what has changed is published
 
-    return redacted_json(schema.dump(replace(task, proof=None, infra_tries=0)))
+    return redacted_json(schema.dump(replace(one, proof=None, infra_tries=0) if isinstance(one, Task) else one))
 
 
-def digest(task: Task) -> str:
-    """Return the digest of what a task's record means to others."""
-    document = {key: value for key, value in codec.to_wire(task).items() if key not in _PASSING}
+def digest(one: Task | Approval) -> str:
+    """Return the digest of what a record means to others."""
+    document = {key: value for key, value in codec.to_wire(one).items() if key not in _PASSING}
     return hashlib.sha256(codec.canonical(document)).hexdigest()[:16]
 
 
@@ -105,18 +108,17 @@ def put_back(house: House, place: str, base: str, now: str, changes: tuple[Chang
     return bool(brought)
 
 
-def commit_records(
-    house: House, memory: CycleMemory, living: tuple[Task, ...], passed: Iterable[str], notes: Notes
-) -> CycleMemory:
+def commit_records(house: House, memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
     """Commit to the target branch what has changed without a landing, if it is time; return the memory that knows it.
 
     What is remembered is only whether anything has changed; what is to be done about it the branch itself tells.
     """
     # Another place is another publication: what was published elsewhere is not known there.
-    wanted = {task.task_id: f"branch {digest(task)}" for task in living}
-    text = state_of(living, passed)
+    wanted = {task.task_id: f"branch {digest(task)}" for task in world.tasks}
+    wanted |= {request.id: f"branch {digest(request)}" for request in world.approvals}
+    text = state_of(world.tasks, world.passed)
     state = f"branch {hashlib.sha256(text.encode()).hexdigest()}"
-    # A task that nobody has published yet is remembered, too: once it is settled, it is not among the living.
+    # One that nobody has published yet is remembered, too: once it is settled, it is not among the living.
     gone = sorted({*memory.published, *house.store.shelved} - wanted.keys())
     seen = {**dict.fromkeys([*gone, *wanted], ""), **memory.published}
     wants_page = state != memory.project_state and bool(seen or memory.project_state)
@@ -124,10 +126,10 @@ def commit_records(
         return memory if memory.records_due is None else replace(memory, records_due=None)
     now, interval = house.now(), min(house.config.control_commit_seconds, LONGEST)
     since = min(memory.recorded_at or now - timedelta(seconds=interval), now)
-    next_one = partial(next_commit, interval=interval, tasks=living, gate=house.config.gate_timeout_sec)
+    next_one = partial(next_commit, interval=interval, tasks=world.tasks, gate=_gate_seconds(house, world))
     due = next_one(since)
     memory = replace(memory, published=seen, recorded_at=since, records_due=due)
-    draft = _drafted(house, living, gone, text) if now >= due else None
+    draft = _drafted(house, world, gone, text) if now >= due else None
     if draft is None:
         return memory
     done = replace(memory, published=wanted, project_state=state, recorded_at=now, records_due=None)
@@ -156,21 +158,32 @@ class Draft:
     files: Files
 
 
-def _drafted(house: House, living: tuple[Task, ...], gone: list[str], text: str) -> Draft | None:
+def _gate_seconds(house: House, world: World) -> int:
+    """Return for how long a gate that is running now may take."""
+    from gluerun.core import pipeline  # only where there is anything to be put on the branch
+
+    commands = {one.spec.gate_command for one in world.tasks if one.proof and one.proof.state is ProofState.PROVING}
+    return max((pipeline.seconds(house.config, one, Occasion.MERGE) for one in commands), default=0)
+
+
+def _drafted(house: House, world: World, gone: list[str], text: str) -> Draft | None:
     """Return what the branch does not say yet; None if there is no such branch."""
     git, branch = house.doors.git, house.config.target_branch
     head = git.heads((branch,)).get(branch)
     if head is None:
         return None
     there = {path: data for path, data in git.published(head, LIVING).items() if living_path(_subject(path)) == path}
-    wanted = {living_path(task.task_id): masked(task) for task in living}
+    wanted = {living_path(task.task_id): masked(task) for task in world.tasks}
     files: Files = {path: data for path, data in wanted.items() if there.get(path) != data}
     stale = there.keys() - wanted.keys()
     files |= dict.fromkeys(stale, None)
-    for task_id in sorted({*gone, *map(_subject, stale)}):
+    for task_id in sorted({*filter(names.is_task, gone), *map(_subject, stale)}):
         settled = _settled(house, task_id)
         if settled is not None:
             files |= _archived(settled, evidence(house, settled))
+    over = (house.store.settled_approval(name) for name in gone if names.is_approval(name))
+    asked = {asked_path(one.id): masked(one) for one in (*world.approvals, *over) if one is not None}
+    files |= {path: data for path, data in asked.items() if git.file_at(head, path) != data}
     page = git.file_at(head, PAGE) or b""
     after = on_page(page.decode("utf-8", "replace"), text).encode()
     return Draft(head=head, files=files | ({PAGE: after} if after != page else {}))
@@ -213,6 +226,10 @@ def _archived(task: Task, found: dict[str, bytes]) -> Files:
     return files | {archived_path(task.task_id, name): data for name, data in found.items()}
 
 
+def _is_name(word: str) -> bool:
+    return names.is_task(word) or names.is_approval(word)
+
+
 def _message(files: Files) -> str:
-    named = sorted({word for path in files for word in path.removesuffix(".json").split("/") if word[:5] == "TASK-"})
+    named = sorted({word for path in files for word in path.removesuffix(".json").split("/") if _is_name(word)})
     return f"chore(orchestration): state of {', '.join(named[:5]) or 'the project'}{' …' if len(named) > 5 else ''}\n"

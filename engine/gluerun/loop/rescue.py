@@ -65,13 +65,24 @@ def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch
     run_id = dispatch.run_id
     remove_place(house, dispatch, f"{run_id}-found", place, "found where the next run begins")
     rescue_branch(house, dispatch, run_id, branch, commit)
-    house.doors.git.add_worktree(place, commit, branch=branch)
+    parts = (*dispatch.owned_files, *house.config.sparse_always)
+    house.doors.git.add_worktree(place, commit, branch=branch, parts=parts if house.config.sparse else None)
 
 
 def begin_aside(house: House, dispatch: Dispatch, place: str, commit: str) -> None:
     """Make a place where nobody works, detached at *commit*."""
     drop_place(house, dispatch, dispatch.run_id, place)
     house.doors.git.add_worktree(place, commit)
+
+
+def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> str:
+    """Make a place that stays right for *commit*, detached; return "", or why what stood there could not be used."""
+    _keep_strays(house, dispatch, dispatch.run_id, place, "commits left where nobody works", [])
+    git = house.doors.git
+    if why := git.recycle_worktree(place, commit):
+        git.remove_worktree(place)
+        git.add_worktree(place, commit, lasting=True)
+    return why
 
 
 def give_up_branch(house: House, task: Task) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import lifecycle
-from gluerun.core.actions import Close, HoldBack, Settle
+from gluerun.core.actions import Close, HoldBack, Pause, Settle
 from gluerun.core.backoff import begun
 from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
@@ -15,6 +15,7 @@ from gluerun.records.codec import canonical
 from gluerun.records.failure import Failure, FailureNote
 from gluerun.records.lease import LeaseStatus, NodeLeaseStatus
 from gluerun.records.packet import Packet
+from gluerun.records.pause import PAUSED
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 
@@ -32,6 +33,19 @@ def task_of(world: World, task_id: str) -> Task:
     if task is None:
         raise ImpossibleError(f"{task_id} is not in this look")
     return task
+
+
+def handle(house: House, world: World, action: Close | Settle | HoldBack | Pause, notes: Notes) -> bool:
+    """Take in how a run ended."""
+    match action:
+        case Close():
+            return close(house, world, action, notes)
+        case Settle():
+            return settle(house, world, action, notes)
+        case HoldBack():
+            return hold_back(house, world, action, notes)
+        case Pause():
+            return pause(house, world, action, notes)
 
 
 def close(house: House, world: World, action: Close, notes: Notes) -> bool:
@@ -102,6 +116,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
         clear_places(house, task, action.run_id, action.note.failure_class.value)
         task = lifecycle.charged(task, book(house, action.run_id))
     elif task.proof is not None and task.proof.run_id is not None:
+        house.doors.processes.end(task.proof.run_id, grace=house.config.kill_grace_sec)
         tidy_run(house, task.proof.run_id)
     seed = _seed(house, task, action)
     after = lifecycle.settled(task, action.decision, action.note, tries=action.tries, seed=seed, now=house.now())
@@ -120,6 +135,9 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     notes.settled(vanished=action.note.failure_class is Failure.STALE_LEASE)
     if action.run_id is None:
         notes.failed_integrations.append(task.task_id)
+        if action.note.failure_class is Failure.INTEGRATION_GATE_RED:
+            state = house.store.queue_state()
+            house.store.put_queue_state(replace(state, rate=state.rate.after_culprit()))
     return True
 
 
@@ -147,6 +165,28 @@ def hold_back(house: House, world: World, action: HoldBack, notes: Notes) -> boo
                provider=held.provider, fault=held.fault.value)  # fmt: skip
     notes.held.append(f"{until}: {held.reason}")
     return True
+
+
+def pause(house: House, world: World, action: Pause, notes: Notes) -> bool:
+    """Take in a run that broke off at a limit: costs, what it had done, record, and last the lease."""
+    task = task_of(world, action.task_id)
+    house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
+    spent = book(house, action.run_id)
+    clear_places(house, task, action.run_id, PAUSED)
+    seed = None if action.ending.head_sha else _paused_work(house, task, action.run_id)
+    house.store.put_task(lifecycle.paused(lifecycle.charged(task, spent), action.ending, seed, house.now()))
+    end_lease(house, world, task.task_id, LeaseStatus.PLANNED)
+    house.tell("limit.paused", f"{task.task_id}: {action.reason}", task=task.task_id, run=action.run_id,
+               **_sessions(house, action.run_id))  # fmt: skip
+    notes.held.append(f"{task.task_id} is paused: {action.reason}")
+    return True
+
+
+def _paused_work(house: House, task: Task, run_id: str) -> str | None:
+    """Return the commit from which a paused task goes on: what was rescued from its place, or its branch."""
+    git = house.doors.git
+    kept = git.kept(f"{RESCUE}/{task.task_id}/{run_id}-{PAUSED}")
+    return next(reversed(kept.values()), git.head(task.spec.worker_branch))
 
 
 def _sessions(house: House, run_id: str | None) -> dict[str, object]:

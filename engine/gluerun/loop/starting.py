@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import lifecycle
+from gluerun.core import lifecycle, pipeline
+from gluerun.core.limits import beyond
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.lease import Lease, LeaseStatus
 from gluerun.records.paths import ORCHESTRATION
+from gluerun.records.pipeline import Occasion
 
 # The files in which a repository of the predecessor speaks to its roles.
 PROMPTS = {Role.WORKER: "l2-test-first-developer", Role.AUDITOR: "auditor", Role.DECIDER: "decider"}
@@ -49,7 +51,8 @@ def max_tries(config: Config) -> int:
 def run_seconds(config: Config, tries: int) -> int:
     """Return after how many seconds a run of *tries* tries is certainly late, from its programs' own limits."""
     slowest = max([runner.timeout_seconds or 86_400 for runner in config.runners.values()], default=3600)
-    per_try = 3 * slowest + 2 * config.gate_timeout_sec + config.decider_timeout_sec
+    gates = max(config.gate_timeout_sec, pipeline.seconds(config, "", Occasion.TASK))
+    per_try = 3 * slowest + 2 * gates + config.decider_timeout_sec
     return max(tries, 1) * per_try + config.stale_minutes * 60
 
 
@@ -103,8 +106,9 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         gate_command=task.spec.gate_command,
         own_prompts=own_prompts(house, task.base_sha or ""),
         audit_sha=task.audit_sha,
-        spent=task.spent,
+        spent=beyond(task.spent, task.limit_from),
         told=task.ordered.reason if task.ordered else "",
+        paused=task.paused,
     )
 
 

@@ -14,6 +14,7 @@ from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
+from gluerun.records.queue import QueueState
 from gluerun.records.record import replace
 from gluerun.records.task import Status, Task
 from gluerun.release import VERSION
@@ -39,6 +40,7 @@ NODE_LEASES = "l1-leases"
 PLAN_NOTES = "plan-notes"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
+QUEUE = "queue.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
 STOP = "STOP"
@@ -49,6 +51,7 @@ ORDERS = "inbox/orders"
 ORDERS_DONE = "orders/done"
 APPROVALS = "approvals/live"
 APPROVALS_DONE = "approvals/done"
+SLOTS = "slots"
 
 
 def archive_path(task_id: str) -> str:
@@ -308,6 +311,14 @@ class Store:
         """Write the breaker's count."""
         self.files.write(CIRCUIT, schema.dump(circuit))
 
+    def queue_state(self) -> QueueState:
+        """Return what the merge queue has learned of its gates."""
+        return self._or_none(QueueState, QUEUE) or QueueState()
+
+    def put_queue_state(self, state: QueueState) -> None:
+        """Write what the merge queue has learned; nothing is lost with it."""
+        self.files.write(QUEUE, schema.dump(state), durable=False)
+
     def backoff(self) -> PlannerBackoff | None:
         """Return until when no planner is started."""
         return self._or_none(PlannerBackoff, BACKOFF)
@@ -410,6 +421,12 @@ class Store:
         found, _ = self._all(Approval, APPROVALS_DONE)
         return sorted(found, key=lambda one: (len(one.id), one.id))
 
+    def settled_approval(self, name: str) -> Approval | None:
+        """Return one request of which nothing will come any more."""
+        from gluerun.records.approval import Approval
+
+        return self._one(Approval, f"{APPROVALS_DONE}/{names.check(name, names.APPROVAL, 'request id')}.json")
+
     def has_approval(self, name: str) -> bool:
         """Tell whether a request's number was given before."""
         return any(self.files.mark(f"{folder}/{name}.json") for folder in (APPROVALS, APPROVALS_DONE))
@@ -420,6 +437,7 @@ class Store:
         self.files.write(f"{APPROVALS}/{name}", schema.dump(approval))
         if is_over or approval.is_over:
             self.files.move(f"{APPROVALS}/{name}", f"{APPROVALS_DONE}/{name}")
+            self.shelved.add(approval.id)
 
     # the rest
 
@@ -442,7 +460,20 @@ class Store:
     def sweep(self) -> None:
         """Remove what a crashed cycle left half-written."""
         planning = (NODE_LEASES, PLAN_NOTES, "imports")
-        for folder in ("", "configs", "tasks", LIVE, FLOORS, ASIDE, LEASES, *planning, BACKOFFS, ORDERS, APPROVALS):
+        for folder in (
+            "",
+            "configs",
+            "tasks",
+            LIVE,
+            FLOORS,
+            ASIDE,
+            LEASES,
+            *planning,
+            BACKOFFS,
+            ORDERS,
+            APPROVALS,
+            SLOTS,
+        ):
             self.files.sweep(folder)
 
     def sweep_run(self, run_id: str) -> None:

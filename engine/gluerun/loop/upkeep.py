@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core.launch import low_disk
+from gluerun.core.timers import LOG, LOG_BYTES, OLD_LOG
 from gluerun.loop.observe import TASKS, mark_text
 from gluerun.ports import BALLAST
 from gluerun.records.record import replace
@@ -30,6 +31,18 @@ def sweep_inputs(house: House) -> None:
     folder = house.doors.work.mark(TASKS)
     if folder is not None and mark_text(folder) != house.store.memory().tasks_folder:
         house.doors.work.sweep(TASKS)
+
+
+def bound_log(house: House) -> None:
+    """Let what a timer prints not fill the disk: its end is kept aside, and it begins anew.
+
+    In place, because the system holds it open for as long as a resident loop lives.
+    """
+    files = house.doors.state
+    mark = files.mark(LOG)
+    if mark is not None and mark.size > LOG_BYTES:
+        files.write(OLD_LOG, files.tail(LOG, LOG_BYTES), durable=False)
+        files.empty(LOG)
 
 
 def watch_disk(house: House, world: World, memory: CycleMemory) -> CycleMemory:

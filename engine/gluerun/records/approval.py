@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from gluerun.records.fault import Limit
+from gluerun.records.pause import Span
 from gluerun.records.record import record
+from gluerun.records.spent import Spent
 
 
 class Point(StrEnum):
-    """Where a task waits for a person: before it is first started, or with a green gate before it lands."""
+    """Where a task waits for a person: before it is first started, at a limit, or with a green gate before it lands."""
 
     PLAN = "plan"
+    LIMIT = "limit"
     LANDING = "landing"
 
 
@@ -30,6 +34,7 @@ class Bound:
     """What a person sees and decides about. Another text, branch, difference, gate or verdict is another question.
 
     `diff_sha256` is the digest of the sorted changes from the base to the candidate: paths, kinds, modes and contents.
+    A request about a limit has the run that met it, which limit of what it was, and what the task had spent by then.
     """
 
     source_sha256: str
@@ -41,6 +46,10 @@ class Bound:
     gate_sha256: str | None = None
     receipt: str | None = None
     verdict: str | None = None
+    run_id: str | None = None
+    limit: Limit | None = None
+    span: Span | None = None
+    spent: Spent | None = None
 
 
 @record

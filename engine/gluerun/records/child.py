@@ -34,7 +34,8 @@ class Child:
 
     `confined_argv` is started instead of `argv` where the engine's sandbox holds it. `folders` (absolute) are
     made for its eyes only, and `seeds` (absolute, new → old) copied there if the old one is there; with
-    `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended.
+    `scratch` it gets a folder of its own (`scratch_of`), removed when it has ended. One with `slots` (lock files) is
+    started once one of them is free, and not at all if none is within its time.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Child:
     folders: tuple[str, ...] = ()
     seeds: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     scratch: bool = False
+    slots: tuple[str, ...] = ()
 
 
 class How(StrEnum):

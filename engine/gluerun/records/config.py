@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gluerun.records.pause import OnLimit
+from gluerun.records.pipeline import GateSpec
 from gluerun.records.record import record
 from gluerun.records.runner import Limits, Price, RunnerSpec
 from gluerun.records.sandbox import Sandbox
@@ -113,17 +115,22 @@ class Config:
     limits_try: Limits = Limits()
     limits_task: Limits = Limits()
     limits_day: Limits = Limits()
+    on_limit_try: OnLimit = OnLimit.STOP
+    on_limit_task: OnLimit = OnLimit.STOP
     prices: dict[str, Price] = {}  # noqa: RUF012
     independence: Independence = Independence.NONE
     proof_layers: tuple[str, ...] = ()
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    sparse: bool = False
+    sparse_always: tuple[str, ...] = ()
     approve_plan: ApprovalRule = ApprovalRule.NONE
     approval: ApprovalRule = ApprovalRule.NONE
     approval_expires_hours: float = 0.0
     area_policy: dict[str, AreaPolicy] = {}  # noqa: RUF012
     risk_paths: tuple[str, ...] = ()
+    gates: tuple[GateSpec, ...] = ()
     max_concurrent: int = 5
     max_dispatch: int = 5
     detached_dispatch: bool = True
@@ -149,6 +156,8 @@ class Config:
     preflight_require_acceptance: bool = True
     gate_timeout_sec: int = 3600
     gate_slots: int = 2
+    flake_reruns: int = 1
+    gate_port_base: int = 20_000
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0
     orphan_grace: int = 60

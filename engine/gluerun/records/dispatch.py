@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
 from gluerun.records.fault import Fault
+from gluerun.records.pause import Paused
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 from gluerun.records.task import TaskSpec
@@ -29,9 +31,11 @@ class Dispatch:
 
     `own_prompts` is what the repository itself says to a role, as it stood at the base.
     `audit_sha` is work of an earlier run whose gate was green and whose auditor could not be asked; `told` is what a
-    person said when he asked for this run.
+    person said when he asked for this run. `paused` is the limit at which an earlier run broke off and beyond which a
+    person let this one go on; `spent` is what counts for the task's own limit.
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
-    `slot` is the gate slot that a prover of the queue has to itself.
+    `slot` is the gate slot that a prover of the queue has to itself; `occasion` is whose gates one runs that proves
+    neither a candidate nor a node.
     """
 
     SCHEMA = "dispatch.v0"
@@ -65,6 +69,8 @@ class Dispatch:
     told: str = ""
     engine_version: str = ""
     slot: int | None = None
+    occasion: Occasion | None = None
+    paused: Paused | None = None
 
 
 @record
@@ -99,6 +105,7 @@ class Outcome(StrEnum):
     PROVED = "proved"
     PLANNED = "planned"
     HELD = "held"
+    PAUSED = "paused"
 
 
 @record
@@ -165,3 +172,4 @@ class Ending:
     green_gate: str | None = None
     usage: Usage | None = None
     held: Held | None = None
+    paused: Paused | None = None

@@ -13,11 +13,51 @@ if TYPE_CHECKING:
 
 
 class GateVerdict(StrEnum):
-    """What a gate's run says. Exit code 20 of a gate is inconclusive: infrastructure, not the work."""
+    """What a gate's run says. Exit code 20 of a gate is inconclusive: infrastructure, not the work.
+
+    What was skipped was not run at all, and never counts as passed.
+    """
 
     GREEN = "green"
     RED = "red"
     INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+@record
+class GateTests:
+    """How many tests a gate ran, by its own report; the skipped ones are among the total."""
+
+    total: int
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def ran(self) -> int:
+        """Return how many were really run."""
+        return self.total - self.skipped
+
+
+@record
+class GateRun:
+    """One gate of a pipeline on one commit. `reason` says why it was skipped, or what is odd about it.
+
+    `failures` are the names of tests that failed, as far as a report named them.
+    """
+
+    name: str
+    command: str
+    result: GateVerdict
+    stage: int = 1
+    required: bool = True
+    exit_code: int | None = None
+    duration_ms: int = 0
+    log_ref: str = ""
+    log_sha256: str = ""
+    timed_out: bool = False
+    tests: GateTests | None = None
+    failures: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @record
@@ -30,7 +70,10 @@ class DeclaredOutput:
 
 @record
 class GateCheck:
-    """The receipt of one gate run: exactly which commit, which command, and what came of it."""
+    """The receipt of one gate run: exactly which commit, which command, and what came of it.
+
+    Where a pipeline ran, `gates` says so of each gate; `cmd` is what was run, a line each, and the log sums it up.
+    """
 
     SCHEMA = "gate-check.v0"
 
@@ -47,6 +90,7 @@ class GateCheck:
     created_at: datetime
     outputs: tuple[DeclaredOutput, ...] = ()
     timed_out: bool = False
+    gates: tuple[GateRun, ...] = ()
 
 
 class NodeStatus(StrEnum):

@@ -26,6 +26,9 @@ class OrderVerb(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     RENEW = "renew"
+    GATE_REQUEST = "human-gate-request"
+    GATE_APPROVE = "human-gate-approve"
+    GATE_REJECT = "human-gate-reject"
 
 
 class OrderOutcome(StrEnum):

@@ -8,7 +8,8 @@ ORCHESTRATION = "docs/orchestration"
 # Where records lie on the target branch, if they lie there at all; nobody but the engine changes these.
 LIVING = f"{ORCHESTRATION}/live"
 ARCHIVED = f"{ORCHESTRATION}/archive"
-RECORDS = (LIVING, ARCHIVED)
+ASKED = f"{ORCHESTRATION}/asked"
+RECORDS = (LIVING, ARCHIVED, ASKED)
 RUNTIME = (".gluerun-state", ".worktrees", ".gluerun-evidence", ".gluerun-cache")
 # Only the predecessor makes these; this engine never does.
 PREDECESSORS = (

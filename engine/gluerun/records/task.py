@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gluerun.records.config import ApprovalRule
 from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.pause import Paused
 from gluerun.records.record import record
 from gluerun.records.spent import Spent
 
@@ -61,16 +62,22 @@ class TaskSpec:
 
 
 class ProofState(StrEnum):
-    """How far the integration of an accepted branch is."""
+    """How far the integration of an accepted branch is: built, being proved, or with its gate's answer."""
 
+    CHAINED = "chained"
     PROVING = "proving"
     PROVED = "proved"
+    RED = "red"
     WAITING = "waiting"
 
 
 @record
 class Proof:
-    """A candidate merge commit: what it is made of, and whether its gate was green."""
+    """A task's link in the merge queue: its candidate, the commit it was built on, and what its gate said.
+
+    `target_head` is the target's head or the candidate of the change before it. `alone` is one that nothing is built
+    on: a person may be asked about it, a checkout is in its way, or it is asked a second time (`reruns`).
+    """
 
     state: ProofState
     branch_head: str
@@ -80,6 +87,14 @@ class Proof:
     since: datetime
     run_id: str | None = None
     blocked_paths: tuple[str, ...] = ()
+    slot: int | None = None
+    alone: bool = False
+    reruns: int = 0
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Tell whether somebody's checkout keeps it from landing."""
+        return bool(self.blocked_paths)
 
 
 @record
@@ -99,6 +114,8 @@ class Task:
 
     `settled_run` is the last run that was taken in: its tries and costs are counted, whatever lease is left of it.
     `priority` is what a person ordered after the task was written; without it the Markdown's counts.
+    `paused` is the limit at which its last run broke off; `limit_from` is what was spent when a person last let it go
+    on beyond the task's own limit, which counts from there.
     """
 
     SCHEMA = "task.v0"
@@ -132,6 +149,8 @@ class Task:
     priority: int | None = None
     ordered: Ordered | None = None
     superseded_by: str | None = None
+    paused: Paused | None = None
+    limit_from: Spent | None = None
 
     @property
     def rank(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from gluerun.errors import GitError
+from gluerun.errors import GitError, NoRoomError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge, Stored
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
@@ -49,8 +49,19 @@ class SimTree:
         self.begin = commit
         self.visited: list[str] = []
         self.is_broken = False
+        self.is_lasting = False
+        self.oddity = ""
+        self.parts: tuple[str, ...] | None = None
+        self.opened: set[str] = set()
         self.locks: set[str] = set()
         self.in_progress: str = ""
+
+    def has(self, path: str) -> bool:
+        """Tell whether a file of the tree has to stand here, and is not as good as here without."""
+        folder = posixpath.dirname(path)
+        if self.parts is None or not folder or path in self.opened:
+            return True
+        return any(f"{part}/".startswith(f"{folder}/") or path.startswith(f"{part}/") for part in self.parts)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return copied(self, memo)
@@ -89,6 +100,7 @@ class SimGit:
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
         self.maintained = 0
+        self.room: int | None = None
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
         if branch is not None:
@@ -165,7 +177,11 @@ class SimGit:
         shared = [one for one in self._ancestors(theirs) if one in known]
         base = self._tree(max(shared, key=lambda one: self.commits[one].order)) if shared else {}
         tree, conflicts = merge_trees(base, self._tree(ours), self._tree(theirs))
-        return Merge(tree=self._store_tree(tree), conflicts=conflicts)
+        if not self._has_room(tree):
+            raise NoRoomError("fatal: unable to write loose object file: No space left on device", file=self.root)
+        made = self._store_tree(tree)
+        empty = bool(shared) and made == self._commit(ours).tree
+        return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         self.fault("commit_tree:before")
@@ -235,17 +251,51 @@ class SimGit:
         found = self._tree(commit).get(path)
         return None if found is None else found[1]
 
-    def add_worktree(self, place: str, commit: str, *, branch: str | None = None) -> None:
+    def add_worktree(
+        self,
+        place: str,
+        commit: str,
+        *,
+        branch: str | None = None,
+        lasting: bool = False,
+        parts: Sequence[str] | None = None,
+    ) -> None:
         self.fault("add_worktree:before")
         if place in self.worktrees:
             raise GitError("something stands there already", file=place)
         files = dict(self._tree(commit))
+        if not self._has_room(files):
+            largest = max(files, key=lambda path: len(files[path][1]))
+            raise GitError(f"error: unable to write file {largest}", file=place)
         if branch is not None:
             self._put_ref(HEADS + branch, commit)
             self._sync_ref(HEADS + branch)
         self.worktrees[place] = SimTree(files, branch, None if branch else commit, is_ours=True)
-        self.worktrees[place].begin = commit
+        work = self.worktrees[place]
+        work.begin, work.parts = commit, None if parts is None else tuple(part.strip("/") for part in parts)
+        work.files = {path: one for path, one in files.items() if work.has(path)}
+        self.fault("add_worktree:made")
+        self.worktrees[place].is_lasting = lasting
         self.fault("add_worktree:after")
+
+    def recycle_worktree(self, place: str, commit: str) -> str:
+        self.fault("recycle_worktree:before")
+        work = self.worktrees.get(place)
+        if work is None or work.is_broken:
+            return "it is no work tree of the repository"
+        if not work.is_lasting:
+            return "it was not left in order"
+        if work.oddity or work.branch is not None or work.locks or work.in_progress:
+            return work.oddity or "git's folder of it is not what it was"
+        work.is_lasting = False
+        self.fault("recycle_worktree:begun")
+        work.commit, work.begin, work.visited = commit, commit, []
+        self.fault("recycle_worktree:moved")
+        work.files = dict(self._tree(commit))
+        self.fault("recycle_worktree:written")
+        work.is_lasting = True
+        self.fault("recycle_worktree:after")
+        return ""
 
     def remove_worktree(self, place: str) -> None:
         self.fault("remove_worktree:before")
@@ -259,7 +309,10 @@ class SimGit:
         work = self._at(place)
         ignored = {path: one for path, one in work.files.items() if self._is_left_out(work, path)}
         wanted = self._tree(tree)
+        work.opened |= self._head_tree(work).keys() - wanted.keys()
+        elsewhere = {path for path, one in self._head_tree(work).items() if not work.has(path) and wanted[path] == one}
         work.files = {**{path: ignored[path] for path in ignored.keys() - wanted.keys()}, **wanted}
+        work.files = {path: one for path, one in work.files.items() if path not in elsewhere}
         self.fault("seed_worktree:after")
 
     def dirt(self, place: str) -> tuple[Change, ...]:
@@ -281,6 +334,7 @@ class SimGit:
         if "index.lock" in work.locks:
             raise GitError("another git works on this work tree", file=place)
         tree = self._take(work)
+        work.opened |= work.files.keys()
         new = base if tree == self._tree(base) else self._store(tree, (base,), message)
         self.fault("commit_all:stored")
         if work.is_ours:
@@ -484,7 +538,8 @@ class SimGit:
         return path not in self._head_tree(work) and is_ignored(work.files, path)
 
     def _take(self, work: SimTree) -> Tree:
-        return {path: one for path, one in work.files.items() if not self._is_left_out(work, path)}
+        elsewhere = {path: one for path, one in self._head_tree(work).items() if not work.has(path)}
+        return elsewhere | {path: one for path, one in work.files.items() if not self._is_left_out(work, path)}
 
     def _move_head(self, work: SimTree, new: str) -> None:
         if work.branch is None:
@@ -496,6 +551,10 @@ class SimGit:
     def _put_over(tree: Tree, files: Mapping[str, bytes | None]) -> Tree:
         whole = {path: one for path, one in tree.items() if path not in files}
         return whole | {path: (FILE, data) for path, data in files.items() if data is not None}
+
+    def _has_room(self, tree: Tree) -> bool:
+        """Tell whether a tree fits into the *room* which a story has left on the disk."""
+        return self.room is None or sum(len(data) for _, data in tree.values()) <= self.room
 
     def _store_tree(self, tree: Tree) -> str:
         name = tree_id(tree)

@@ -4,7 +4,7 @@ import re
 
 from gluerun.records.validators.invalid import Invalid
 
-REGEX_PATTERNS = {'^APR-[0-9]{4,12}$(?!\\n)': re.compile('^APR-[0-9]{4,12}\\Z(?!\\n)'), '^TASK-[0-9]{4,12}$(?!\\n)': re.compile('^TASK-[0-9]{4,12}\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^(ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$(?!\\n)': re.compile('^(ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)')}
+REGEX_PATTERNS = {'^APR-[0-9]{4,12}$(?!\\n)': re.compile('^APR-[0-9]{4,12}\\Z(?!\\n)'), '^TASK-[0-9]{4,12}$(?!\\n)': re.compile('^TASK-[0-9]{4,12}\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^(ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$(?!\\n)': re.compile('^(ORD-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)'), '^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)')}
 NoneType = type(None)
 
 def validate(data, place=''):
@@ -34,8 +34,8 @@ def validate(data, place=''):
             data__point = data['point']
             if not isinstance(data__point, str):
                 raise Invalid(place + '.point', 'must be a string', data__point)
-            if not (isinstance(data__point, str) and data__point == 'plan' or (isinstance(data__point, str) and data__point == 'landing')):
-                raise Invalid(place + '.point', 'must be one of plan, landing', data__point)
+            if not (isinstance(data__point, str) and data__point == 'plan' or (isinstance(data__point, str) and data__point == 'limit') or (isinstance(data__point, str) and data__point == 'landing')):
+                raise Invalid(place + '.point', 'must be one of plan, limit, landing', data__point)
         if 'taskId' in data_keys:
             data_keys.remove('taskId')
             data__taskId = data['taskId']
@@ -238,6 +238,82 @@ def _bound(data, place=''):
             if isinstance(data__verdict, str):
                 if not REGEX_PATTERNS['^[0-9a-f]{64}$(?!\\n)'].search(data__verdict):
                     raise Invalid(place + '.verdict', 'must match ^[0-9a-f]{64}$', data__verdict)
+        if 'runId' in data_keys:
+            data_keys.remove('runId')
+            data__runId = data['runId']
+            if not isinstance(data__runId, str):
+                raise Invalid(place + '.runId', 'must be a string', data__runId)
+            if isinstance(data__runId, str):
+                if not REGEX_PATTERNS['^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__runId):
+                    raise Invalid(place + '.runId', 'must match ^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__runId)
+        if 'limit' in data_keys:
+            data_keys.remove('limit')
+            data__limit = data['limit']
+            if not isinstance(data__limit, str):
+                raise Invalid(place + '.limit', 'must be a string', data__limit)
+            if not (isinstance(data__limit, str) and data__limit == 'money' or (isinstance(data__limit, str) and data__limit == 'tokens') or (isinstance(data__limit, str) and data__limit == 'turns') or (isinstance(data__limit, str) and data__limit == 'seconds') or (isinstance(data__limit, str) and data__limit == 'idle') or (isinstance(data__limit, str) and data__limit == 'output') or (isinstance(data__limit, str) and data__limit == 'no-write') or (isinstance(data__limit, str) and data__limit == 'day') or (isinstance(data__limit, str) and data__limit == 'task')):
+                raise Invalid(place + '.limit', 'must be one of money, tokens, turns, seconds, idle, output, no-write, day, task', data__limit)
+        if 'span' in data_keys:
+            data_keys.remove('span')
+            data__span = data['span']
+            if not isinstance(data__span, str):
+                raise Invalid(place + '.span', 'must be a string', data__span)
+            if not (isinstance(data__span, str) and data__span == 'try' or (isinstance(data__span, str) and data__span == 'task')):
+                raise Invalid(place + '.span', 'must be one of try, task', data__span)
+        if 'spent' in data_keys:
+            data_keys.remove('spent')
+            data__spent = data['spent']
+            _spent(data__spent, place + '.spent')
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _spent(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data_keys = set(data.keys())
+        if 'usd' in data_keys:
+            data_keys.remove('usd')
+            data__usd = data['usd']
+            if not isinstance(data__usd, (int, float)) or isinstance(data__usd, bool):
+                raise Invalid(place + '.usd', 'must be a number', data__usd)
+            if isinstance(data__usd, (int, float)) and (not isinstance(data__usd, bool)):
+                if data__usd < 0:
+                    raise Invalid(place + '.usd', 'must be at least 0', data__usd)
+                if data__usd > 1000000000:
+                    raise Invalid(place + '.usd', 'must be at most 1000000000', data__usd)
+        if 'tokens' in data_keys:
+            data_keys.remove('tokens')
+            data__tokens = data['tokens']
+            if not isinstance(data__tokens, int) and (not (isinstance(data__tokens, float) and data__tokens.is_integer())) or isinstance(data__tokens, bool):
+                raise Invalid(place + '.tokens', 'must be an integer', data__tokens)
+            if isinstance(data__tokens, (int, float)) and (not isinstance(data__tokens, bool)):
+                if data__tokens < 0:
+                    raise Invalid(place + '.tokens', 'must be at least 0', data__tokens)
+                if data__tokens > 9007199254740991:
+                    raise Invalid(place + '.tokens', 'must be at most 9007199254740991', data__tokens)
+        if 'turns' in data_keys:
+            data_keys.remove('turns')
+            data__turns = data['turns']
+            if not isinstance(data__turns, int) and (not (isinstance(data__turns, float) and data__turns.is_integer())) or isinstance(data__turns, bool):
+                raise Invalid(place + '.turns', 'must be an integer', data__turns)
+            if isinstance(data__turns, (int, float)) and (not isinstance(data__turns, bool)):
+                if data__turns < 0:
+                    raise Invalid(place + '.turns', 'must be at least 0', data__turns)
+                if data__turns > 9007199254740991:
+                    raise Invalid(place + '.turns', 'must be at most 9007199254740991', data__turns)
+        if 'seconds' in data_keys:
+            data_keys.remove('seconds')
+            data__seconds = data['seconds']
+            if not isinstance(data__seconds, int) and (not (isinstance(data__seconds, float) and data__seconds.is_integer())) or isinstance(data__seconds, bool):
+                raise Invalid(place + '.seconds', 'must be an integer', data__seconds)
+            if isinstance(data__seconds, (int, float)) and (not isinstance(data__seconds, bool)):
+                if data__seconds < 0:
+                    raise Invalid(place + '.seconds', 'must be at least 0', data__seconds)
+                if data__seconds > 9007199254740991:
+                    raise Invalid(place + '.seconds', 'must be at most 9007199254740991', data__seconds)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

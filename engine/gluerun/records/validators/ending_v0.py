@@ -51,8 +51,8 @@ def validate(data, place=''):
             data__outcome = data['outcome']
             if not isinstance(data__outcome, str):
                 raise Invalid(place + '.outcome', 'must be a string', data__outcome)
-            if not (isinstance(data__outcome, str) and data__outcome == 'accepted' or (isinstance(data__outcome, str) and data__outcome == 'failed') or (isinstance(data__outcome, str) and data__outcome == 'proved') or (isinstance(data__outcome, str) and data__outcome == 'planned') or (isinstance(data__outcome, str) and data__outcome == 'held')):
-                raise Invalid(place + '.outcome', 'must be one of accepted, failed, proved, planned, held', data__outcome)
+            if not (isinstance(data__outcome, str) and data__outcome == 'accepted' or (isinstance(data__outcome, str) and data__outcome == 'failed') or (isinstance(data__outcome, str) and data__outcome == 'proved') or (isinstance(data__outcome, str) and data__outcome == 'planned') or (isinstance(data__outcome, str) and data__outcome == 'held') or (isinstance(data__outcome, str) and data__outcome == 'paused')):
+                raise Invalid(place + '.outcome', 'must be one of accepted, failed, proved, planned, held, paused', data__outcome)
         if 'finishedAt' in data_keys:
             data_keys.remove('finishedAt')
             data__finishedAt = data['finishedAt']
@@ -181,6 +181,73 @@ def validate(data, place=''):
             data_keys.remove('held')
             data__held = data['held']
             _held(data__held, place + '.held')
+        if 'paused' in data_keys:
+            data_keys.remove('paused')
+            data__paused = data['paused']
+            _paused(data__paused, place + '.paused')
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _paused(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['runId', 'limit', 'span', 'reason']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'runId' in data_keys:
+            data_keys.remove('runId')
+            data__runId = data['runId']
+            if not isinstance(data__runId, str):
+                raise Invalid(place + '.runId', 'must be a string', data__runId)
+            if isinstance(data__runId, str):
+                if not REGEX_PATTERNS['^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__runId):
+                    raise Invalid(place + '.runId', 'must match ^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__runId)
+        if 'limit' in data_keys:
+            data_keys.remove('limit')
+            data__limit = data['limit']
+            if not isinstance(data__limit, str):
+                raise Invalid(place + '.limit', 'must be a string', data__limit)
+            if not (isinstance(data__limit, str) and data__limit == 'money' or (isinstance(data__limit, str) and data__limit == 'tokens') or (isinstance(data__limit, str) and data__limit == 'turns') or (isinstance(data__limit, str) and data__limit == 'seconds') or (isinstance(data__limit, str) and data__limit == 'idle') or (isinstance(data__limit, str) and data__limit == 'output') or (isinstance(data__limit, str) and data__limit == 'no-write') or (isinstance(data__limit, str) and data__limit == 'day') or (isinstance(data__limit, str) and data__limit == 'task')):
+                raise Invalid(place + '.limit', 'must be one of money, tokens, turns, seconds, idle, output, no-write, day, task', data__limit)
+        if 'span' in data_keys:
+            data_keys.remove('span')
+            data__span = data['span']
+            if not isinstance(data__span, str):
+                raise Invalid(place + '.span', 'must be a string', data__span)
+            if not (isinstance(data__span, str) and data__span == 'try' or (isinstance(data__span, str) and data__span == 'task')):
+                raise Invalid(place + '.span', 'must be one of try, task', data__span)
+        if 'reason' in data_keys:
+            data_keys.remove('reason')
+            data__reason = data['reason']
+            if not isinstance(data__reason, str):
+                raise Invalid(place + '.reason', 'must be a string', data__reason)
+        if 'attempt' in data_keys:
+            data_keys.remove('attempt')
+            data__attempt = data['attempt']
+            if not isinstance(data__attempt, int) and (not (isinstance(data__attempt, float) and data__attempt.is_integer())) or isinstance(data__attempt, bool):
+                raise Invalid(place + '.attempt', 'must be an integer', data__attempt)
+            if isinstance(data__attempt, (int, float)) and (not isinstance(data__attempt, bool)):
+                if data__attempt < 0:
+                    raise Invalid(place + '.attempt', 'must be at least 0', data__attempt)
+                if data__attempt > 9007199254740991:
+                    raise Invalid(place + '.attempt', 'must be at most 9007199254740991', data__attempt)
+        if 'seedSha' in data_keys:
+            data_keys.remove('seedSha')
+            data__seedSha = data['seedSha']
+            if not isinstance(data__seedSha, str):
+                raise Invalid(place + '.seedSha', 'must be a string', data__seedSha)
+            if isinstance(data__seedSha, str):
+                if not REGEX_PATTERNS['^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)'].search(data__seedSha):
+                    raise Invalid(place + '.seedSha', 'must match ^[0-9a-f]{40}([0-9a-f]{24})?$', data__seedSha)
+        if 'isAllowed' in data_keys:
+            data_keys.remove('isAllowed')
+            data__isAllowed = data['isAllowed']
+            if not isinstance(data__isAllowed, bool):
+                raise Invalid(place + '.isAllowed', 'must be true or false', data__isAllowed)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -4,7 +4,7 @@ import re
 
 from gluerun.records.validators.invalid import Invalid
 
-REGEX_PATTERNS = {'^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)')}
+REGEX_PATTERNS = {'^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)': re.compile('^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\\Z(?!\\n)'), '^[0-9a-f]{64}$(?!\\n)': re.compile('^[0-9a-f]{64}\\Z(?!\\n)'), '^[0-9a-f]{40}([0-9a-f]{24})?$(?!\\n)': re.compile('^[0-9a-f]{40}([0-9a-f]{24})?\\Z(?!\\n)'), '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^([0-9a-f]{64})?$(?!\\n)': re.compile('^([0-9a-f]{64})?\\Z(?!\\n)')}
 NoneType = type(None)
 
 def validate(data, place=''):
@@ -53,8 +53,8 @@ def validate(data, place=''):
             data__result = data['result']
             if not isinstance(data__result, str):
                 raise Invalid(place + '.result', 'must be a string', data__result)
-            if not (isinstance(data__result, str) and data__result == 'green' or (isinstance(data__result, str) and data__result == 'red') or (isinstance(data__result, str) and data__result == 'inconclusive')):
-                raise Invalid(place + '.result', 'must be one of green, red, inconclusive', data__result)
+            if not (isinstance(data__result, str) and data__result == 'green' or (isinstance(data__result, str) and data__result == 'red') or (isinstance(data__result, str) and data__result == 'inconclusive') or (isinstance(data__result, str) and data__result == 'skipped')):
+                raise Invalid(place + '.result', 'must be one of green, red, inconclusive, skipped', data__result)
         if 'logRef' in data_keys:
             data_keys.remove('logRef')
             data__logRef = data['logRef']
@@ -129,6 +129,170 @@ def validate(data, place=''):
             data__timedOut = data['timedOut']
             if not isinstance(data__timedOut, bool):
                 raise Invalid(place + '.timedOut', 'must be true or false', data__timedOut)
+        if 'gates' in data_keys:
+            data_keys.remove('gates')
+            data__gates = data['gates']
+            if not isinstance(data__gates, (list,)):
+                raise Invalid(place + '.gates', 'must be a list', data__gates)
+            data__gates_is_list = isinstance(data__gates, (list,))
+            if data__gates_is_list:
+                data__gates_len = len(data__gates)
+                for data__gates_x, data__gates_item in enumerate(data__gates):
+                    _gaterun(data__gates_item, place + '.gates[{data__gates_x}]'.format(**locals()))
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _gaterun(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['name', 'command', 'result']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'name' in data_keys:
+            data_keys.remove('name')
+            data__name = data['name']
+            if not isinstance(data__name, str):
+                raise Invalid(place + '.name', 'must be a string', data__name)
+            if isinstance(data__name, str):
+                data__name_len = len(data__name)
+                if data__name_len < 1:
+                    raise Invalid(place + '.name', 'must not be empty', data__name)
+        if 'command' in data_keys:
+            data_keys.remove('command')
+            data__command = data['command']
+            if not isinstance(data__command, str):
+                raise Invalid(place + '.command', 'must be a string', data__command)
+            if isinstance(data__command, str):
+                data__command_len = len(data__command)
+                if data__command_len < 1:
+                    raise Invalid(place + '.command', 'must not be empty', data__command)
+        if 'result' in data_keys:
+            data_keys.remove('result')
+            data__result = data['result']
+            if not isinstance(data__result, str):
+                raise Invalid(place + '.result', 'must be a string', data__result)
+            if not (isinstance(data__result, str) and data__result == 'green' or (isinstance(data__result, str) and data__result == 'red') or (isinstance(data__result, str) and data__result == 'inconclusive') or (isinstance(data__result, str) and data__result == 'skipped')):
+                raise Invalid(place + '.result', 'must be one of green, red, inconclusive, skipped', data__result)
+        if 'stage' in data_keys:
+            data_keys.remove('stage')
+            data__stage = data['stage']
+            if not isinstance(data__stage, int) and (not (isinstance(data__stage, float) and data__stage.is_integer())) or isinstance(data__stage, bool):
+                raise Invalid(place + '.stage', 'must be an integer', data__stage)
+            if isinstance(data__stage, (int, float)) and (not isinstance(data__stage, bool)):
+                if data__stage < 1:
+                    raise Invalid(place + '.stage', 'must be at least 1', data__stage)
+                if data__stage > 1000:
+                    raise Invalid(place + '.stage', 'must be at most 1000', data__stage)
+        if 'required' in data_keys:
+            data_keys.remove('required')
+            data__required = data['required']
+            if not isinstance(data__required, bool):
+                raise Invalid(place + '.required', 'must be true or false', data__required)
+        if 'exitCode' in data_keys:
+            data_keys.remove('exitCode')
+            data__exitCode = data['exitCode']
+            if not isinstance(data__exitCode, int) and (not (isinstance(data__exitCode, float) and data__exitCode.is_integer())) or isinstance(data__exitCode, bool):
+                raise Invalid(place + '.exitCode', 'must be an integer', data__exitCode)
+            if isinstance(data__exitCode, (int, float)) and (not isinstance(data__exitCode, bool)):
+                if data__exitCode < -255:
+                    raise Invalid(place + '.exitCode', 'must be at least -255', data__exitCode)
+                if data__exitCode > 65535:
+                    raise Invalid(place + '.exitCode', 'must be at most 65535', data__exitCode)
+        if 'durationMs' in data_keys:
+            data_keys.remove('durationMs')
+            data__durationMs = data['durationMs']
+            if not isinstance(data__durationMs, int) and (not (isinstance(data__durationMs, float) and data__durationMs.is_integer())) or isinstance(data__durationMs, bool):
+                raise Invalid(place + '.durationMs', 'must be an integer', data__durationMs)
+            if isinstance(data__durationMs, (int, float)) and (not isinstance(data__durationMs, bool)):
+                if data__durationMs < 0:
+                    raise Invalid(place + '.durationMs', 'must be at least 0', data__durationMs)
+                if data__durationMs > 9007199254740991:
+                    raise Invalid(place + '.durationMs', 'must be at most 9007199254740991', data__durationMs)
+        if 'logRef' in data_keys:
+            data_keys.remove('logRef')
+            data__logRef = data['logRef']
+            if not isinstance(data__logRef, str):
+                raise Invalid(place + '.logRef', 'must be a string', data__logRef)
+        if 'logSha256' in data_keys:
+            data_keys.remove('logSha256')
+            data__logSha256 = data['logSha256']
+            if not isinstance(data__logSha256, str):
+                raise Invalid(place + '.logSha256', 'must be a string', data__logSha256)
+            if isinstance(data__logSha256, str):
+                if not REGEX_PATTERNS['^([0-9a-f]{64})?$(?!\\n)'].search(data__logSha256):
+                    raise Invalid(place + '.logSha256', 'must match ^([0-9a-f]{64})?$', data__logSha256)
+        if 'timedOut' in data_keys:
+            data_keys.remove('timedOut')
+            data__timedOut = data['timedOut']
+            if not isinstance(data__timedOut, bool):
+                raise Invalid(place + '.timedOut', 'must be true or false', data__timedOut)
+        if 'tests' in data_keys:
+            data_keys.remove('tests')
+            data__tests = data['tests']
+            _gatetests(data__tests, place + '.tests')
+        if 'failures' in data_keys:
+            data_keys.remove('failures')
+            data__failures = data['failures']
+            if not isinstance(data__failures, (list,)):
+                raise Invalid(place + '.failures', 'must be a list', data__failures)
+            data__failures_is_list = isinstance(data__failures, (list,))
+            if data__failures_is_list:
+                data__failures_len = len(data__failures)
+                for data__failures_x, data__failures_item in enumerate(data__failures):
+                    if not isinstance(data__failures_item, str):
+                        raise Invalid(place + '.failures[{data__failures_x}]'.format(**locals()), 'must be a string', data__failures_item)
+        if 'reason' in data_keys:
+            data_keys.remove('reason')
+            data__reason = data['reason']
+            if not isinstance(data__reason, str):
+                raise Invalid(place + '.reason', 'must be a string', data__reason)
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _gatetests(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['total']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'total' in data_keys:
+            data_keys.remove('total')
+            data__total = data['total']
+            if not isinstance(data__total, int) and (not (isinstance(data__total, float) and data__total.is_integer())) or isinstance(data__total, bool):
+                raise Invalid(place + '.total', 'must be an integer', data__total)
+            if isinstance(data__total, (int, float)) and (not isinstance(data__total, bool)):
+                if data__total < 0:
+                    raise Invalid(place + '.total', 'must be at least 0', data__total)
+                if data__total > 9007199254740991:
+                    raise Invalid(place + '.total', 'must be at most 9007199254740991', data__total)
+        if 'failed' in data_keys:
+            data_keys.remove('failed')
+            data__failed = data['failed']
+            if not isinstance(data__failed, int) and (not (isinstance(data__failed, float) and data__failed.is_integer())) or isinstance(data__failed, bool):
+                raise Invalid(place + '.failed', 'must be an integer', data__failed)
+            if isinstance(data__failed, (int, float)) and (not isinstance(data__failed, bool)):
+                if data__failed < 0:
+                    raise Invalid(place + '.failed', 'must be at least 0', data__failed)
+                if data__failed > 9007199254740991:
+                    raise Invalid(place + '.failed', 'must be at most 9007199254740991', data__failed)
+        if 'skipped' in data_keys:
+            data_keys.remove('skipped')
+            data__skipped = data['skipped']
+            if not isinstance(data__skipped, int) and (not (isinstance(data__skipped, float) and data__skipped.is_integer())) or isinstance(data__skipped, bool):
+                raise Invalid(place + '.skipped', 'must be an integer', data__skipped)
+            if isinstance(data__skipped, (int, float)) and (not isinstance(data__skipped, bool)):
+                if data__skipped < 0:
+                    raise Invalid(place + '.skipped', 'must be at least 0', data__skipped)
+                if data__skipped > 9007199254740991:
+                    raise Invalid(place + '.skipped', 'must be at most 9007199254740991', data__skipped)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

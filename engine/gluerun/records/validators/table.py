@@ -46,9 +46,11 @@ NAMES = (
     "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "queue.v0",
     "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
+    "slot.v0",
     "spending.v0",
     "state-packet.v0",
     "task-batch.v0",
@@ -135,12 +137,16 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "queue.v0":
+            from gluerun.records.validators.queue_v0 import validate
         case "resident.v0":
             from gluerun.records.validators.resident_v0 import validate
         case "reviewer-capsule.v0":
             from gluerun.records.validators.reviewer_capsule_v0 import validate
         case "session-meta.v0":
             from gluerun.records.validators.session_meta_v0 import validate
+        case "slot.v0":
+            from gluerun.records.validators.slot_v0 import validate
         case "spending.v0":
             from gluerun.records.validators.spending_v0 import validate
         case "state-packet.v0":

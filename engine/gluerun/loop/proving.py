@@ -1,0 +1,95 @@
+"""Gates in the foreground: those of one occasion are run on the target's head, in a place of their own, and kept.
+
+No task and no node hangs on it: what comes of it is a receipt. The run is one like any other, so that it goes on where
+whoever asked for it has gone.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gluerun.core import pipeline
+from gluerun.core.integration import prover_seconds
+from gluerun.errors import UsageError
+from gluerun.loop.hosting import claim, holder, new_origin_run
+from gluerun.loop.rescue import tidy_run
+from gluerun.records import names
+from gluerun.records.dispatch import Dispatch, Life, Role
+from gluerun.records.gate import GateCheck
+from gluerun.records.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gluerun.loop.house import House
+    from gluerun.records.pipeline import Occasion
+
+_PATIENCE = 2.0
+# What a run of an earlier time left behind is looked for in so many of the newest.
+_LOOKED_BACK = 50
+
+
+@record
+class Proved:
+    """What came of it: the receipt, or why there is none."""
+
+    run: str
+    check: GateCheck | None = None
+    trouble: str = ""
+
+
+def prove_now(house: House, occasion: Occasion) -> Proved:
+    """Run the gates of an occasion on the target's head; UsageError where there are none, or no target."""
+    config = house.config
+    if not pipeline.has_gate(config, config.gate_command, occasion):
+        hint = f'say "when": "{occasion}" for one under "gates"' if config.gates else 'name some under "gates"'
+        raise UsageError(f"no gate is meant for `{occasion}`", hint)
+    head = house.doors.git.head(config.target_branch)
+    if head is None:
+        raise UsageError(f"there is no branch {config.target_branch!r}", "make a first commit on it")
+    with house.doors.locks.origin(holder(house, new_origin_run(house), "prove")):
+        claim(house)
+        _tidy(house)
+        run_id = _start(house, occasion, head)
+    while (ending := house.store.ending(run_id)) is None:
+        life = house.doors.processes.life(run_id)
+        # It may have ended between the two looks.
+        if life is not Life.ALIVE and house.store.ending(run_id) is None:
+            house.doors.processes.end(run_id, grace=config.kill_grace_sec)
+            tidy_run(house, run_id)
+            return Proved(run=run_id, trouble="its run vanished")
+        house.doors.watch.wait([run_id], _PATIENCE)
+    check = house.store.known(GateCheck, run_id, "gate-check.json")
+    return Proved(run=run_id, check=check, trouble="" if check else ending.reason)
+
+
+def _start(house: House, occasion: Occasion, head: str) -> str:
+    now, run_id, config = house.now(), house.new_run(), house.config
+    seconds = prover_seconds(config, config.gate_command, occasion)
+    house.store.put_dispatch(
+        Dispatch(
+            run_id=run_id,
+            role=Role.PROVER,
+            batch_id=run_id,
+            target_branch=config.target_branch,
+            base_sha=head,
+            started_at=now,
+            expires_at=now + timedelta(seconds=seconds),
+            config_sha256=house.keep_config(),
+            candidate=head,
+            gate_command=config.gate_command,
+            occasion=occasion,
+        )
+    )
+    house.doors.processes.start(run_id)
+    return run_id
+
+
+def _tidy(house: House) -> None:
+    """Remove the places of earlier runs of this kind that were cut short: nobody else looks after them."""
+    found = [name for name in house.store.files.names("runs") if names.is_run(name)]
+    for run_id in found[-_LOOKED_BACK:]:
+        dispatch = house.store.known_dispatch(run_id)
+        if dispatch is None or dispatch.occasion is None or house.store.ending(run_id) is not None:
+            continue
+        if house.doors.processes.life(run_id) is Life.DEAD:
+            tidy_run(house, run_id)
