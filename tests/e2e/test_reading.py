@@ -29,6 +29,7 @@ READING = (
     (("status",), "status", 0),
     (("health",), "health", 1),
     (("queue",), "queue-page", 0),
+    (("receipts",), "receipts", 1),
     (("explain", "TASK-0001"), "explain", 0),
     (("explain", "TASK-0002"), "explain", 0),
     (("explain", "TASK-0003"), "explain", 0),

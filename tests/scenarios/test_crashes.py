@@ -99,6 +99,7 @@ READS = {
         "human-gate status",
         "health",
         "queue",
+        "receipts",
         "gates",
         "graph",
     ),

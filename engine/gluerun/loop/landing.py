@@ -7,6 +7,7 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
 from gluerun.core.integration import prover_seconds
+from gluerun.loop import receipts
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
 from gluerun.loop.gating import gate_key
@@ -156,6 +157,7 @@ def _end_prover(house: House, task: Task, notes: Notes) -> bool:
 
 def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     house.store.sweep_run(action.run_id)
+    receipts.file_receipt(house, action.run_id)
     if isinstance(action, ProofRed):
         house.store.put_task(lifecycle.found_red(task, house.now()))
         words = f"{task.task_id}: {action.reason}"
@@ -191,14 +193,12 @@ def _learn_time(house: House, run_id: str) -> None:
 
 
 def _is_proved_already(house: House, task: Task, base: str, candidate: str) -> bool:
-    """Tell whether there is nothing to run: no gate, or a green receipt for the same code and command."""
+    """Tell whether there is nothing to run: no gate, or a green receipt for the same code, gate and environment."""
     command = task.spec.gate_command
     if not pipeline.has_gate(house.config, command, Occasion.MERGE):
         return True
-    if task.green_gate is None:
-        return False
-    same_gate = task.green_gate == gate_key(house, command, Occasion.MERGE, base, candidate)
-    return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
+    key = gate_key(house, command, Occasion.MERGE, base, candidate)
+    return receipts.is_green(house, house.doors.git.code_tree(candidate), key)
 
 
 def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof) -> Dispatch:
