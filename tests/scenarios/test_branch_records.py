@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gluerun.core.project_state import PAGE
-from gluerun.core.recording import archived_path, is_record, living_path
+from gluerun.core.recording import accepted_path, archived_path, asked_path, is_record, living_path
 from gluerun.edge.approval_page import approval_page
 from gluerun.edge.verifying import verify
 from gluerun.records.config import ApprovalRule, ControlState
@@ -449,6 +449,30 @@ def test_a_lost_state_folder_comes_back_from_the_branch():
     house.cycles(4)
     assert house.git.refs[HEAD] == head
     assert "main" in house.events("state.rebuilt")[0]["message"]
+
+
+def test_requests_for_approval_come_back_from_the_branch_and_their_numbers_are_never_given_twice():
+    house = on_branch(control_commit_seconds=60).given(ONE, owned=["a.txt"], approval="always").cycles(6)
+    request = house.open().store.approvals()[0][0]
+    assert said(house, asked_path(request.id))["state"] == "waiting"
+    assert accepted_path(ONE, "audit.json") in house.target_files()
+    commits = len(own(house))
+    house.cycles(20)
+    assert len(own(house)) == commits  # a question that waits is no news
+
+    lose_state(house)
+    house.cycles(3)
+
+    assert [one.id for one in house.open().store.approvals()[0]] == [request.id]
+    house.order(OrderVerb.APPROVE, ONE, {"request": request.id})
+    house.cycles(6)
+    assert house.state(ONE) == "integrated"
+    assert said(house, asked_path(request.id))["state"] == "approved"
+    assert not [path for path in records(house) if "/accepted/" in path]
+    assert verify(house.open(), ()).is_whole
+    lose_state(house)
+    house.given(TWO, approval="always").cycles(6)
+    assert [one.id for one in house.open().store.approvals()[0]] == ["APR-0002"]
 
 
 def test_a_broken_record_is_put_back_from_the_branch():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.records import names
-from gluerun.records.paths import ARCHIVED, ASKED, LIVING, RECORDS, covers
+from gluerun.records.paths import ACCEPTED, ARCHIVED, ASKED, LIVING, RECORDS, covers
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
 
@@ -45,6 +45,11 @@ def living_path(task_id: str) -> str:
 def archived_path(task_id: str, name: str = RECORD) -> str:
     """Return where the record of a settled task lies there, or a document of its accepted run."""
     return f"{ARCHIVED}/{shelf(task_id)}/{task_id}/{name}"
+
+
+def accepted_path(task_id: str, name: str) -> str:
+    """Return where a document lies there that accepted work rests on, until it lands with that work."""
+    return f"{ACCEPTED}/{shelf(task_id)}/{task_id}/{name}"
 
 
 def asked_path(request: str) -> str:

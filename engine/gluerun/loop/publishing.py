@@ -18,7 +18,7 @@ from gluerun.loop.recording import commit_records, digest, evidence, masked, sta
 from gluerun.loop.store import LIVE, memory_of, run_path
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
-from gluerun.records.paths import ARCHIVED, ASKED, LIVING
+from gluerun.records.paths import ACCEPTED, ARCHIVED, ASKED, LIVING
 from gluerun.records.record import record, replace
 from gluerun.records.task import Status, Task
 
@@ -158,6 +158,10 @@ def _published(house: House) -> Published:
         records += git.published(branch, ARCHIVED, ending=f"/{RECORD}").items()
         found = git.published(branch, ASKED, ending=".json")
         requests += [one for one in found.items() if names.is_approval(_name_of(one[0]))]
+        for path, data in git.published(branch, ACCEPTED).items():
+            task_id, name = path.split("/")[-2:]
+            if names.is_task(task_id):
+                there[evidence_path(task_id, name)] = data
     return Published(place=place, records=tuple(records), requests=tuple(requests), evidence=there)
 
 

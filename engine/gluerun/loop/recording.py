@@ -11,12 +11,21 @@ from datetime import timedelta
 from functools import partial
 
 from gluerun.core.project_state import PAGE, counts, on_page
-from gluerun.core.recording import LONGEST, archived_path, asked_path, carried, is_record, living_path, next_commit
+from gluerun.core.recording import (
+    LONGEST,
+    accepted_path,
+    archived_path,
+    asked_path,
+    carried,
+    is_record,
+    living_path,
+    next_commit,
+)
 from gluerun.errors import GluerunError
 from gluerun.ports import Landing
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
-from gluerun.records.paths import LIVING
+from gluerun.records.paths import ACCEPTED, LIVING
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record, replace
 from gluerun.records.task import ProofState, Status, Task
@@ -80,11 +89,12 @@ def riding(house: House, task: Task) -> Files:
     """
     if house.config.control_state is not ControlState.BRANCH:
         return {}
-    from gluerun.loop.evidence import CANDIDATE
+    from gluerun.loop.evidence import CANDIDATE, DOCUMENTS
 
     landed = replace(task, status=Status.INTEGRATED, merge_commit=None)
     found = {name: data for name, data in evidence(house, landed).items() if name != CANDIDATE}
-    return {living_path(task.task_id): None, **_archived(landed, found)}
+    gone = [living_path(task.task_id), *(accepted_path(task.task_id, name) for name in DOCUMENTS)]
+    return {**dict.fromkeys(gone), **_archived(landed, found)}
 
 
 def put_back(house: House, place: str, base: str, now: str, changes: tuple[Change, ...]) -> bool:
@@ -177,6 +187,7 @@ def _drafted(house: House, world: World, gone: list[str], text: str) -> Draft | 
     files: Files = {path: data for path, data in wanted.items() if there.get(path) != data}
     stale = there.keys() - wanted.keys()
     files |= dict.fromkeys(stale, None)
+    files |= _accepted(house, world, head)
     for task_id in sorted({*filter(names.is_task, gone), *map(_subject, stale)}):
         settled = _settled(house, task_id)
         if settled is not None:
@@ -187,6 +198,15 @@ def _drafted(house: House, world: World, gone: list[str], text: str) -> Draft | 
     page = git.file_at(head, PAGE) or b""
     after = on_page(page.decode("utf-8", "replace"), text).encode()
     return Draft(head=head, files=files | ({PAGE: after} if after != page else {}))
+
+
+def _accepted(house: House, world: World, head: str) -> Files:
+    """Return what the branch does not say yet of the evidence that accepted work rests on until it lands."""
+    there = house.doors.git.published(head, ACCEPTED)
+    accepted = (task for task in world.tasks if task.status is Status.ACCEPTED)
+    wanted = {accepted_path(one.task_id, name): data for one in accepted for name, data in evidence(house, one).items()}
+    changed: Files = {path: data for path, data in wanted.items() if there.get(path) != data}
+    return changed | dict.fromkeys(there.keys() - wanted.keys())
 
 
 def _put(house: House, draft: Draft, notes: Notes) -> tuple[Landing, tuple[str, ...]]:

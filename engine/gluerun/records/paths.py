@@ -9,7 +9,8 @@ ORCHESTRATION = "docs/orchestration"
 LIVING = f"{ORCHESTRATION}/live"
 ARCHIVED = f"{ORCHESTRATION}/archive"
 ASKED = f"{ORCHESTRATION}/asked"
-RECORDS = (LIVING, ARCHIVED, ASKED)
+ACCEPTED = f"{ORCHESTRATION}/accepted"
+RECORDS = (LIVING, ACCEPTED, ARCHIVED, ASKED)
 RUNTIME = (".gluerun-state", ".worktrees", ".gluerun-evidence", ".gluerun-cache")
 # Only the predecessor makes these; this engine never does.
 PREDECESSORS = (
