@@ -178,6 +178,14 @@ class Merge:
 
 
 @record
+class Stored:
+    """A commit that was stored, and its tree."""
+
+    commit: str
+    tree: str
+
+
+@record
 class Change:
     """One path that differs between two trees. A rename is a removal and an addition."""
 
@@ -258,6 +266,13 @@ class Git(Protocol):
 
         It is as if by the author of the commit *author*, and then, if there is one; to *sign* it is git's own
         business, by the key that git is told to use. GitError if that fails.
+        """
+        ...
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        """Store a commit as `commit_tree` does, of *tree* with *files* put over it (None removes); one process.
+
+        There is at least one parent.
         """
         ...
 
@@ -409,8 +424,11 @@ class Git(Protocol):
         """Commit *files* (None removes) on top of *ref* without a work tree; return the commit."""
         ...
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        """Return every file of *ref*'s tree; empty if there is no such ref."""
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        """Return every file of the tree of a ref or commit, of those in *folder* whose names end in *ending*.
+
+        Empty if there is no such ref or folder.
+        """
         ...
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:

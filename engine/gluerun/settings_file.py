@@ -334,7 +334,8 @@ class _Reader(Walk):
     def take_control(self, place: Place, value: Any) -> None:
         if isinstance(value, dict):
             entry = self.members(place, value, ("mode", "commitIntervalSeconds"))
-            self.seconds((*place, "commitIntervalSeconds"), entry.get("commitIntervalSeconds", 0))
+            if (named := "commitIntervalSeconds") in entry:
+                self.values["control_commit_seconds"] = self.seconds((*place, named), entry[named])
             value, place = entry.get("mode", "ref"), (*place, "mode")
         self.take_knob(BY_KEY["controlState"], place, value)
 

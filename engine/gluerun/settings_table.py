@@ -78,7 +78,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
-    _knob("control_state", "where the records of tasks are published: a ref of its own, or nowhere",
+    _knob("control_state", "where the records of tasks are published: a ref of its own, the target branch, or nowhere",
           choices=tuple(ControlState)),
     _knob("max_concurrent", "how many tasks may run at the same time", low=1),
     _knob("max_dispatch", "how many tasks one cycle may start"),
@@ -187,8 +187,9 @@ SHAPES: tuple[Shape, ...] = (
           "`GLUERUN_` names are taken as such"),
     Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
           doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
-    Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
-          doc="where the records of tasks are published"),
+    Shape(key="controlState", form='"ref" | "branch" | "off" or {"mode", "commitIntervalSeconds"}',
+          doc="where the records of tasks are published; with `branch` the engine commits what changes without a "
+          "merge at most this often (300)"),
     Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
           doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
           "names, with commas between)"),

@@ -22,7 +22,7 @@ STRUCTURED = {
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task", "prices",
     "independence", "gc", "integration", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
-    "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
+    "proof_layers", "proof_grandfather", "single_slice_layers", "modules", "control_commit_seconds",
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def refusal(document: object, *more: Any) -> ConfigError:
 def samples(knob: Knob) -> list[tuple[object, str, object]]:
     """Return five values that differ: as JSON has them, as a shell has them, as the record has them."""
     if knob.field == "control_state":
-        return [(word, word, ControlState(word)) for word in ("off", "ref", "off", "ref", "off")]
+        return [(word, word, ControlState(word)) for word in ("off", "ref", "branch", "off", "branch")]
     if knob.field == "test_tamper":
         return [(word, word, TamperRule(word)) for word in ("block", "warn", "block", "warn", "block")]
     if knob.field == "runner":
@@ -147,7 +147,7 @@ def test_the_whole_file() -> None:
         "envAllowlist": ["HOME", "CI"],
         "env": {"LANG": "C"},
         "identity": {"l0": {"name": "Robot", "email": "r@example.org"}},
-        "controlState": {"mode": "off", "commitIntervalSeconds": 60},
+        "controlState": {"mode": "branch", "commitIntervalSeconds": 60},
         "modules": [],
         "minDiskGb": 1,
     }
@@ -161,7 +161,8 @@ def test_the_whole_file() -> None:
     assert [file.target for file in config.provision_files] == [".env", "b/c"]
     assert config.bootstrap == ("npm ci", "true")
     assert (config.identity_name, config.identity_email) == ("Robot", "r@example.org")
-    assert (config.control_state, config.min_disk_gb, config.env) == (ControlState.OFF, 1.0, {"LANG": "C"})
+    assert (config.control_state, config.min_disk_gb, config.env) == (ControlState.BRANCH, 1.0, {"LANG": "C"})
+    assert config.control_commit_seconds == 60
     assert load({"bootstrap": ["a", "b"]}).config.bootstrap == ("a", "b")
 
 
@@ -246,7 +247,6 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("modules of shell", {"modules": ["guards/mine.sh"]}, "is a shell module, which is not run here", "as Python"),
     ("modules by the old name", {"modules": ["a-guard"]}, "'a-guard' is neither", "gluerun_ext.a_guard"),
     ("modules by word", {"modules": ["a b"]}, "'a b' is neither a dotted name", "tools/guards/mine.py"),
-    ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
     ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
     ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),
     ("a text for a number", {"maxRetries": "3"}, "`maxRetries` must be a whole number, not '3'", "default is 3"),

@@ -21,6 +21,7 @@ REASONS = {
         "land",
     ): "follows the remote forward, as any landing: by compare-and-swap and past nobody's files",
     ("loop/outside.py", "keep"): "what was last seen of the remote; nothing of a place or a branch",
+    ("loop/recording.py", "land"): "the same, and what it brings are the engine's own records",
     ("edge/probing.py", "add_worktree"): "in the scratch repository of a probe, which nobody else sees",
     ("loop/collecting.py", "forget"): "only what a policy gave up, by compare-and-swap",
 }

@@ -15,7 +15,7 @@ from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
-from gluerun.records.config import Integration, IntegrationMode
+from gluerun.records.config import ControlState, Integration, IntegrationMode
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.records.pause import OnLimit
@@ -45,6 +45,12 @@ def one_task(**config):
     house = SimHouse(**{**PATIENT, **config}).given(ONE, owned=["a.txt"])
     house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
     return house.gate(lambda tree: int(tree.get("a.txt") == "bad"))
+
+
+def on_the_branch():
+    """Tasks whose records go to the target branch: in merges, and in commits of their own between them."""
+    house = one_task(control_state=ControlState.BRANCH, control_commit_seconds=60)
+    return house.given(TWO, depends_on=[ONE]).given(THREE, depends_on=[TWO])
 
 
 def three_tasks():
@@ -490,6 +496,12 @@ SCENARIOS = {
         commit_beside,
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "on the branch": Crashing(
+        on_the_branch,
+        *(let_cycle, commit_beside, let_cycle, ordering(OrderVerb.CANCEL, THREE), *[let_cycle] * 8),
+        wants={ONE: "integrated", TWO: "integrated", THREE: ("cancelled", "integrated")},
+        files=("a.txt", "b.txt", "src/TASK-0002.txt"),
     ),
     "chained": Crashing(
         chained,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed, Logged, Merge
+    from gluerun.ports import Landed, Logged, Merge, Stored
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -102,6 +102,9 @@ class RepositoryGit:
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
         return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        return publishing.commit_over(self._git, tree, files, parents, message)
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         from gluerun.adapters.git_landing import swap
@@ -236,8 +239,8 @@ class RepositoryGit:
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         return publishing.publish(self._git, ref, files, message)
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        return publishing.published(self._git, ref)
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        return publishing.published(self._git, ref, folder, ending)
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         return publishing.trailers(self._git, branch, key)

@@ -8,7 +8,7 @@ from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
-from gluerun.ports import Logged
+from gluerun.ports import Logged, Stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RACES = 5
 _ANY = tuple(range(256))
+# fast-import names every commit by a ref.
+SCRATCH = b"refs/gluerun/scratch"
 REPLACED = b"Not updating"
 
 
@@ -56,17 +58,41 @@ def commit_tree(git: GitCommand, tree: str, parents: Sequence[str], message: str
     return git.run("commit-tree", *words, "-F", "-", tree, give=encode(message), also=known).line
 
 
-def published(git: GitCommand, ref: str) -> dict[str, bytes]:
-    """Return every file of *ref*'s tree."""
-    answer = git.run("ls-tree", "-r", "-z", "--full-tree", f"{ref}^{{tree}}", ok=(0, 128))
+def commit_over(
+    git: GitCommand, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str
+) -> Stored:
+    """Store a commit of *tree* with *files* put over it. Its ref is taken away before it is ever written."""
+    first, *others = dict.fromkeys(parents)
+    text = encode(message)
+    story = [
+        b"commit %s\nmark :1\n" % SCRATCH,
+        b"committer %s <%s> now\n" % (encode(git.name), encode(git.email)),
+        b"data %d\n%s\n" % (len(text), text),
+        b"from %s\n" % encode(first),
+        *(b"merge %s\n" % encode(one) for one in others),
+        b"M 040000 %s \n" % encode(tree),
+        *_contents(files),
+        b"\nget-mark :1\nls :1 \nreset %s\nfrom %s\n\ndone\n" % (SCRATCH, b"0" * len(first)),
+    ]
+    words = ("fast-import", "--quiet", "--done", "--date-format=now")
+    commit, said = git.run(*words, give=b"".join(story)).line.split("\n")
+    return Stored(commit=commit, tree=said.split()[2])
+
+
+def published(git: GitCommand, ref: str, folder: str, ending: str) -> dict[str, bytes]:
+    """Return the files of *ref*'s tree, of those in *folder* whose names end in *ending*."""
+    within = ("--", f"{folder}/") if folder else ()
+    answer = git.run("ls-tree", "-r", "-z", "--full-tree", f"{ref}^{{tree}}", *within, ok=(0, 128))
     if answer.code:
         return {}
     found: dict[str, str] = {}
     for line in pieces(answer.out):
         said, _, path = line.partition("\t")
         _, kind, sha = said.split(" ")
-        if kind == "blob":
+        if kind == "blob" and path.endswith(ending):
             found[path] = sha
+    if not found:
+        return {}
     blobs = git.run("cat-file", "--batch", give="".join(f"{sha}\n" for sha in found.values()).encode())
     contents = parse_batch(blobs.out, len(found))
     return {path: one[1] for path, one in zip(found, contents, strict=True) if one is not None}
@@ -187,14 +213,18 @@ def _story(git: GitCommand, ref: str, old: str, files: Mapping[str, bytes | None
     ]
     if old:
         parts.append(b"from %s\n" % encode(old))
+    return b"".join([*parts, *_contents(files), b"\nget-mark :1\ndone\n"])
+
+
+def _contents(files: Mapping[str, bytes | None]) -> list[bytes]:
+    """Tell fast-import the files of a commit."""
     contents = sorted(files.items(), key=lambda item: (item[1] is not None, item[0]))
-    for path, data in contents:
-        if data is None:
-            parts.append(b"D %s\n" % _quoted(path))
-        else:
-            parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data))
-    parts.append(b"\nget-mark :1\ndone\n")
-    return b"".join(parts)
+    return [
+        b"D %s\n" % _quoted(path)
+        if data is None
+        else b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data)
+        for path, data in contents
+    ]
 
 
 def _quoted(path: str) -> bytes:

@@ -52,6 +52,7 @@ from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How, scratch_of
 from gluerun.records.dispatch import Role
+from gluerun.records.paths import RECORDS, covers
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 
@@ -319,6 +320,12 @@ class Bench:
             if now is None:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
+            if any(covers(folder, one.path) for folder in RECORDS for one in changes):
+                from gluerun.loop.recording import put_back  # hardly any agent brings records along
+
+                if put_back(self.house, place, base, now, changes):
+                    now = git.snapshot(place, "look") or now
+                    changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
             patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
             paths = tuple(change.path for change in changes)

@@ -7,6 +7,8 @@ from gluerun.core.pipeline import has_gate
 from gluerun.core.provenance import NO_GATE, Provenance, merge_message, without_trailers
 from gluerun.errors import GitError, NoRoomError, SigningError
 from gluerun.loop.evidence import evidence_of
+from gluerun.loop.recording import riding
+from gluerun.ports import Stored
 from gluerun.records.config import IntegrationMode
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
@@ -71,10 +73,10 @@ def _made(house: House, task: Task, parent: str, merge: Merge) -> Candidate:
     if merge.conflicts:
         return Candidate(parent=parent, conflicts=merge.conflicts)
     if mode in (IntegrationMode.MERGE, IntegrationMode.PULL_REQUEST):
-        commit = _commit(house, merge.tree, [parent, head], _message(house, task))
+        stored = _commit(house, merge.tree, [parent, head], _message(house, task), of=task)
     else:
-        commit = _commit(house, merge.tree, [parent], _message(house, task, head), author=head)
-    return Candidate(parent=parent, commit=commit, tree=merge.tree, empty=merge.empty)
+        stored = _commit(house, merge.tree, [parent], _message(house, task, head), author=head, of=task)
+    return Candidate(parent=parent, commit=stored.commit, tree=stored.tree, empty=merge.empty)
 
 
 def _replayed(house: House, task: Task, parent: str, own: list[Logged]) -> Candidate:
@@ -82,20 +84,19 @@ def _replayed(house: House, task: Task, parent: str, own: list[Logged]) -> Candi
 
     A commit that brings nothing any more is left out, as git does; the last one stays, for it says whose work it is.
     """
-    git, tip = house.doors.git, parent
+    git, tip, is_empty = house.doors.git, parent, True
     for one in own:
         tree, conflicts = _picked(house, one, tip)
         if conflicts:
             return Candidate(parent=parent, conflicts=conflicts)
-        if one is own[-1]:
-            message = _message(house, task, one.commit)
-        elif tree == git.tree_of(tip):
+        is_last = one is own[-1]
+        if not is_last and tree == git.tree_of(tip):
             continue
-        else:
-            message = without_trailers(one.message)
-        tip = _commit(house, tree, [tip], message, author=one.commit)
-    tree = git.tree_of(tip)
-    return Candidate(parent=parent, commit=tip, tree=tree, empty=tree == git.tree_of(parent))
+        message = _message(house, task, one.commit) if is_last else without_trailers(one.message)
+        is_empty = tree == git.tree_of(parent)
+        stored = _commit(house, tree, [tip], message, author=one.commit, of=task if is_last else None)
+        tip = stored.commit
+    return Candidate(parent=parent, commit=tip, tree=git.tree_of(tip), empty=is_empty)
 
 
 def _picked(house: House, one: Logged, tip: str) -> tuple[str, tuple[str, ...]]:
@@ -125,10 +126,18 @@ def _own_commits(house: House, head: str, target: str) -> list[Logged]:
     return found[::-1]
 
 
-def _commit(house: House, tree: str, parents: list[str], message: str, author: str = "") -> str:
-    sign = house.config.integration.sign
+def _commit(
+    house: House, tree: str, parents: list[str], message: str, *, author: str = "", of: Task | None = None
+) -> Stored:
+    """Store a commit; the last one *of* a task carries the task's records where they belong on the branch."""
+    git, sign = house.doors.git, house.config.integration.sign
+    if of is not None and (files := riding(house, of)):
+        stored = git.commit_over(tree, files, parents, message)
+        if not sign and not author:
+            return stored
+        tree = stored.tree
     try:
-        return house.doors.git.commit_tree(tree, parents, message, sign=sign, author=author)
+        return Stored(commit=git.commit_tree(tree, parents, message, sign=sign, author=author), tree=tree)
     except NoRoomError:
         raise
     except GitError as error:

@@ -261,7 +261,7 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
     """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
     if task.spec.dag_node:
         _remember_for_node(house, task, task.spec.dag_node)
-    drop_other_receipt(house.store, task, commit)
+    drop_other_receipt(house.store, house.doors.git, task, commit)
     _end_prover(house, task, notes)  # it asked about less than what was shown meanwhile
     give_up_branch(house, task)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))

@@ -127,7 +127,7 @@ def cycle(
             from gluerun.loop.outside import agree
 
             agree(house, look.world)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world))
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world, notes))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)

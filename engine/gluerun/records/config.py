@@ -122,6 +122,7 @@ class Config:
     prewarm: str = ""
     env_allowlist: tuple[str, ...] = ()
     control_state: ControlState = ControlState.REF
+    control_commit_seconds: int = 300
     env: dict[str, str] = {}  # noqa: RUF012
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"

@@ -115,6 +115,9 @@ class CycleMemory:
     held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why
     published: dict[str, str] = {}  # noqa: RUF012
     project_state: str = ""
+    recorded_at: datetime | None = None
+    records_due: datetime | None = None
+    records_blocked: tuple[str, ...] = ()
     green_head: str = ""
     green_run: str = ""
     red_head: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from gluerun.errors import GitError, NoRoomError
-from gluerun.ports import Change, Landed, Landing, Logged, Merge
+from gluerun.ports import Change, Landed, Landing, Logged, Merge, Stored
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
 from gluerun.sim.git_model import (
@@ -195,6 +195,13 @@ class SimGit:
         new = self._store(self.trees[tree], tuple(dict.fromkeys(parents)), message)
         self.fault("commit_tree:after")
         return new
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        self.fault("commit_over:before")
+        whole = self._put_over(self._tree(tree), files)
+        new = self._store(whole, tuple(dict.fromkeys(parents)), message)
+        self.fault("commit_over:after")
+        return Stored(commit=new, tree=self.tree_of(new))
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         self.fault("advance:before")
@@ -436,11 +443,7 @@ class SimGit:
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         self.fault("publish:before")
         old = self.refs.get(ref)
-        tree = dict(self._tree(old)) if old else {}
-        for path, data in files.items():
-            tree.pop(path, None)
-            if data is not None:
-                tree[path] = (FILE, data)
+        tree = self._put_over(self._tree(old) if old else {}, files)
         new = self._store(tree, (old,) if old else (), message)
         self._put_ref(ref, new)
         self.fault("publish:moved")
@@ -448,9 +451,10 @@ class SimGit:
         self.fault("publish:after")
         return new
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        commit = self.refs.get(ref)
-        return {path: data for path, (_, data) in self._tree(commit).items()} if commit else {}
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        commit, start = self.commit_of(ref), f"{folder}/" if folder else ""
+        tree = self._tree(commit) if commit else {}
+        return {path: data for path, (_, data) in tree.items() if path.startswith(start) and path.endswith(ending)}
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -561,6 +565,11 @@ class SimGit:
             work.commit = new
         else:
             self._put_ref(HEADS + work.branch, new)
+
+    @staticmethod
+    def _put_over(tree: Tree, files: Mapping[str, bytes | None]) -> Tree:
+        whole = {path: one for path, one in tree.items() if path not in files}
+        return whole | {path: (FILE, data) for path, data in files.items() if data is not None}
 
     def _has_room(self, tree: Tree) -> bool:
         """Tell whether a tree fits into the *room* which a story has left on the disk."""
