@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from functools import partial
+from zlib import crc32
 
 import pytest
 from tests.scenarios.backlogs import (
@@ -63,7 +64,7 @@ POWER_STATES = {
     "paused": 400,
     "imported": 270,
     "ordered": 430,
-    "ordered back": 410,
+    "ordered back": 400,
     "approved plan": 610,
     "approved landing": 615,
     "rejected": 385,
@@ -129,8 +130,9 @@ def test_a_door_that_fails_ends_the_cycle_with_one_clear_error_and_nothing_else(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_door_that_fails_in_any_story_loses_nothing(name, record_property):
-    number = list(SCENARIOS).index(name)
-    for kind in ERRORS if STRIDE else (ERRORS[number % len(ERRORS)], "EIO"):
+    # Dealt by its name, so that another story changes nothing about this one.
+    first, *others = ERRORS
+    for kind in ERRORS if STRIDE else (others[crc32(name.encode()) % len(others)], first):
         play(record_property, name, SCENARIOS[name], kind=kind, stride=STRIDE or 37)
 
 
