@@ -251,8 +251,14 @@ class Git(Protocol):
         """
         ...
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        """Store a commit of *tree* by the engine's identity and return it; no ref changes."""
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        """Store a commit of *tree* by the engine's identity and return it; no ref changes.
+
+        It is as if by the author of the commit *author*, and then, if there is one; to *sign* it is git's own
+        business, by the key that git is told to use. GitError if that fails.
+        """
         ...
 
     def advance(self, branch: str, new: str, old: str) -> bool:
@@ -425,8 +431,15 @@ class Git(Protocol):
         """
         ...
 
+    def fetch(self, branch: str, ref: str) -> str:
+        """Let *ref* (under `refs/gluerun/`) be what *branch* is at on its remote, or be gone if it is not there.
+
+        Returns "", or why that cannot be seen. Nothing else moves but git's own note of the remote.
+        """
+        ...
+
     def push(self, branch: str) -> str:
-        """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
+        """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
         ...
 
     def unlock(self, place: str, branch: str) -> tuple[str, ...]:

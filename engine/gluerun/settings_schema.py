@@ -7,7 +7,7 @@ tell, as a role that names no runner, is not said by the schema.
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import ApprovalRule, Independence
+from gluerun.records.config import ApprovalRule, Independence, IntegrationMode, Remote
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
 from gluerun.records.pause import OnLimit
@@ -94,6 +94,7 @@ def _shapes() -> dict[str, Schema]:
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
+        "integration": _object({"remote": _choice(Remote), "mode": _choice(IntegrationMode), "sign": _FLAG}),
         "gates": {**_list(_gate()), "minItems": 1, "maxItems": MOST_GATES},
         "sparse": _either(_FLAG, _list(_PATHS)),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),

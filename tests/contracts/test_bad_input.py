@@ -83,6 +83,7 @@ ROWS = {
     "logs":          Row(READY, LOOK, "TASK-0099"),
     "health":        Row("", LOOK),
     "queue":         Row("", LOOK),
+    "receipts":      Row("HEAD", LOOK, "no-such-thing"),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
     "prove":         Row("merge", ACT, "mrege"),

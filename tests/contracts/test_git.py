@@ -535,6 +535,21 @@ class TestPublishing:
 
         assert "+++ b/slipped-in" in world.git.outgoing("main", limit=10_000)
 
+    def test_fetch_keeps_what_the_remote_is_at_and_moves_nothing_else(self, world):
+        ref = "refs/gluerun/outside/there/main"
+        assert world.git.fetch("main", ref) == "" and world.git.kept(ref) == {}
+        world.with_remote()
+        assert world.git.fetch("main", ref) == "" and world.git.kept(ref) == {}
+        world.git.push("main")
+        new = world.git.commit_tree(world.git.tree_of(world.base), [world.base], "here")
+        assert world.git.advance("main", new, world.base)
+
+        assert world.git.fetch("main", ref) == ""
+
+        assert world.git.kept(ref) == {ref: world.base} and world.git.head("main") == new
+        with pytest.raises(GitError, match="not ours"):
+            world.git.fetch("main", "refs/heads/main")
+
     def test_push_brings_the_branch_or_says_why_not(self, world):
         assert world.git.push("main") == ""
         world.with_remote()

@@ -21,7 +21,7 @@ STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task", "prices",
-    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
+    "independence", "gc", "integration", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
     "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
 }  # fmt: skip
 
@@ -112,6 +112,15 @@ def test_pushing_is_the_callers_default() -> None:
     assert load({}, default_push=True).config.push
     assert not load({"push": False}, default_push=True).config.push
     assert not load({}, {"GLUERUN_PUSH": "0"}, default_push=True).config.push
+
+
+def test_the_remote_is_the_same_switch_by_another_key() -> None:
+    for word, pushes in (("push", True), ("none", False)):
+        document = {"integration": {"remote": word}}
+        assert load(document, default_push=not pushes).config.push is pushes
+        assert load(document, {"GLUERUN_PUSH": "0" if pushes else "1"}).config.push is not pushes
+    assert not load({"integration": {}}).config.integration.sign
+    assert load({"integration": {"sign": True}}).config.integration.sign
 
 
 def test_an_empty_variable_and_a_missing_flag_set_nothing() -> None:
@@ -244,6 +253,18 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("a fraction", {"maxRetries": 1.5}, "must be a whole number, not 1.5", "default is 3"),
     ("true for a number", {"maxRetries": True}, "must be a whole number, not True", "default is 3"),
     ("a number for a flag", {"push": 1}, "must be true or false, not 1", "default is false"),
+    ("a remote", {"integration": {"remote": "psh"}}, "'psh' is no word for the remote", "did you mean `push`"),
+    ("both words for a push", {"push": True, "integration": {"remote": "push"}}, "`push` says, too", "keep one"),
+    ("a flag for the remote", {"integration": {"remote": True}}, "`integration.remote` must be a text", ""),
+    (
+        "what is not built",
+        {"integration": {"syncInFlight": True}},
+        "`integration.syncInFlight` is not built yet",
+        "out",
+    ),
+    ("a mode of integration", {"integration": {"mode": "sqush"}}, "'sqush' is no mode of int", "did you mean `squash`"),
+    ("a word for signing", {"integration": {"sign": "yes"}}, "`integration.sign` must be true or false", ""),
+    ("an inner slip", {"integration": {"remot": "push"}}, "`integration.remot` is no known key", "`remote`"),
     ("too small", {"maxConcurrent": 0}, "from 1 to", "default is 5"),
     ("too big", {"sleep": HIGH * 10}, "must be a number from 0", "default is 20"),
     ("no number", '{"maxHours": NaN}', "must be a number from 0", "default is 12"),

@@ -98,9 +98,10 @@ class RepositoryGit:
 
         return merge(self._git, ours, theirs)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        words = [word for parent in parents for word in ("-p", parent)]
-        return self._git.line("commit-tree", *words, "-F", "-", tree, give=encode(message))
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         from gluerun.adapters.git_landing import swap
@@ -246,6 +247,11 @@ class RepositoryGit:
 
     def outgoing(self, branch: str, *, limit: int) -> str:
         return publishing.outgoing(self._git, branch, limit)
+
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        return publishing.fetch(self._git, branch, ref)
 
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)

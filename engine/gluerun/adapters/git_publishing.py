@@ -12,11 +12,12 @@ from gluerun.ports import Logged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gluerun.adapters.git_command import GitCommand
+    from gluerun.adapters.git_command import Answer, GitCommand
 
 RACES = 5
+_ANY = tuple(range(256))
 REPLACED = b"Not updating"
 
 
@@ -41,6 +42,18 @@ def _now(git: GitCommand, ref: str) -> str:
     if known is not None:
         return known.get(ref, "")
     return git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
+
+
+def commit_tree(git: GitCommand, tree: str, parents: Sequence[str], message: str, *, sign: bool, author: str) -> str:
+    """Store a commit of *tree*; by the author of the commit *author*, and then, if one is given."""
+    words = [word for parent in parents for word in ("-p", parent)]
+    words += ["-S"] if sign else []
+    known: dict[str, str] = {}
+    if author:
+        form = "%an%x00%ae%x00%ad"
+        said = git.line("log", "-1", "--no-mailmap", f"--format={form}", "--date=raw", author, "--").split("\0")
+        known = dict(zip(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"), said, strict=True))
+    return git.run("commit-tree", *words, "-F", "-", tree, give=encode(message), also=known).line
 
 
 def published(git: GitCommand, ref: str) -> dict[str, bytes]:
@@ -100,6 +113,8 @@ def outgoing(git: GitCommand, branch: str, limit: int) -> str:
     remote, ref = _remote(git, branch), f"refs/heads/{branch}"
     if not remote or git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
         return ""
+    # A remote without a refspec leaves no note of git's own, but a look at it always leaves ours.
+    known = (f"--remotes={remote}", "--glob=refs/gluerun/outside/there/*")
     # Every commit is looked at: what a later one takes out again leaves with the earlier one all the same.
     words = (
         "log",
@@ -111,8 +126,25 @@ def outgoing(git: GitCommand, branch: str, limit: int) -> str:
         "--no-ext-diff",
         "--no-textconv",
     )
-    answer = git.run_some(*words, ref, "--not", f"--remotes={remote}", "--", enough=4 * limit + 4)
+    answer = git.run_some(*words, ref, "--not", *known, "--", enough=4 * limit + 4)
     return answer.out.decode("utf-8", "backslashreplace")[:limit]
+
+
+def fetch(git: GitCommand, branch: str, ref: str) -> str:
+    """Let *ref* be what *branch* is at on its remote; return "" or why that cannot be seen."""
+    remote = _remote(git, branch)
+    if not remote:
+        git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
+        return ""
+    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"+refs/heads/{branch}:{ref}")
+    try:
+        answer = git.run(*words, ok=_ANY)
+    except GitError as error:
+        return error.message
+    if answer.code and b"couldn't find remote ref" in answer.err:
+        git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
+        return ""
+    return _reasons(answer) if answer.code else ""
 
 
 def push(git: GitCommand, branch: str) -> str:
@@ -121,21 +153,20 @@ def push(git: GitCommand, branch: str) -> str:
     if not remote:
         return ""
     ref = f"refs/heads/{branch}"
-    words = ("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}")
     try:
-        answer = git.run(*words, ok=tuple(range(256)))
-        if answer.code:
-            # Never forced: what the remote has beyond us is somebody's work.
-            git.run("fetch", "--no-tags", "--no-write-fetch-head", "--", remote)
-            answer = git.run(*words, ok=tuple(range(256)))
+        # Never forced: what the remote has beyond us is somebody's work.
+        answer = git.run("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}", ok=_ANY)
     except GitError as error:
         return error.message
-    if not answer.code:
-        return ""
+    return _reasons(answer) if answer.code else ""
+
+
+def _reasons(answer: Answer) -> str:
+    """Return in one line why a remote, or the way to it, has refused."""
     said = answer.out + answer.err
     lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
     reasons = [line for line in lines if line.startswith(("!", "error:", "fatal:", "remote:"))]
-    return " ".join(" ".join(reasons or lines).split())[:500] or f"git push ended with code {answer.code}"
+    return " ".join(" ".join(reasons or lines).split())[:500] or f"git ended with code {answer.code}"
 
 
 def _remote(git: GitCommand, branch: str) -> str:

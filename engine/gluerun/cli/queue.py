@@ -1,4 +1,4 @@
-"""queue: who waits to land, and what is being proved. It takes no lock and writes nothing."""
+"""queue, receipts: who waits to land, and what gates have said. They take no lock and write nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import typer
 from gluerun.cli.options import JSON
 from gluerun.cli.reading import open_place
 from gluerun.cli.show import say, show, table
+from gluerun.errors import OK, SAYS_NO
 
 if TYPE_CHECKING:
     from gluerun.core.outline import QueueLine, QueuePage
+    from gluerun.edge.receipts import ReceiptsPage
 
-_STYLES = {"proving": "cyan", "asked again": "yellow", "red": "red", "proved": "green", "waiting": "yellow"}
+_STYLES = {
+    "green": "green",
+    "proving": "cyan",
+    "asked again": "yellow",
+    "red": "red",
+    "proved": "green",
+    "waiting": "yellow",
+}
 
 
 def queue(context: typer.Context, as_json: bool = JSON) -> None:
@@ -22,6 +31,34 @@ def queue(context: typer.Context, as_json: bool = JSON) -> None:
 
     found = queue_now(open_place(context))
     show(found, as_json=as_json, words=lambda: _say(found))
+
+
+def receipts(
+    context: typer.Context,
+    tree: str = typer.Argument("", metavar="[TREE]", help="A task, a commit or a code tree; else the target."),
+    as_json: bool = JSON,
+) -> int:
+    """Show what gates have said of just this code; exit code 1 if nothing."""
+    from gluerun.edge.receipts import page
+
+    found = page(open_place(context), tree)
+    show(found, as_json=as_json, words=lambda: _say_receipts(found))
+    return OK if found.receipts else SAYS_NO
+
+
+def _say_receipts(page: ReceiptsPage) -> None:
+    of = f" of commit {page.commit[:12]}" if page.commit else ""
+    say(f"code tree {page.code_tree[:12]}{of}")
+    if not page.receipts:
+        say("no gate has said anything about it")
+        return
+    say()
+    rows = [
+        (one.result, one.cmd.splitlines()[0] if one.cmd else "", "this one" if one.is_here else "another",
+         f"{one.at:%Y-%m-%d %H:%M:%SZ}", f"{one.duration_ms / 1000:.1f} s", one.commit[:12], one.run)
+        for one in page.receipts
+    ]  # fmt: skip
+    table(("result", "gate", "environment", "when", "took", "commit", "run"), rows, styles=_STYLES)
 
 
 def _say(page: QueuePage) -> None:

@@ -49,6 +49,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("gates",        "reading", "Show the gate results of nodes and the latest gate runs."),
     _verb("prove",        "proving", "Run the gates of an occasion on the target branch now."),
     _verb("queue",        "queue",   "Show who waits to land and what is being proved."),
+    _verb("receipts",     "queue",   "Show what gates have said of a commit's code."),
     _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
     _verb("recover",      "cycle",  "Look for lost runs and work trees."),
     _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
@@ -104,7 +105,8 @@ VERBS: tuple[Verb, ...] = (
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start here", ("init", "doctor", "task new", "reconcile", "auto", "status", "demo")),
     ("Work", ("import", "drive", "integrate", "prove", "recover", "task list", "task show")),
-    ("Look", ("watch", "explain", "logs", "health", "queue", "report", "costs", "gates", "lease list", "lease show")),
+    ("Look", ("watch", "explain", "logs", "health", "queue", "report", "costs", "gates", "receipts",
+              "lease list", "lease show")),
     ("Steer", ("stop", "resume", "wake", "park", "unpark", "retry", "cancel", "supersede", "reprioritize",
                "breaker show", "breaker reset", "clear-backoff")),
     ("Approve", ("approvals", "approval show", "approve", "reject", "approval renew", "human-gate request",

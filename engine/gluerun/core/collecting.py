@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CONFIG = "config"
     RESCUE = "rescue"
     SLOT = "slot"
+    RECEIPT = "receipt"
 
 
 @record
@@ -57,6 +58,15 @@ class ConfigSeen:
     """A kept configuration."""
 
     digest: str
+    path: str
+    size: int
+    at: datetime
+
+
+@record
+class ReceiptSeen:
+    """A gate's receipt, where it is found by its code; the run has its own."""
+
     path: str
     size: int
     at: datetime
@@ -92,6 +102,7 @@ class Seen:
     current_config: str = ""
     slots: tuple[SlotSeen, ...] = ()
     wanted_slots: int = 0
+    receipts: tuple[ReceiptSeen, ...] = ()
 
 
 @record
@@ -110,7 +121,7 @@ def plan_collection(seen: Seen, policy: Collection, *, rescues_older_than: int |
     """Say what is given up; *rescues_older_than* is a person's word that rescues of that age may be lost."""
     runs = list(_runs(seen, policy))
     slim = {one.name for one in runs}
-    plan = [*runs, *_configs(seen, policy, slim), *_slots(seen)]
+    plan = [*runs, *_configs(seen, policy, slim), *_slots(seen), *_receipts(seen, policy)]
     return [*plan, *_rescues(seen, policy, rescues_older_than)]
 
 
@@ -133,6 +144,14 @@ def _slots(seen: Seen) -> Iterator[GiveUp]:
     for one in seen.slots:
         if one.number >= seen.wanted_slots and not one.is_live:
             yield GiveUp(kind=Kind.SLOT, name=str(one.number), reason=f"there are {seen.wanted_slots} gate slots")
+
+
+def _receipts(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
+    border, reason = seen.now - timedelta(days=policy.keep_days), f"older than {policy.keep_days} days"
+    for one in seen.receipts:
+        if one.at < border:
+            name = one.path.rpartition("/")[2].removesuffix(".json")
+            yield GiveUp(kind=Kind.RECEIPT, name=name, reason=reason, size=one.size, paths=(one.path,))
 
 
 def _configs(seen: Seen, policy: Collection, slim: set[str]) -> Iterator[GiveUp]:

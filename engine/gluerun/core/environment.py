@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from gluerun.records.codec import canonical
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -10,7 +14,8 @@ if TYPE_CHECKING:
     from gluerun.records.runner import RunnerSpec
 
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM")
-
+# What differs from one terminal to the next, and says nothing about what a gate finds.
+_PASSING = ("TMPDIR", "TERM")
 
 # A git that tidies its store beside a worker can prune what the worker has just made.
 UNTIDIED = (("gc.auto", "0"), ("maintenance.auto", "false"))
@@ -25,6 +30,12 @@ def of_agent(environ: Mapping[str, str], own: Mapping[str, str], config: Config,
     """Return the environment of an agent: also its runner's variables and declared credentials."""
     allowed = (*config.env_allowlist, *runner.credentials)
     return _untidied(_passed(environ, allowed) | config.env | runner.env | dict(own))
+
+
+def environment_sha256(environ: Mapping[str, str], config: Config, machine: str) -> str:
+    """Return the digest of what a gate finds beside the code: its variables, and which *machine* it runs on."""
+    found = {name: value for name, value in of_program(environ, {}, config).items() if name not in _PASSING}
+    return hashlib.sha256(canonical({"variables": found, "machine": machine})).hexdigest()
 
 
 def shell_word(text: str) -> str:

@@ -114,7 +114,7 @@ class Dossier:
         packet = _packet_of(found)
         if packet is None or (packet.task_id, packet.run_id) != (said.task, said.run):
             wrong.append(("packet", f"{found.place} is the packet of another run or task"))
-        elif len(commit.parents) != 2 or packet.head_sha != commit.parents[1]:
+        elif packet.head_sha != _brought(commit, said):
             wrong.append(("packet", f"{found.place} is about another commit than merge {commit.commit[:12]} brought"))
 
     def _document(self, said: Provenance, name: str, digest: str | None, wrong: Wrong, missing: list[str]) -> None:
@@ -176,6 +176,13 @@ class Dossier:
                 missing.append("the prompt")
             elif not any(hashlib.sha256(text).hexdigest() == said.prompt for text in texts):
                 wrong.append(("prompt", f"no prompt in {prompts} is the one that the merge of {said.task} names"))
+
+
+def _brought(commit: Logged, said: Provenance) -> str:
+    """Return the commit of the branch that landed: the second parent, or what was squashed or replayed."""
+    if len(commit.parents) == 2:
+        return commit.parents[1]
+    return said.head if len(commit.parents) == 1 else ""
 
 
 def _json(found: Found) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from gluerun.core.collecting import (
     ConfigSeen,
     GiveUp,
     Kind,
+    ReceiptSeen,
     RescueSeen,
     RunSeen,
     Seen,
@@ -22,6 +23,8 @@ from gluerun.errors import GitError, GluerunError, SchemaError, StateError
 from gluerun.loop.booking import EXPENSES
 from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.house import RESCUE
+from gluerun.loop.receipts import RECEIPTS
+from gluerun.loop.receipts import sweep as sweep_receipts
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
 from gluerun.records.dispatch import Life
@@ -68,6 +71,7 @@ def collect(house: House, *, acting: bool, rescues_older_than: int | None = None
     with house.doors.locks.origin(holder(house, new_origin_run(house))):
         claim(house)
         house.store.sweep()
+        sweep_receipts(house)
         plan, rescues = _plan(house, rescues_older_than, with_rescues=True)
         _give_up(house, plan)
         with house.doors.locks.git():
@@ -103,6 +107,7 @@ def _plan(house: House, rescues_older_than: int | None, *, with_rescues: bool) -
         current_config=house.config_digest(),
         slots=tuple(_slots(house)) if with_rescues else (),
         wanted_slots=house.config.gate_slots,
+        receipts=tuple(_receipts(house)),
     )
     return plan_collection(seen, house.config.gc, rescues_older_than=rescues_older_than), len(rescues)
 
@@ -197,6 +202,16 @@ def _configs(house: House) -> Iterator[ConfigSeen]:
         if mark is not None and name.endswith(".json"):
             at = datetime.fromtimestamp(mark.mtime_ns // 1_000_000_000, UTC)
             yield ConfigSeen(digest=name.removesuffix(".json"), path=path, size=mark.size, at=at)
+
+
+def _receipts(house: House) -> Iterator[ReceiptSeen]:
+    files = house.store.files
+    for folder in files.names(RECEIPTS):
+        for name in files.names(f"{RECEIPTS}/{folder}"):
+            path = f"{RECEIPTS}/{folder}/{name}"
+            mark = files.mark(path)
+            if mark is not None:
+                yield ReceiptSeen(path=path, size=mark.size, at=datetime.fromtimestamp(mark.mtime_ns // 10**9, UTC))
 
 
 def _rescues(house: House, tasks: list[Task]) -> Iterator[RescueSeen]:

@@ -9,11 +9,13 @@ from gluerun.core.gates import gate_sha256
 from gluerun.core.steps import Gated
 from gluerun.loop import reports
 from gluerun.loop.agents import tail_of
+from gluerun.loop.receipts import environment
 from gluerun.loop.store import run_path
 from gluerun.records import schema
 from gluerun.records.child import How
 from gluerun.records.gate import DeclaredOutput, GateCheck, GateRun, GateVerdict
 from gluerun.records.record import replace
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +122,8 @@ class Gating:
             duration_ms=0,
             created_at=self.house.now(),
             outputs=self._outputs(),
+            environment=environment(self.house),
+            engine=VERSION,
         )
 
     def _keep(self, check: GateCheck) -> None:

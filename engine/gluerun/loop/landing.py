@@ -7,6 +7,7 @@ from datetime import timedelta
 from gluerun.core import integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
 from gluerun.core.integration import prover_seconds
+from gluerun.loop import receipts
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
 from gluerun.loop.gating import gate_key
@@ -72,6 +73,9 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
         if task.proof is not None and task.proof.run_id is not None:
             tidy_run(house, task.proof.run_id)
         built = build(house, task, at)
+        if built.trouble:
+            notes.trouble.append(built.trouble)
+            break  # the next one would meet the same
         # What is before it has all of it, and may never land: is it all in the target, too?
         refused = build(house, task, world.target_head or "").refused if built.empty else built.refused
         if refused is not None:
@@ -80,7 +84,7 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
             continue
         conflicts = built.conflicts
         if conflicts and at != world.target_head:
-            conflicts = house.doors.git.merge(world.target_head or "", task.head_sha or "").conflicts
+            conflicts = build(house, task, world.target_head or "").conflicts
         if conflicts:
             has_changed = settle(house, world, integration.conflict(world, task, conflicts), notes) or has_changed
         if built.conflicts:
@@ -156,6 +160,7 @@ def _end_prover(house: House, task: Task, notes: Notes) -> bool:
 
 def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     house.store.sweep_run(action.run_id)
+    receipts.file_receipt(house, action.run_id)
     if isinstance(action, ProofRed):
         house.store.put_task(lifecycle.found_red(task, house.now()))
         words = f"{task.task_id}: {action.reason}"
@@ -191,14 +196,12 @@ def _learn_time(house: House, run_id: str) -> None:
 
 
 def _is_proved_already(house: House, task: Task, base: str, candidate: str) -> bool:
-    """Tell whether there is nothing to run: no gate, or a green receipt for the same code and command."""
+    """Tell whether there is nothing to run: no gate, or a green receipt for the same code, gate and environment."""
     command = task.spec.gate_command
     if not pipeline.has_gate(house.config, command, Occasion.MERGE):
         return True
-    if task.green_gate is None:
-        return False
-    same_gate = task.green_gate == gate_key(house, command, Occasion.MERGE, base, candidate)
-    return same_gate and task.green_tree is not None and house.doors.git.code_tree(candidate) == task.green_tree
+    key = gate_key(house, command, Occasion.MERGE, base, candidate)
+    return receipts.is_green(house, house.doors.git.code_tree(candidate), key)
 
 
 def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof) -> Dispatch:

@@ -11,6 +11,7 @@ from gluerun.core.gates import held_mark
 from gluerun.core.integration import prover_seconds
 from gluerun.core.masking import masked_text
 from gluerun.core.planners import rejected
+from gluerun.loop import receipts
 from gluerun.loop.gating import gate_key
 from gluerun.loop.nodes import EVIDENCE, GATES, gate_path, log_path, red_proof
 from gluerun.loop.observe import TASKS
@@ -166,6 +167,7 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
 
 
 def _take_proof(house: House, world: World, action: NodeProved, notes: Notes) -> bool:
+    receipts.file_receipt(house, action.run_id)
     if action.is_green:
         notes.green_head, notes.green_run = action.commit, action.run_id
     elif action.is_red:

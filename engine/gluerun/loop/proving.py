@@ -12,6 +12,7 @@ from gluerun.core import pipeline
 from gluerun.core.integration import prover_seconds
 from gluerun.errors import UsageError
 from gluerun.loop.hosting import claim, holder, new_origin_run
+from gluerun.loop.receipts import file_receipt
 from gluerun.loop.rescue import tidy_run
 from gluerun.records import names
 from gluerun.records.dispatch import Dispatch, Life, Role
@@ -58,6 +59,7 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
             tidy_run(house, run_id)
             return Proved(run=run_id, trouble="its run vanished")
         house.doors.watch.wait([run_id], _PATIENCE)
+    file_receipt(house, run_id)
     check = house.store.known(GateCheck, run_id, "gate-check.json")
     return Proved(run=run_id, check=check, trouble="" if check else ending.reason)
 

@@ -9,6 +9,7 @@ from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.loop.booking import book
 from gluerun.loop.house import RESCUE
+from gluerun.loop.receipts import file_receipt
 from gluerun.loop.rescue import remove_place, tidy_run
 from gluerun.records import schema
 from gluerun.records.codec import canonical
@@ -65,6 +66,8 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
         return settle(house, world, refused, notes)
     house.doors.processes.end(action.run_id, grace=house.config.kill_grace_sec)
     task = lifecycle.charged(task, book(house, action.run_id))
+    if action.ending.green_tree is not None:
+        file_receipt(house, action.run_id, action.ending.green_tree)
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
     house.tell(

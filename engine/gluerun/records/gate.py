@@ -72,6 +72,7 @@ class DeclaredOutput:
 class GateCheck:
     """The receipt of one gate run: exactly which commit, which command, and what came of it.
 
+    `environment` is the digest of what the gate found beside the code, `engine` the version that ran it.
     Where a pipeline ran, `gates` says so of each gate; `cmd` is what was run, a line each, and the log sums it up.
     """
 
@@ -91,6 +92,8 @@ class GateCheck:
     outputs: tuple[DeclaredOutput, ...] = ()
     timed_out: bool = False
     gates: tuple[GateRun, ...] = ()
+    environment: str = ""
+    engine: str = ""
 
 
 class NodeStatus(StrEnum):

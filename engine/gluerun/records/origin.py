@@ -119,5 +119,6 @@ class CycleMemory:
     green_run: str = ""
     red_head: str = ""
     push_due: bool = False
+    push_said: str = ""
     upkeep_day: str = ""
     low_disk: bool = False

@@ -99,6 +99,7 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.signer_fails = ""
         self.maintained = 0
         self.room: int | None = None
         self.intent: SimIntent | None = None
@@ -183,8 +184,12 @@ class SimGit:
         empty = bool(shared) and made == self._commit(ours).tree
         return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
         self.fault("commit_tree:before")
+        if sign and self.signer_fails:
+            raise GitError(self.signer_fails)
         if tree not in self.trees:
             raise GitError(f"{tree} is no tree")
         new = self._store(self.trees[tree], tuple(dict.fromkeys(parents)), message)
@@ -481,6 +486,20 @@ class SimGit:
             changes = compare(before, after) if commit not in there else ()
             text += "".join(hunk(one.path, before.get(one.path), after.get(one.path)) for one in changes)
         return text[:limit]
+
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        self.fault("fetch:before")
+        if self.remote_refuses and self.remote is not None:
+            return self.remote_refuses
+        if (there := (self.remote or {}).get(branch)) is None:
+            self.refs.pop(ref, None)
+        else:
+            self._commit(there)
+            self._put_ref(ref, there)
+        self.fault("fetch:after")
+        return ""
 
     def push(self, branch: str) -> str:
         self.fault("push:before")

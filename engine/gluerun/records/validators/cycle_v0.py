@@ -168,6 +168,11 @@ def validate(data, place=''):
             data__pushDue = data['pushDue']
             if not isinstance(data__pushDue, bool):
                 raise Invalid(place + '.pushDue', 'must be true or false', data__pushDue)
+        if 'pushSaid' in data_keys:
+            data_keys.remove('pushSaid')
+            data__pushSaid = data['pushSaid']
+            if not isinstance(data__pushSaid, str):
+                raise Invalid(place + '.pushSaid', 'must be a string', data__pushSaid)
         if 'upkeepDay' in data_keys:
             data_keys.remove('upkeepDay')
             data__upkeepDay = data['upkeepDay']

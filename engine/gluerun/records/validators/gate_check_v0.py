@@ -139,6 +139,16 @@ def validate(data, place=''):
                 data__gates_len = len(data__gates)
                 for data__gates_x, data__gates_item in enumerate(data__gates):
                     _gaterun(data__gates_item, place + '.gates[{data__gates_x}]'.format(**locals()))
+        if 'environment' in data_keys:
+            data_keys.remove('environment')
+            data__environment = data['environment']
+            if not isinstance(data__environment, str):
+                raise Invalid(place + '.environment', 'must be a string', data__environment)
+        if 'engine' in data_keys:
+            data_keys.remove('engine')
+            data__engine = data['engine']
+            if not isinstance(data__engine, str):
+                raise Invalid(place + '.engine', 'must be a string', data__engine)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
