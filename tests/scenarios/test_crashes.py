@@ -37,13 +37,16 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"}
+LONG = {
+    *("three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"),
+    *("chained", "approved plan", "approved landing"),
+}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
     "three tasks": 480,
-    "chained": 1_300,
+    "chained": 640,
     "ballast": 400,
     "squashed": 300,
     "rebased": 300,
@@ -69,8 +72,8 @@ POWER_STATES = {
     "imported": 270,
     "ordered": 430,
     "ordered back": 400,
-    "approved plan": 610,
-    "approved landing": 615,
+    "approved plan": 345,
+    "approved landing": 345,
     "rejected": 385,
     "by hand": 450,
 }
