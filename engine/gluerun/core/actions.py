@@ -224,6 +224,23 @@ class Notice:
 
 
 @record
+class Propose:
+    """Leave the landing of a proved candidate to a person: write down the pull request that is made of it."""
+
+    task_id: str
+    reason: str
+
+
+@record
+class Follow:
+    """Move the target branch forward to what somebody else pushed."""
+
+    commit: str
+    old: str
+    reason: str
+
+
+@record
 class SuspectTarget:
     """The target itself may be red, as *task_id* is on its head: nobody is sent back before it was asked.
 
@@ -427,6 +444,8 @@ Action = (
     | ProofRed
     | Advance
     | Notice
+    | Follow
+    | Propose
     | SuspectTarget
     | ProbeTarget
     | Probed
@@ -458,6 +477,8 @@ def subjects(action: Action) -> tuple[str, ...]:
 
 def subject(action: Action) -> str:
     """Return what an action is about: a task, a node, a run, a file or a commit."""
+    if isinstance(action, Follow):
+        return action.commit[:12]
     for name in ("task_id", "node", "run_id", "path", "provider", "commit"):
         if value := getattr(action, name, None):
             return str(value)

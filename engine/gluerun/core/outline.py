@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 
 from gluerun.core.integration import is_waiting_for_target
 from gluerun.core.matters import held_by_person
-from gluerun.core.queue import is_second_look, queue_of
+from gluerun.core.queue import is_asked, is_second_look, queue_of
+from gluerun.core.requests import waits_for
 from gluerun.core.steering import batch_size
 from gluerun.records.record import record
 from gluerun.records.task import ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from gluerun.core.queue import Queue
     from gluerun.core.world import World
     from gluerun.records.task import Proof, Task
@@ -99,11 +98,7 @@ def _line(world: World, queue: Queue, task: Task, place: int, gate: timedelta | 
     held, cut = held_by_person(world, task), _cut_over(queue, task)
     proof = task.proof if task not in queue.stale else None
     target = "the target itself may be red: it waits for that" if is_waiting_for_target(world, task) else ""
-    words = (
-        held
-        or target
-        or (f"your checkout has changes in {', '.join(proof.blocked_paths[:3])}" if _is_blocked(proof) else "")
-    )
+    words = held or target or (waits_for(task) if is_asked(world, task) else _blocked(proof))
     return QueueLine(
         place=place,
         task=task.task_id,
@@ -119,8 +114,9 @@ def _line(world: World, queue: Queue, task: Task, place: int, gate: timedelta | 
     )
 
 
-def _is_blocked(proof: Proof | None) -> TypeGuard[Proof]:
-    return proof is not None and proof.is_in_the_way
+def _blocked(proof: Proof | None) -> str:
+    blocked = proof.blocked_paths if proof is not None else ()
+    return f"your checkout has changes in {', '.join(blocked[:3])}" if blocked else ""
 
 
 def _state(proof: Proof | None) -> str:

@@ -607,6 +607,13 @@ def _proof(data, place=''):
                     raise Invalid(place + '.reruns', 'must be at least 0', data__reruns)
                 if data__reruns > 9007199254740991:
                     raise Invalid(place + '.reruns', 'must be at most 9007199254740991', data__reruns)
+        if 'request' in data_keys:
+            data_keys.remove('request')
+            data__request = data['request']
+            if not isinstance(data__request, str):
+                raise Invalid(place + '.request', 'must be a string', data__request)
+            if not (isinstance(data__request, str) and data__request == 'wanted' or (isinstance(data__request, str) and data__request == 'made')):
+                raise Invalid(place + '.request', 'must be one of wanted, made', data__request)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
