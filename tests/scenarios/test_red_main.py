@@ -11,7 +11,7 @@ from gluerun.core.matters import matters
 from gluerun.core.outline import queue_page
 from gluerun.loop.observe import observe
 from gluerun.loop.proving import prove_now
-from gluerun.records.config import OnRedMain
+from gluerun.records.config import Integration, IntegrationMode, OnRedMain
 from gluerun.records.pipeline import Occasion
 from gluerun.records.redmain import RedState
 from gluerun.testing import SimHouse
@@ -106,6 +106,14 @@ def test_where_it_is_allowed_the_proved_revert_lands_by_itself():
     assert BAD not in house.target_files()
     assert "a.txt" in house.target_files()
     assert house.events("target.reverted")
+
+
+def test_where_people_merge_the_target_no_revert_lands_by_itself():
+    house = pushed(BAD, on_red_main=OnRedMain.REVERT, integration=Integration(mode=IntegrationMode.PULL_REQUEST))
+    house.until_quiet()
+
+    assert BAD in house.target_files()
+    assert red_main(house).revert_is_green
 
 
 def test_nothing_is_pushed_or_landed_where_nobody_allowed_it():

@@ -9,7 +9,7 @@ from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, Stop
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.pipeline import prover_seconds
 from gluerun.core.recovery import START_GRACE
-from gluerun.records.config import OnRedMain
+from gluerun.records.config import IntegrationMode, OnRedMain
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure
 from gluerun.records.pipeline import Occasion
@@ -89,8 +89,14 @@ def plan_repair(world: World, free: list[int]) -> Iterator[Action]:
             yield from _bisect(red, free)
         case RedState.FOUND if red.revert and red.revert_is_green is None:
             yield from _probe(red, (red.revert,), free, "is the target green without the culprit?")
-        case RedState.FOUND if red.revert_is_green and world.config.on_red_main is OnRedMain.REVERT:
+        case RedState.FOUND if red.revert_is_green and _may_land(world):
             yield LandRevert(commit=red.revert, onto=head, reason=f"the target is green without {red.culprit[:12]}")
+
+
+def _may_land(world: World) -> bool:
+    """Tell whether a revert may land by itself; where people merge pull requests the target is theirs."""
+    config = world.config
+    return config.on_red_main is OnRedMain.REVERT and config.integration.mode is not IntegrationMode.PULL_REQUEST
 
 
 def _bisect(red: RedMain, free: list[int]) -> Iterator[Action]:

@@ -254,5 +254,6 @@ def _land(house: House, action: LandRevert, notes: Notes) -> bool:
         notes.trouble.append(f"the revert cannot land: {', '.join(landed.paths[:3])} in your checkout")
         return False
     if landed.landing is Landing.LANDED:
+        notes.has_reverted = True
         house.tell("target.reverted", f"{target}: {action.reason}", commit=action.commit)
     return True
