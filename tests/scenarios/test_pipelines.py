@@ -17,8 +17,11 @@ from gluerun.edge.views import explain
 from gluerun.errors import UsageError
 from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
+from gluerun.records.flake import Flake, Flakes
 from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import GateSpec, Occasion
+from gluerun.records.queue import QueueState
+from gluerun.records.rate import Rate
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import ROOT, GateMove, SimHouse
 
@@ -322,3 +325,75 @@ def test_a_crash_at_any_point_of_a_pipeline_loses_nothing_and_doubles_nothing() 
     scenario = Crashing(pipelines, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
     assert scenario.faults() == []
     assert Matrix(scenario, stride=5).run().red == {}
+
+
+# --- flakes ------------------------------------------------------------------------------------------------
+
+TWO = "TASK-0002"
+
+
+def report_of_failed(*tests):
+    cases = "".join(f'<testcase classname="sums" name="{name}"><failure/></testcase>' for name in tests)
+    return GateMove(exit_code=1, writes={REPORT: CASES.format(cases)})
+
+
+class Shaky:
+    """A gate that is red, by tests of its own, the first times that it sees two changes together."""
+
+    def __init__(self, times, *tests):
+        self.left, self.tests = times, tests
+
+    def __call__(self, tree):
+        together = all(f"src/{name}.txt" in tree for name in (ONE, TWO))
+        if together and self.left:
+            self.left -= 1
+            return report_of_failed(*self.tests)
+        return GateMove(writes={REPORT: CASES.format("")})
+
+
+def flaked_before(house, *tests, seen=2):
+    """Let the state folder know of tests that flaked."""
+    now = house.open().now()
+    known = tuple(
+        Flake(gate="unit", test=f"sums::{name}", seen=seen, runs=20, first_seen=now, last_seen=now) for name in tests
+    )
+    house.open().store.put_flakes(Flakes(flakes=known))
+    return house
+
+
+def test_a_flake_is_kept_with_the_names_of_the_tests_its_rate_and_the_run_that_shows_it() -> None:
+    house = house_of(counted(), max_retries=0).given(ONE).given(TWO).gate(Shaky(1, "carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
+    (flake,) = house.open().store.flakes().flakes
+    assert (flake.gate, flake.test, flake.seen, flake.runs) == ("unit", "sums::carries", 1, 2)
+    assert receipt(house, flake.run_id)["result"] == "red"
+    (told,) = house.events("integration.flake")
+    assert (told["data"]["redRun"], told["data"]["tests"]) == (flake.run_id, ["unit: sums::carries"])
+
+
+@pytest.mark.parametrize(
+    ("tests", "seen", "ends"),
+    [
+        (("carries",), 2, "integrated"),
+        (("carries",), 1, "parked"),
+        (("carries", "adds"), 2, "integrated"),
+        (("carries", "new"), 2, "parked"),
+    ],
+)
+def test_a_red_of_known_flakes_is_asked_again_even_where_gates_are_trusted_more_than_changes(tests, seen, ends) -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries", "adds", seen=seen)
+    bad = Rate(landed=1, bad=9)
+    house.open().store.put_queue_state(QueueState(rate=bad))
+    house.given(ONE).given(TWO).gate(Shaky(1, *tests), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: ends}
+
+
+def test_a_known_flake_is_asked_again_so_often_and_not_more() -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries")
+    house.given(ONE).given(TWO).gate(Shaky(99, "carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "parked"}
+    again = [one for one in house.events("integration.started") if "known to flake" in one["message"]]
+    assert len(again) == 1
