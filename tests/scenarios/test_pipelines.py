@@ -19,6 +19,7 @@ from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
 from gluerun.records.flake import Flake, Flakes
 from gluerun.records.gate import GateVerdict
+from gluerun.records.order import OrderVerb
 from gluerun.records.pipeline import GateSpec, Occasion
 from gluerun.records.queue import QueueState
 from gluerun.records.rate import Rate
@@ -397,3 +398,57 @@ def test_a_known_flake_is_asked_again_so_often_and_not_more() -> None:
     assert house.states() == {ONE: "integrated", TWO: "parked"}
     again = [one for one in house.events("integration.started") if "known to flake" in one["message"]]
     assert len(again) == 1
+
+
+def test_a_try_that_is_red_only_by_known_flakes_is_asked_once_more_before_it_counts() -> None:
+    moves = iter([report_of_failed("carries")])
+    house = flaked_before(house_of(counted(), max_retries=0), "carries").given(ONE)
+    house.gate(lambda tree: next(moves, GateMove(writes={REPORT: CASES.format("")})), "unit").until_quiet()
+
+    assert (house.state(ONE), gates_run(house)) == ("integrated", ["unit", "unit"])
+
+
+def test_a_try_that_is_red_by_what_never_flaked_is_not_asked_once_more() -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries").given(ONE)
+    house.gate(lambda tree: report_of_failed("carries", "adds"), "unit").until_quiet()
+
+    assert (house.state(ONE), gates_run(house)) == ("parked", ["unit"])
+
+
+def quarantined(house, test="carries", days=7):
+    words = {"test": f"sums::{test}", "owner": "ada", "days": days}
+    assert house.order(OrderVerb.FLAKE_QUARANTINE, "unit", words).outcome == "applied"
+    return house
+
+
+def test_a_test_in_quarantine_holds_no_work_up_and_the_receipt_and_the_journal_say_so() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.given(ONE).given(TWO).gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
+    found = receipt(house, house.record(TWO).run_id, "candidate-gate-check.json")
+    assert (found["result"], found["gates"][0]["quarantined"]) == ("green", ["sums::carries"])
+    proofs = house.events("integration.proved")
+    assert [one["data"]["quarantined"] for one in proofs] == [["unit: sums::carries"]] * len(proofs)
+    # What the workers' gates said was no green for anybody else: each landing was asked about by itself.
+    assert gates_run(house) == ["unit"] * 4
+
+
+def test_what_else_fails_beside_a_test_in_quarantine_is_red() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.given(ONE).gate(lambda tree: report_of_failed("carries", "adds"), "unit").until_quiet()
+
+    assert house.state(ONE) == "parked"
+
+
+def test_a_quarantine_that_is_over_or_taken_back_lets_nothing_pass() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"), days=1)
+    house.cycle(minutes=24 * 60 + 1)
+    house.given(ONE).gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+    assert house.state(ONE) == "parked"
+
+    quarantined(house)
+    assert house.order(OrderVerb.FLAKE_RELEASE, "unit", {"test": "sums::carries"}).outcome == "applied"
+    house.given(TWO).until_quiet()
+    assert house.state(TWO) == "parked"
+    assert [len(house.events(f"flake.{word}")) for word in ("quarantined", "released")] == [2, 1]

@@ -181,8 +181,12 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
         house.tell("integration.flake", words, task=task.task_id, run=action.run_id, commit=task.proof.candidate,
                    redRun=red_run, tests=names or None)  # fmt: skip
     house.store.put_task(lifecycle.proved(task, house.now()))
+    check = house.store.known(GateCheck, action.run_id, RECEIPT)
+    let_off = check.quarantined if check is not None else ()
     words = f"{task.task_id}: {action.reason}"
-    house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
+    words += f", but for tests in quarantine: {', '.join(let_off[:3])}" if let_off else ""
+    house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt,
+               quarantined=list(let_off) or None)  # fmt: skip
     return True
 
 
@@ -240,6 +244,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof)
         branch_head=task.head_sha,
         gate_command=task.spec.gate_command,
         slot=proof.slot,
+        flaky=flakes.known(house.store.flakes(), now),
     )
 
 
