@@ -99,6 +99,7 @@ READS = {
         "health",
         "queue",
         "receipts",
+        "flakes",
         "gates",
         "graph",
     ),
