@@ -13,7 +13,7 @@ from tests.scenarios.crashes import Crashing, Matrix
 from gluerun.edge import logs
 from gluerun.edge.gates import gates
 from gluerun.edge.morning import report
-from gluerun.edge.views import explain
+from gluerun.edge.views import explain, health
 from gluerun.errors import UsageError
 from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
@@ -371,6 +371,10 @@ def test_a_flake_is_kept_with_the_names_of_the_tests_its_rate_and_the_run_that_s
     assert receipt(house, flake.run_id)["result"] == "red"
     (told,) = house.events("integration.flake")
     assert (told["data"]["redRun"], told["data"]["tests"]) == (flake.run_id, ["unit: sums::carries"])
+    day = house.open().now() - timedelta(days=1)
+    assert [(one.test, one.rate) for one in report(house.open(), day).flakes] == [("sums::carries", 0.5)]
+    assert report(house.open(), flake.last_seen + timedelta(seconds=1)).flakes == ()
+    assert [one.about for one in health(house.open()).matters if one.kind == "flake"] == ["unit: sums::carries"]
 
 
 @pytest.mark.parametrize(
@@ -452,3 +456,13 @@ def test_a_quarantine_that_is_over_or_taken_back_lets_nothing_pass() -> None:
     house.given(TWO).until_quiet()
     assert house.state(TWO) == "parked"
     assert [len(house.events(f"flake.{word}")) for word in ("quarantined", "released")] == [2, 1]
+
+
+def test_a_receipt_of_a_quarantine_completes_no_node() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.graph("core").given(ONE, node="core")
+    house.gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+
+    assert house.state(ONE) == "integrated"
+    assert not house.events("node.promoted")
+    assert [one["data"]["node"] for one in house.events("node.proved")] == ["core"]
