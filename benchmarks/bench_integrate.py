@@ -10,8 +10,11 @@ import time
 from measure import Result, at_least, at_most
 from yard import git, repository, task_of
 
+from gluerun.loop.evidence import AUDIT, PACKET, RECEIPT
+from gluerun.loop.house import House
 from gluerun.loop.reconcile import cycle
 from gluerun.ports import Landing
+from gluerun.records.config import ControlState
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 from gluerun.wiring import open_house
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from measure import Result
-
-    from gluerun.loop.house import House
 
 FILES = 10_000
 
@@ -38,11 +39,19 @@ def integrate(folder: Path, count: int) -> list[Result]:
     cycle(house, "actuate")
     counts: list[int] = []
     found: dict[str, list[tuple[float, float]]] = {"cycle": [], "doors": [], "merge": []}
+    others = {mode: _published(folder / mode, mode) for mode in (ControlState.REF, ControlState.BRANCH)}
+    found |= {mode.value: [] for mode in others}
+    started: dict[str, list[int]] = {mode.value: [] for mode in others}
     for number in range(1, 2 * count + 3, 2):
         copy = _finished(house, root, number)
         before = house.doors.git.processes  # type: ignore[attr-defined]
         found["cycle"].append(_spent(lambda: _land(house)))
         counts.append(house.doors.git.processes - before)  # type: ignore[attr-defined]
+        for mode, (place, its) in others.items():
+            _finished(its, place, number)
+            before = its.doors.git.processes  # type: ignore[attr-defined]
+            found[mode.value].append(_spent(lambda its=its: _land(its)))
+            started[mode.value].append(its.doors.git.processes - before)  # type: ignore[attr-defined]
         found["merge"].append(_spent(lambda copy=copy: _merge(rival, copy)))
         other = _branch(root, number + 1, f"doors-{number}")
         found["doors"].append(_spent(lambda other=other: _land_by_doors(house, *other)))
@@ -61,7 +70,27 @@ def integrate(folder: Path, count: int) -> list[Result]:
             f"{clock['merge'] / clock['cycle']:.2f} x faster{whole}",
             held=True,
         ),
+        *(
+            Result(
+                f"a merge with its whole cycle, records published on {words}",
+                "-",
+                f"{clock[name] * 1e3:.0f} ms, {statistics.median(started[name]):g} processes",
+                held=True,
+            )
+            for name, words in (("ref", "a ref of their own"), ("branch", "the target branch"))
+        ),
+        at_most("the latter against the former, CPU", 2, cpu["branch"] / cpu["ref"], "x"),
     ]
+
+
+def _published(place: Path, mode: ControlState) -> tuple[Path, House]:
+    """Make a repository whose records are published; between merges there is no time for commits of records alone."""
+    root = repository(place, FILES)
+    git(root, "checkout", "--quiet", "-b", "aside")
+    plain = open_house(str(root))
+    house = House(plain.doors, replace(plain.config, control_state=mode, control_commit_seconds=10**6))
+    cycle(house, "actuate")
+    return root, house
 
 
 def _branch(root: Path, number: int, branch: str) -> tuple[str, str, str]:
@@ -89,6 +118,10 @@ def _finished(house: House, root: Path, number: int) -> str:
     run_id = f"RUN-20260101T000000Z-{number:08x}"
     task = replace(task, status=Status.ACCEPTED, run_id=run_id, base_sha=base, head_sha=head, packet_sha256="0" * 64)
     house.store.put_task(task)
+    for name in (PACKET, RECEIPT, AUDIT):
+        house.store.put_document(
+            run_id, name, {"about": [f"what {name} says of {number}, line {at}" for at in range(40)]}
+        )
     return f"copy-{number}"
 
 

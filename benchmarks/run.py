@@ -1,6 +1,7 @@
 """Run the benchmarks and print what was promised beside what was found.
 
-    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|launcher|queue|worktrees ...] [--rounds N] [--json]
+    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|chain|launcher|queue|worktrees ...]
+                             [--rounds N] [--json]
 
 Every figure is a median of rounds in which the variants ran in turn; a ratio is taken within one run.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import bench_chain
 import bench_cycle
 import bench_dispatch
 import bench_integrate
@@ -34,6 +36,7 @@ BENCHES = {
     "dispatch": bench_dispatch.dispatch,
     "wait": bench_wait.wait,
     "integrate": bench_integrate.integrate,
+    "chain": bench_chain.chain,
     "launcher": bench_launcher.launcher,
     "queue": bench_queue.queue,
     "worktrees": bench_worktrees.worktrees,

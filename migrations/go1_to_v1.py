@@ -136,14 +136,20 @@ def _config(documents: dict[str, bytes]) -> tuple[bytes, list[str]]:
         after["runner"] = runner
     elif runner:
         found.append(f'{CONFIG}: the runner {runner} is not known here; describe it under "runners", then set "runner"')
-    state = before.get("controlState")
-    seconds = state.get("commitIntervalSeconds") if isinstance(state, dict) else None
-    after["controlState"] = {"mode": "ref", "commitIntervalSeconds": seconds} if seconds is not None else "ref"
-    found.append(f"{CONFIG}: controlState is ref: records are published at refs/gluerun/control, not on the branch")
+    after["controlState"] = _control(before.get("controlState"))
+    words = "records go on being published on the branch, in the merge commits"
+    found.append(f'{CONFIG}: controlState is branch: {words}; "ref" keeps them off it')
     after = {"schemaVersion": "v1", **after, "runners": {}}
     if "engineVersion" in before:
         after["engineVersion"] = VERSION
     return (json.dumps(after, indent=2, ensure_ascii=False) + "\n").encode(), found
+
+
+def _control(state: object) -> object:
+    """Return where records are published: where they were, and as often."""
+    seconds = state.get("commitIntervalSeconds") if isinstance(state, dict) else None
+    is_whole = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds >= 0
+    return {"mode": "branch", "commitIntervalSeconds": seconds} if is_whole else "branch"
 
 
 def _complete(documents: dict[str, bytes]) -> list[str]:

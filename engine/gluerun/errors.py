@@ -94,6 +94,10 @@ class GitError(GluerunError):
     kind = "git"
 
 
+class SigningError(GitError):
+    """A commit could not be signed: nothing is wrong with what it holds."""
+
+
 class NoRoomError(GitError):
     """git found no room on the disk for what it was to store; smaller work may still find some."""
 

@@ -178,6 +178,14 @@ class Merge:
 
 
 @record
+class Stored:
+    """A commit that was stored, and its tree."""
+
+    commit: str
+    tree: str
+
+
+@record
 class Change:
     """One path that differs between two trees. A rename is a removal and an addition."""
 
@@ -251,8 +259,21 @@ class Git(Protocol):
         """
         ...
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        """Store a commit of *tree* by the engine's identity and return it; no ref changes."""
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        """Store a commit of *tree* by the engine's identity and return it; no ref changes.
+
+        It is as if by the author of the commit *author*, and then, if there is one; to *sign* it is git's own
+        business, by the key that git is told to use. GitError if that fails.
+        """
+        ...
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        """Store a commit as `commit_tree` does, of *tree* with *files* put over it (None removes); one process.
+
+        There is at least one parent.
+        """
         ...
 
     def advance(self, branch: str, new: str, old: str) -> bool:
@@ -403,8 +424,11 @@ class Git(Protocol):
         """Commit *files* (None removes) on top of *ref* without a work tree; return the commit."""
         ...
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        """Return every file of *ref*'s tree; empty if there is no such ref."""
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        """Return every file of the tree of a ref or commit, of those in *folder* whose names end in *ending*.
+
+        Empty if there is no such ref or folder.
+        """
         ...
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
@@ -425,8 +449,15 @@ class Git(Protocol):
         """
         ...
 
+    def fetch(self, branch: str, ref: str) -> str:
+        """Let *ref* (under `refs/gluerun/`) be what *branch* is at on its remote, or be gone if it is not there.
+
+        Returns "", or why that cannot be seen. Nothing else moves but git's own note of the remote.
+        """
+        ...
+
     def push(self, branch: str) -> str:
-        """Push *branch* to its remote, with one fetch-and-retry; return "" or why it was not pushed."""
+        """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
         ...
 
     def unlock(self, place: str, branch: str) -> tuple[str, ...]:

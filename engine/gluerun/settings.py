@@ -219,11 +219,7 @@ class _Layers:
             raise ConfigError(f"{where}: {name!r} cannot be a branch name", 'for example "main"', file=FILE)
 
     def _check_words(self) -> None:
-        state = ControlState(self.values["control_state"])
-        if state is ControlState.BRANCH:
-            where = self._where("control_state")
-            raise ConfigError(f"{where}: control state 'branch' is not built yet", 'write "ref" or "off"', file=FILE)
-        self.values["control_state"] = state
+        self.values["control_state"] = ControlState(self.values["control_state"])
         self.values["plan_critique"] = PlanCritiqueMode(self.values["plan_critique"])
         self.values["test_tamper"] = TamperRule(self.values["test_tamper"])
 

@@ -6,7 +6,15 @@ import json
 
 from gluerun import settings_runners
 from gluerun.errors import OtherSchemaError
-from gluerun.records.config import ApprovalRule, AreaPolicy, Collection, ProvisionFile
+from gluerun.records.config import (
+    ApprovalRule,
+    AreaPolicy,
+    Collection,
+    Integration,
+    IntegrationMode,
+    ProvisionFile,
+    Remote,
+)
 from gluerun.records.record import record
 from gluerun.release import SCHEMA
 from gluerun.settings_table import BY_ENV, BY_KEY, PREFIX, SHAPES, Knob, from_json, from_text
@@ -29,7 +37,7 @@ LATER = frozenset(
         "promoter", "capabilityProfiles",
         "roleProfiles", "roleRunners", "evidence", "bootstrap.required", "bootstrap.lockfiles",
         "bootstrap.sharedStoreRoots", "bootstrap.sharedLinks", "resources", "legacyCompatibility",
-        "worktreeCopyPaths", "reviewPolicy",
+        "worktreeCopyPaths", "reviewPolicy", "integration.syncInFlight",
     }
 )  # fmt: skip
 
@@ -92,11 +100,12 @@ class _Reader(Walk):
         self.versions: dict[str, str] = {}
         self.models: dict[str, str] = {}
         self.has_default = False
+        self.has_push = False
 
     def read(self, document: Any) -> FileValues:
         self.judge_schema(document)
         top = self.members((), document, KEYS)
-        self.has_default = "runner" in top
+        self.has_default, self.has_push = "runner" in top, "push" in top
         if "env" in top:
             self.take_env(top.pop("env"))
         for key, value in top.items():
@@ -190,6 +199,21 @@ class _Reader(Walk):
             here = (*place, key)
             found[names.get(key, key)] = self.flag(here, item) if key == "auto" else self.whole(here, item)
         self.values["gc"] = Collection(**found)
+
+    def take_integration(self, place: Place, value: Any) -> None:
+        entry = self.members(place, value, ("remote", "mode", "sign"))
+        if "remote" in entry:
+            if self.has_push:
+                raise self.fail((*place, "remote"), "says what `push` says, too", "keep one of them")
+            self.values["push"] = (
+                self.choice((*place, "remote"), entry["remote"], Remote, "word for the remote") is Remote.PUSH
+            )
+        found: dict[str, Any] = {}
+        if "mode" in entry:
+            found["mode"] = self.choice((*place, "mode"), entry["mode"], IntegrationMode, "mode of integration")
+        if "sign" in entry:
+            found["sign"] = self.flag((*place, "sign"), entry["sign"])
+        self.values["integration"] = Integration(**found)
 
     def take_roles(self, place: Place, value: Any) -> None:
         roles = {}
@@ -310,7 +334,8 @@ class _Reader(Walk):
     def take_control(self, place: Place, value: Any) -> None:
         if isinstance(value, dict):
             entry = self.members(place, value, ("mode", "commitIntervalSeconds"))
-            self.seconds((*place, "commitIntervalSeconds"), entry.get("commitIntervalSeconds", 0))
+            if (named := "commitIntervalSeconds") in entry:
+                self.values["control_commit_seconds"] = self.seconds((*place, named), entry[named])
             value, place = entry.get("mode", "ref"), (*place, "mode")
         self.take_knob(BY_KEY["controlState"], place, value)
 
@@ -328,6 +353,7 @@ _HANDLERS: dict[str, Callable[[_Reader, Place, Any], None]] = {
     "prices": _Reader.take_prices,
     "review": _Reader.take_review,
     "gc": _Reader.take_gc,
+    "integration": _Reader.take_integration,
     "sparse": _Reader.take_sparse,
     "areas": _Reader.take_areas,
     "gates": _Reader.take_gates,

@@ -7,7 +7,7 @@ tell, as a role that names no runner, is not said by the schema.
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import ApprovalRule, Independence
+from gluerun.records.config import ApprovalRule, ControlState, Independence, IntegrationMode, Remote
 from gluerun.records.fault import Fault
 from gluerun.records.names import AREA
 from gluerun.records.pause import OnLimit
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
 
 NAME = "gluerun.config.schema.json"
-# Words of a closed list that the reader knows and refuses for now.
-_LATER = {"controlState": ("branch",)}
 _NAME = AREA + r"(?!\n)"
 _DOTTED = rf"^(?!.*\.(?:py|sh)$){VARIABLE}(?:\.{VARIABLE})*(?!\n)$"
 _PYTHON = r"^(?!\./)[^\s](?:.|\n)*\.py(?!\n)$"
@@ -71,7 +69,7 @@ def _of_knob(knob: Knob) -> Schema:
 
 def _value_of(knob: Knob) -> Schema:
     if knob.choices:
-        return {"enum": [str(one) for one in knob.choices if one not in _LATER.get(knob.key, ())]}
+        return {"enum": [str(one) for one in knob.choices]}
     if knob.type is bool:
         return {"type": "boolean"}
     if knob.type is str:
@@ -94,6 +92,7 @@ def _shapes() -> dict[str, Schema]:
         "prices": _map(_object(dict.fromkeys(_PRICE, _AMOUNT), required=_PRICE)),
         "review": _object({"independence": _choice(Independence)}),
         "gc": _object({**dict.fromkeys(("keepDays", "keepRuns", "maxMb", "rescueDays"), _WHOLE), "auto": _FLAG}),
+        "integration": _object({"remote": _choice(Remote), "mode": _choice(IntegrationMode), "sign": _FLAG}),
         "gates": {**_list(_gate()), "minItems": 1, "maxItems": MOST_GATES},
         "sparse": _either(_FLAG, _list(_PATHS)),
         "areas": _map(_either(_PATHS, {**_list(_PATHS), "minItems": 1}), _NAME),
@@ -107,7 +106,7 @@ def _shapes() -> dict[str, Schema]:
         "env": _env(),
         "identity": _object(dict.fromkeys(("l0", "l1"), _object(dict.fromkeys(("name", "email"), _LINE)))),
         "controlState": _either(
-            _choice(("ref", "off")), _object({"mode": _choice(("ref", "off")), "commitIntervalSeconds": _SECONDS})
+            _choice(ControlState), _object({"mode": _choice(ControlState), "commitIntervalSeconds": _SECONDS})
         ),
         "modules": _list(_either({"type": "string", "pattern": _DOTTED}, {"allOf": [_PATHS, {"pattern": _PYTHON}]})),
     }

@@ -78,7 +78,7 @@ KNOBS: tuple[Knob, ...] = (
     _knob("area_prefix", "the leading path that is left out when an area is guessed from a file"),
     _knob("prewarm", "a command run in every new work tree after those of bootstrap; it must succeed",
           name="PREWARM_CMD"),
-    _knob("control_state", "where the records of tasks are published: a ref of its own, or nowhere",
+    _knob("control_state", "where the records of tasks are published: a ref of its own, the target branch, or nowhere",
           choices=tuple(ControlState)),
     _knob("max_concurrent", "how many tasks may run at the same time", low=1),
     _knob("max_dispatch", "how many tasks one cycle may start"),
@@ -86,7 +86,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("auto_integrate", "merge accepted work in each cycle that acts"),
     _knob("auto_promote_gates", "complete a node of the graph when all its tasks are merged and its gate is green"),
     _knob("generate", "ask the planner for tasks when none is ready"),
-    _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to"),
+    _knob("push", "push the target branch after each merge; `auto` and timers push unless told not to; "
+          "the file may say it as `integration.remote` instead"),
     _knob("max_hours", "hours after which `auto` stops; 0 means no limit"),
     _knob("max_usd", "US dollars after which `auto` starts nothing new and ends; 0 means no limit"),
     _knob("max_tasks", "different tasks after which `auto` starts no other and ends; 0 means no limit"),
@@ -150,6 +151,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape(key="gc", form='{"keepDays", "keepRuns", "maxMb", "rescueDays", "auto": true or false}',
           doc="what `gluerun gc` keeps: logs and prompts of the newest runs and of the last days (50, 30), as many "
           "megabytes of them (0: no limit), rescues for so many days (90); `auto` lets a cycle tidy old runs each day"),
+    Shape(key="integration", form='{"remote": "push" | "none", "mode": "merge" | "squash" | "rebase" | '
+          '"pull-request", '
+          '"sign": true or false}',
+          doc="how finished work enters the target branch: `remote` says whether it is then pushed (`GLUERUN_PUSH`), "
+          "`mode` as what (one merge, one plain commit, or the commits of its branch; `merge` if "
+          "nothing is said; `pull-request` leaves the merge to a person), "
+          "`sign` whether the commits made for it are signed with your git's key"),
     Shape(key="gates", form='[{"name", "command", "when": occasion or [occasion, …], "paths": ["pattern", …], '
           '"timeout", "slots", "required", "needs": [name, …], "junit": path, "minTests"}]',
           doc="the gates of a pipeline, instead of `gateCommand`; occasions are `task`, `merge` and `node`, all three "
@@ -179,8 +187,9 @@ SHAPES: tuple[Shape, ...] = (
           "`GLUERUN_` names are taken as such"),
     Shape(key="identity", form='{"l0" | "l1": {"name", "email"}}',
           doc="who commits: `l0` what the engine does itself, as merges; `l1` the work of a task's run, else `l0` too"),
-    Shape(key="controlState", form='"ref" | "off" or {"mode", "commitIntervalSeconds"}',
-          doc="where the records of tasks are published"),
+    Shape(key="controlState", form='"ref" | "branch" | "off" or {"mode", "commitIntervalSeconds"}',
+          doc="where the records of tasks are published; with `branch` the engine commits what changes without a "
+          "merge at most this often (300)"),
     Shape(key="modules", form='["package.module" or "path/to/file.py", …]',
           doc="opt-in modules that guard or listen; files are read from the target branch (`GLUERUN_MODULES`: the same "
           "names, with commas between)"),

@@ -505,7 +505,42 @@ class TestPublishing:
         second = world.git.publish(ref, {"x/y": None, "no": None, "q": b"", "z": b"2"}, "two")
         assert world.git.published(ref) == {"q": b"", "z": b"2"}
         assert world.git.contains(second, first) and world.git.kept("refs/gluerun/") == {ref: second}
-        assert world.git.published(first) == {} or isinstance(world, RealWorld)
+        assert world.git.published(first) == {"x/y": b"1", "z": b"\x00\xff"}
+
+    def test_published_files_can_be_asked_for_by_folder_and_ending(self, world):
+        ref = "refs/gluerun/state"
+        files = {"x/y": b"1", "x/z/y": b"2", "x/z/n": b"3", "xy": b"4", "y": b"5"}
+        world.git.publish(ref, files, "one")
+        assert world.git.published(ref, "x").keys() == {"x/y", "x/z/y", "x/z/n"}
+        assert world.git.published(ref, "x", ending="/y").keys() == {"x/y", "x/z/y"}
+        assert world.git.published(ref, ending="y").keys() == {"x/y", "x/z/y", "xy", "y"}
+        assert world.git.published(ref, "no") == world.git.published(ref, "x", ending="!") == {}
+        assert world.git.published("refs/gluerun/no", "x") == {}
+
+    def test_a_commit_over_a_tree_has_its_files_and_leaves_no_name_behind(self, world):
+        before = world.git.kept("refs/")
+        base, tree = world.base, world.git.tree_of(world.base)
+        side = branch_with(world, "x", {"side": b"s"})
+        files = {"rec/b/one.json": b"{}\n", 'od"d n\u00e4me': b"\x00", "docs/guide": None, "not/there": None}
+        stored = world.git.commit_over(tree, files, [base, side], "over\n\nOur-Key: v\n")
+        ours = {change.path: change.status for change in world.git.changes(base, stored.commit)}
+
+        assert ours == {"rec/b/one.json": "A", 'od"d n\u00e4me': "A", "docs/guide": "D"}
+        assert stored.tree == world.git.tree_of(stored.commit)
+        assert world.git.told([stored.commit])[0].parents == (base, side)
+        assert world.git.told([stored.commit])[0].message == "over\n\nOur-Key: v\n"
+        assert world.git.head("main") == base
+        left = world.git.kept("refs/")
+        assert {ref: left[ref] for ref in left if ref != "refs/heads/work/x"} == before
+        assert world.git.land("main", stored.commit, base).landing is Landing.LANDED
+        assert world.read(world.root, "rec/b/one.json") == b"{}\n"
+
+    def test_a_commit_over_a_tree_that_brings_nothing_has_the_same_tree(self, world):
+        tree = world.git.tree_of(world.base)
+        assert world.git.commit_over(tree, {"no": None}, [world.base], "nothing").tree == tree
+        again = world.git.commit_over(tree, {"f": b"1"}, [world.base], "one")
+        assert world.git.commit_over(again.tree, {"f": b"1"}, [again.commit], "two").tree == again.tree
+        assert not world.git.kept("refs/gluerun/")
 
     def test_what_a_push_would_bring_is_every_commit_that_the_remote_is_not_known_to_have(self, world):
         assert world.git.outgoing("main", limit=10_000) == ""
@@ -534,6 +569,21 @@ class TestPublishing:
         world.git.land("main", merge, world.base)
 
         assert "+++ b/slipped-in" in world.git.outgoing("main", limit=10_000)
+
+    def test_fetch_keeps_what_the_remote_is_at_and_moves_nothing_else(self, world):
+        ref = "refs/gluerun/outside/there/main"
+        assert world.git.fetch("main", ref) == "" and world.git.kept(ref) == {}
+        world.with_remote()
+        assert world.git.fetch("main", ref) == "" and world.git.kept(ref) == {}
+        world.git.push("main")
+        new = world.git.commit_tree(world.git.tree_of(world.base), [world.base], "here")
+        assert world.git.advance("main", new, world.base)
+
+        assert world.git.fetch("main", ref) == ""
+
+        assert world.git.kept(ref) == {ref: world.base} and world.git.head("main") == new
+        with pytest.raises(GitError, match="not ours"):
+            world.git.fetch("main", "refs/heads/main")
 
     def test_push_brings_the_branch_or_says_why_not(self, world):
         assert world.git.push("main") == ""

@@ -296,6 +296,16 @@ def test_time_ends_the_quiet(make):
     assert [yard.ask() is not None for yard.offset in (AHEAD + span for span in spans)] == [True] * 3 + [False] * 3
 
 
+def test_records_that_are_to_be_committed_later_end_the_quiet(make):
+    yard = make()
+    store = yard.house.store
+    store.put_memory(replace(store.memory(), records_due=yard.house.now() + timedelta(seconds=300)))
+    assert yard.settle()
+
+    spans = (0, 30, 250, 400)
+    assert [yard.ask() is not None for yard.offset in (AHEAD + span for span in spans)] == [True] * 3 + [False]
+
+
 def test_a_clock_that_was_turned_back_ends_the_quiet(make):
     yard = make()
     assert yard.settle()

@@ -274,6 +274,40 @@ def spoil_aliases(repo: Path) -> None:
     git(repo, "config", "alias.clean-up", "gc --prune=now")
 
 
+def pushing(repo: Path) -> None:
+    configure(repo, integration={"remote": "push"})
+
+
+def seen_there(repo: Path, agreed: str, there: str) -> None:
+    """Let the target be at its second commit, and the remote have been seen at *there* after *agreed*."""
+    pushing(repo)
+    git(repo, "remote", "add", "origin", "nowhere")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "second")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "third")
+    for name, commit in (("agreed", agreed), ("there", there)):
+        git(repo, "update-ref", f"refs/gluerun/outside/{name}/main", commit)
+    git(repo, "reset", "-q", "--soft", "HEAD~1")
+
+
+def spoil_attributes(*settings: tuple[str, str]) -> Any:
+    def spoil(repo: Path) -> None:
+        (repo / ".gitattributes").write_text("*.v merge=newest\n*.u merge=union\n*.bin filter=lfs merge=lfs\n")
+        git(repo, "add", ".gitattributes")
+        git(repo, "commit", "-q", "-m", "attributes")
+        for key, value in settings:
+            git(repo, "config", key, value)
+
+    return spoil
+
+
+def spoil_hooks(repo: Path) -> None:
+    for name in ("pre-commit", "pre-push"):
+        (repo / "hooks").mkdir(exist_ok=True)
+        (repo / "hooks" / name).write_text("#!/bin/sh\n")
+        (repo / "hooks" / name).chmod(0o755)
+    git(repo, "config", "core.hooksPath", "hooks")
+
+
 def spoil_expiry(repo: Path) -> None:
     git(repo, "config", "gc.pruneExpire", "now")
 
@@ -340,6 +374,19 @@ ILLS = [
     (lambda repo: configure(repo, modules=["guard.py"]), "module.guard.py", Severity.FAIL, "cannot be loaded"),
     (lambda repo: configure(repo, modules=["no.such"]), "module.no.such", Severity.FAIL, "ModuleNotFoundError"),
     (spoil_editors, "editor-schema", Severity.WARN, "is of another engine"),
+    (pushing, "remote", Severity.WARN, "there is no remote"),
+    (lambda repo: seen_there(repo, "HEAD", "HEAD"), "remote", Severity.WARN, "was moved back here"),
+    (lambda repo: seen_there(repo, "HEAD~1", "HEAD~2"), "remote", Severity.WARN, "moved back or rewritten on its"),
+    (lambda repo: git(repo, "config", "commit.gpgSign", "yes"), "signing", Severity.WARN, "is not signed"),
+    (spoil_attributes(), "merge-driver", Severity.WARN, "the merge driver 'newest', which no configuration"),
+    (spoil_attributes(), "filter", Severity.WARN, "the filter 'lfs', which no configuration"),
+    (spoil_attributes(("filter.lfs.process", "no-such x")), "filter", Severity.WARN, "`no-such x`, which is not there"),
+    (
+        spoil_attributes(("filter.lfs.process", "no-such x"), ("filter.lfs.required", "true")),
+        "filter",
+        Severity.FAIL,
+        "`no-such x`, which is not there",
+    ),
     (spoil_aliases, "gc", Severity.WARN, "alias.clean-up"),
     (spoil_expiry, "gc", Severity.WARN, "gc.pruneexpire is now"),
     (spoil_worktrees, "gc", Severity.WARN, "gc.worktreepruneexpire is now"),
@@ -358,6 +405,26 @@ def test_the_doctor_sees(healthy, spoil, check, severity, words):
     found = diagnose(healthy)
 
     assert (found[check].severity, words in found[check].message) == (severity, True), found
+
+
+def test_the_doctor_says_which_programs_of_git_run_and_which_do_not(healthy):
+    spoil_hooks(healthy)
+    spoil_attributes(("merge.newest.driver", "pick %A %B"))(healthy)
+
+    checks = doctor.diagnose(str(healthy), probe_at(str(healthy)), ENVIRON)
+
+    said = {check.id: (check.severity, check.message) for check in checks if check.id in ("hooks", "merge-driver")}
+    hooks = "git's hooks pre-commit, pre-push are not run on what the engine commits, lands or pushes"
+    assert said == {
+        "hooks": (Severity.OK, f"{hooks}; let the gate run what they check"),
+        "merge-driver": (Severity.OK, "merges are also decided by `pick %A %B` (merge.newest.driver), as git has it"),
+    }
+
+
+def test_the_doctor_says_nothing_of_a_remote_that_has_only_been_added_to(healthy):
+    seen_there(healthy, "HEAD~2", "HEAD")
+
+    assert "remote" not in diagnose(healthy)
 
 
 def test_the_doctor_says_what_each_module_does(healthy):

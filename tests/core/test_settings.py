@@ -21,8 +21,8 @@ STRUCTURED = {
     "runners", "roles", "areas", "provision_files", "bootstrap", "env_allowlist", "env", "identity_name",
     "identity_email", "identity_l1_name", "identity_l1_email",
     "sha256", "sandbox", "limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task", "prices",
-    "independence", "gc", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
-    "proof_layers", "proof_grandfather", "single_slice_layers", "modules",
+    "independence", "gc", "integration", "test_paths", "gates", "area_policy", "risk_paths", "sparse", "sparse_always",
+    "proof_layers", "proof_grandfather", "single_slice_layers", "modules", "control_commit_seconds",
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def refusal(document: object, *more: Any) -> ConfigError:
 def samples(knob: Knob) -> list[tuple[object, str, object]]:
     """Return five values that differ: as JSON has them, as a shell has them, as the record has them."""
     if knob.field == "control_state":
-        return [(word, word, ControlState(word)) for word in ("off", "ref", "off", "ref", "off")]
+        return [(word, word, ControlState(word)) for word in ("off", "ref", "branch", "off", "branch")]
     if knob.field == "test_tamper":
         return [(word, word, TamperRule(word)) for word in ("block", "warn", "block", "warn", "block")]
     if knob.field == "runner":
@@ -114,6 +114,15 @@ def test_pushing_is_the_callers_default() -> None:
     assert not load({}, {"GLUERUN_PUSH": "0"}, default_push=True).config.push
 
 
+def test_the_remote_is_the_same_switch_by_another_key() -> None:
+    for word, pushes in (("push", True), ("none", False)):
+        document = {"integration": {"remote": word}}
+        assert load(document, default_push=not pushes).config.push is pushes
+        assert load(document, {"GLUERUN_PUSH": "0" if pushes else "1"}).config.push is not pushes
+    assert not load({"integration": {}}).config.integration.sign
+    assert load({"integration": {"sign": True}}).config.integration.sign
+
+
 def test_an_empty_variable_and_a_missing_flag_set_nothing() -> None:
     found = load({"maxRetries": 7}, {"GLUERUN_MAX_RETRIES": ""}, {"max_retries": None})
     assert found.config.max_retries == 7
@@ -138,7 +147,7 @@ def test_the_whole_file() -> None:
         "envAllowlist": ["HOME", "CI"],
         "env": {"LANG": "C"},
         "identity": {"l0": {"name": "Robot", "email": "r@example.org"}},
-        "controlState": {"mode": "off", "commitIntervalSeconds": 60},
+        "controlState": {"mode": "branch", "commitIntervalSeconds": 60},
         "modules": [],
         "minDiskGb": 1,
     }
@@ -152,7 +161,8 @@ def test_the_whole_file() -> None:
     assert [file.target for file in config.provision_files] == [".env", "b/c"]
     assert config.bootstrap == ("npm ci", "true")
     assert (config.identity_name, config.identity_email) == ("Robot", "r@example.org")
-    assert (config.control_state, config.min_disk_gb, config.env) == (ControlState.OFF, 1.0, {"LANG": "C"})
+    assert (config.control_state, config.min_disk_gb, config.env) == (ControlState.BRANCH, 1.0, {"LANG": "C"})
+    assert config.control_commit_seconds == 60
     assert load({"bootstrap": ["a", "b"]}).config.bootstrap == ("a", "b")
 
 
@@ -237,13 +247,24 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("modules of shell", {"modules": ["guards/mine.sh"]}, "is a shell module, which is not run here", "as Python"),
     ("modules by the old name", {"modules": ["a-guard"]}, "'a-guard' is neither", "gluerun_ext.a_guard"),
     ("modules by word", {"modules": ["a b"]}, "'a b' is neither a dotted name", "tools/guards/mine.py"),
-    ("the branch mode", {"controlState": "branch"}, "'branch' is not built yet", '"ref"'),
     ("a mode", {"controlState": {"mode": "reff"}}, "`controlState.mode` must be one of 'ref'", "default"),
     ("an interval", {"controlState": {"commitIntervalSeconds": -1}}, "whole number of seconds", "0 means"),
     ("a text for a number", {"maxRetries": "3"}, "`maxRetries` must be a whole number, not '3'", "default is 3"),
     ("a fraction", {"maxRetries": 1.5}, "must be a whole number, not 1.5", "default is 3"),
     ("true for a number", {"maxRetries": True}, "must be a whole number, not True", "default is 3"),
     ("a number for a flag", {"push": 1}, "must be true or false, not 1", "default is false"),
+    ("a remote", {"integration": {"remote": "psh"}}, "'psh' is no word for the remote", "did you mean `push`"),
+    ("both words for a push", {"push": True, "integration": {"remote": "push"}}, "`push` says, too", "keep one"),
+    ("a flag for the remote", {"integration": {"remote": True}}, "`integration.remote` must be a text", ""),
+    (
+        "what is not built",
+        {"integration": {"syncInFlight": True}},
+        "`integration.syncInFlight` is not built yet",
+        "out",
+    ),
+    ("a mode of integration", {"integration": {"mode": "sqush"}}, "'sqush' is no mode of int", "did you mean `squash`"),
+    ("a word for signing", {"integration": {"sign": "yes"}}, "`integration.sign` must be true or false", ""),
+    ("an inner slip", {"integration": {"remot": "push"}}, "`integration.remot` is no known key", "`remote`"),
     ("too small", {"maxConcurrent": 0}, "from 1 to", "default is 5"),
     ("too big", {"sleep": HIGH * 10}, "must be a number from 0", "default is 20"),
     ("no number", '{"maxHours": NaN}', "must be a number from 0", "default is 12"),

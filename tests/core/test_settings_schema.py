@@ -24,7 +24,8 @@ from gluerun.settings_table import BY_KEY, KNOBS
 PRINTED = Path(__file__).resolve().parents[2] / "schemas" / "config" / settings_schema.NAME
 # What only the whole of a runner can tell is said by the reader alone.
 WHOLE = re.compile(
-    r"has no `(argv|scenario|runner)`|which nothing can be put for|takes its prompt by|`env\.GLUERUN_\w+`|not built yet"
+    r"has no `(argv|scenario|runner)`|which nothing can be put for|takes its prompt by|`env\.GLUERUN_\w+`|"
+    r"not built yet|what `push` says, too"
 )
 # A file says 1.0 where a whole number is meant: an editor lets it pass, the reader does not.
 STRICT = extend(
@@ -60,6 +61,7 @@ FULL: dict[str, Any] = {
     "limits": {"try": {"usd": 0, "noWrite": False}, "task": {"tokens": 1, "onLimit": "pause"}, "day": {"seconds": 2}},
     "prices": {"big": {"fresh": 1, "cached": 0.1, "output": 2.5}},
     "review": {"independence": "model"},
+    "integration": {"mode": "squash", "sign": True},
     "gc": {"keepDays": 1, "keepRuns": 0, "maxMb": 5, "rescueDays": 9, "auto": True},
     "areas": {"core": "src", "two": ["a/b", "c.py"]},
     "proofLayers": ["storage"],

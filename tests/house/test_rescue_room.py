@@ -16,6 +16,12 @@ DOOR.add("recycle_worktree")
 REASONS = {
     ("loop/bench.py", "seed_worktree"): "the place was made a moment before, by `begin_work`",
     ("loop/landing.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
+    (
+        "loop/outside.py",
+        "land",
+    ): "follows the remote forward, as any landing: by compare-and-swap and past nobody's files",
+    ("loop/outside.py", "keep"): "what was last seen of the remote; nothing of a place or a branch",
+    ("loop/recording.py", "land"): "the same, and what it brings are the engine's own records",
     ("edge/probing.py", "add_worktree"): "in the scratch repository of a probe, which nobody else sees",
     ("loop/collecting.py", "forget"): "only what a policy gave up, by compare-and-swap",
 }
@@ -28,6 +34,7 @@ SAID = {
         "adapters/git_worktrees.py",
         "update-ref",
     ): "`add` and `commit_all`: the branch of a place, rescued by the callers",
+    ("adapters/git_publishing.py", "update-ref"): "the note of what a remote is at, once it is there no more",
     ("adapters/git_recycling.py", "checkout"): "in a place that stays; its commits were rescued by `begin_lasting`",
     ("adapters/git_history.py", "update-ref"): "the scratch repository of a backtest",
     ("adapters/git_merge_history.py", "checkout"): "the scratch repository of a backtest",

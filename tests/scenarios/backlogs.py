@@ -15,6 +15,7 @@ from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
+from gluerun.records.config import ControlState, Integration, IntegrationMode
 from gluerun.records.flake import Flake, Flakes
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
@@ -45,6 +46,12 @@ def one_task(**config):
     house = SimHouse(**{**PATIENT, **config}).given(ONE, owned=["a.txt"])
     house.agent(ONE, [Move(writes={"a.txt": "bad"}), Move(writes={"a.txt": "good"})])
     return house.gate(lambda tree: int(tree.get("a.txt") == "bad"))
+
+
+def on_the_branch():
+    """Tasks whose records go to the target branch: in merges, and in commits of their own between them."""
+    house = one_task(control_state=ControlState.BRANCH, control_commit_seconds=60)
+    return house.given(TWO, depends_on=[ONE]).given(THREE, depends_on=[TWO])
 
 
 def three_tasks():
@@ -244,6 +251,52 @@ def do_it_oneself(house):
 
 def commit_beside(house):
     house.colleague("b.txt", "hers")
+
+
+def squashed():
+    """A task whose work lands as one plain commit."""
+    return one_task(integration=Integration(mode=IntegrationMode.SQUASH))
+
+
+def rebased():
+    """A task whose commits land one by one."""
+    return one_task(integration=Integration(mode=IntegrationMode.REBASE))
+
+
+def proposed():
+    """A task whose work a person merges on the remote."""
+    house = one_task(push=True, integration=Integration(mode=IntegrationMode.PULL_REQUEST))
+    house.git.remote = {"main": house.git.head("main")}
+    return house
+
+
+def merge_request(house):
+    """Let a person merge what was asked for on the remote, once."""
+    git, task = house.git, house.record(ONE)
+    if task is None or task.spec.worker_branch not in git.remote:
+        return
+    there, head = git.remote["main"], git.remote[task.spec.worker_branch]
+    if not git.contains(there, head):
+        with house.fuse.out():
+            message = f"Merge pull request #1\n\nGluerun-Task: {ONE}\n"
+            git.remote["main"] = git.commit_tree(git.merge(there, head).tree, [there, head], message)
+
+
+def pushed():
+    """A task whose target is pushed, to a remote where somebody else pushes meanwhile."""
+    house = one_task(push=True)
+    house.git.remote = {"main": house.git.head("main")}
+    return house
+
+
+def push_beside(house):
+    """Let somebody else push another file, if nobody has yet."""
+    git = house.git
+    with house.fuse.out():
+        if "theirs.txt" not in git.trees[git.tree_of(git.remote["main"])]:
+            git.keep("refs/gluerun/theirs", git.remote["main"])
+            git.remote["main"] = git.publish("refs/gluerun/theirs", {"theirs.txt": b"theirs"}, "theirs")
+            git.forget("refs/gluerun/theirs", git.remote["main"])
 
 
 def commit_over(house):
@@ -458,6 +511,12 @@ SCENARIOS = {
         wants=dict.fromkeys((ONE, TWO, THREE), "integrated"),
         files=("a.txt", "b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
     ),
+    "on the branch": Crashing(
+        on_the_branch,
+        *(let_cycle, commit_beside, let_cycle, ordering(OrderVerb.CANCEL, THREE), *[let_cycle] * 8),
+        wants={ONE: "integrated", TWO: "integrated", THREE: ("cancelled", "integrated")},
+        files=("a.txt", "b.txt", "src/TASK-0002.txt"),
+    ),
     "chained": Crashing(
         chained,
         let_cycle,
@@ -470,6 +529,22 @@ SCENARIOS = {
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)
     ),
+    "squashed": Crashing(
+        squashed,
+        let_cycle,
+        commit_beside,
+        wants={ONE: "integrated"},
+        files=("a.txt", "b.txt"),
+    ),
+    "rebased": Crashing(
+        rebased,
+        let_cycle,
+        commit_beside,
+        wants={ONE: "integrated"},
+        files=("a.txt", "b.txt"),
+    ),
+    "proposed": Crashing(proposed, *[let_cycle, merge_request] * 8, wants={ONE: "integrated"}, files=("a.txt",)),
+    "followed": Crashing(pushed, let_cycle, push_beside, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "refused branches": Crashing(
         refusable,

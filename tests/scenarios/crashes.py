@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 import time
 from copy import deepcopy
@@ -11,9 +12,11 @@ from itertools import product
 from tests.scenarios.known import Known, everything_else
 
 from gluerun.core.limits import total
+from gluerun.core.recording import archived_path, living_path
 from gluerun.edge.views import spendings
-from gluerun.errors import REFUSED, GitError, GluerunError, StateError
+from gluerun.errors import REFUSED, FullDiskError, GitError, GluerunError, NoRoomError, StateError
 from gluerun.loop.journal import broken_link
+from gluerun.records.config import ControlState
 from gluerun.records.dispatch import Role
 from gluerun.sim.crash import PowerCut, SimCrash
 
@@ -53,7 +56,7 @@ class Crashing:
 
     def judge(self, house):
         """Return what is wrong with a house at rest, one sentence each."""
-        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost)
+        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost, _untold)
         return [fault for check in checks for fault in check(house)]
 
     def _ends(self, house):
@@ -331,6 +334,17 @@ def _lost(house):
     )
 
 
+def _untold(house):
+    """Yield the settled tasks of which the target branch does not tell, where records are published there."""
+    if house.config.control_state is not ControlState.BRANCH:
+        return
+    there = house.target_files()
+    for task, state in house.states().items():
+        record = json.loads(there.get(archived_path(task), "{}"))
+        if record.get("status") != state or living_path(task) in there:
+            yield f"the target does not tell that {task} is {state}"
+
+
 # --- what goes wrong ---------------------------------------------------------------------------------------
 
 
@@ -365,10 +379,12 @@ def error_of(kind, name):
     words = WORDS[kind]
     door, _, verb = verb_of(name)
     if door == "git":
-        return GitError(f"git {verb} failed with code 128: fatal: {words}", file="/sim")
+        kind_of_error = NoRoomError if kind == "ENOSPC" else GitError
+        return kind_of_error(f"git {verb} failed with code 128: fatal: {words}", file="/sim")
     path = name.split(" ", 3)[3]
     verb = {"create": "write", "append": "write"}.get(verb, verb)
-    return StateError(f"cannot {verb} {path}: {words}", "look at that file and its folder, then run it again")
+    kind_of_error = FullDiskError if kind == "ENOSPC" else StateError
+    return kind_of_error(f"cannot {verb} {path}: {words}", "look at that file and its folder, then run it again")
 
 
 def fits(kind, name):

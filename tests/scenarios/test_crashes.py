@@ -36,14 +36,19 @@ STRIDE = int(os.environ.get("CRASH_STRIDE") or 0)
 ERRORS = ("EIO", "ENOSPC", "EACCES", "full", "slow")
 EVERYTHING = {"main": MAIN, **SCENARIOS}
 # Stories of so many points that wider strides meet enough of them.
-LONG = {"three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"}
+LONG = {"on the branch", "three tasks", "refused branches", "ordered", "ordered back", "rejected", "by hand", "paused"}
 # How many states of a power loss are played in each story at least, with every push.
 POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
     "three tasks": 480,
     "chained": 1_300,
+    "on the branch": 375,
     "ballast": 400,
+    "squashed": 300,
+    "rebased": 300,
+    "proposed": 300,
+    "followed": 400,
     "conflict": 510,
     "refused branches": 300,
     "widened": 420,
@@ -54,6 +59,7 @@ POWER_STATES = {
     "refused first": 365,
     "orphaned": 400,
     "held": 445,
+    "quarantined": 400,
     "set back": 445,
     "broken": 570,
     "held worker": 420,

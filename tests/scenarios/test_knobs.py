@@ -102,9 +102,11 @@ def test_a_change_without_a_report_fails_where_one_is_required():
 
 
 def test_the_state_is_published_where_it_is_wanted_and_nowhere_else():
-    for mode in (ControlState.REF, ControlState.OFF):
+    for mode in ControlState:
         house = SimHouse(control_state=mode).given(ONE).until_quiet()
         assert bool([ref for ref in house.git.refs if "control" in ref]) is (mode is ControlState.REF)
+        on_branch = [path for path in house.target_files() if path.endswith(f"{ONE}/task.json")]
+        assert bool(on_branch) is (mode is ControlState.BRANCH)
 
 
 def test_leases_are_listed_while_they_hold_and_not_longer():

@@ -12,6 +12,7 @@ from gluerun.edge import migrating
 from gluerun.edge.migrating import Yard, chain, layout_of, migrate
 from gluerun.errors import BusyError, ConfigError, OtherSchemaError
 from gluerun.records import taskfile
+from gluerun.records.config import ControlState
 from gluerun.records.record import replace
 from gluerun.release import SCHEMA, VERSION
 from gluerun.sim.crash import SimCrash
@@ -77,7 +78,7 @@ def test_the_notes_name_what_is_left_out_and_what_helps():
         "env.GLUERUN_L2_SANDBOX means nothing here",
         "env.not-a-name means nothing here",
         "proofGrandfather names what was complete before: M0.scaffold",
-        "controlState is ref: records are published at refs/gluerun/control, not on the branch",
+        "controlState is branch: records go on being published on the branch",
         "TASK-0002.md: the header 'Owner' is kept as a note",
         "TASK-0004.md: its status failed is ready here",
         "TASK-0002: was running; it starts anew, and what agent/parser/TASK-0002-read-words holds is rescued first",
@@ -95,6 +96,7 @@ def test_what_was_migrated_can_be_used_and_a_second_run_does_nothing():
     loaded = settings.load("/nowhere", {}, files=lambda _: after[CONFIG], shell=lambda _: {})
     assert (loaded.schema_version, loaded.engine_version, loaded.config.runner_of("worker")) == ("v1", VERSION, "codex")
     assert loaded.config.proof_grandfather == ("M0.scaffold",)
+    assert loaded.config.control_state is ControlState.BRANCH
     assert (loaded.config.max_retries, loaded.config.env) == (2, {"GOFLAGS": "-mod=mod"})
     assert after[PIN].decode().strip() == VERSION
     files = {path: data.decode() for path, data in after.items() if path.startswith(f"{TASKS}/TASK-")}

@@ -9,7 +9,7 @@ import pytest
 
 from gluerun.core.timers import LOG, LOG_BYTES, OLD_LOG
 from gluerun.edge.views import board
-from gluerun.errors import BusyError, StateError
+from gluerun.errors import BusyError, GitError, NoRoomError, StateError
 from gluerun.loop.journal import broken_link
 from gluerun.loop.observe import TASKS
 from gluerun.loop.store import run_path
@@ -20,7 +20,7 @@ from gluerun.records.origin import OriginHolder
 from gluerun.records.record import replace
 from gluerun.sim.children import SimChildren
 from gluerun.sim.crash import SimCrash
-from gluerun.testing import Move, SimHouse, batch, decision, markdown, verdict
+from gluerun.testing import Move, SimHouse, batch, decision, ended, markdown, speaker, verdict
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
 SECRET = "AKIA" + "ABCDEFGHIJKLMNOP"
@@ -647,6 +647,46 @@ def test_a_disk_without_a_byte_left_lets_a_run_end_land_and_be_told():  # FR-053
     empty_the_disk(house)
     house.cycles(2)
     assert house.state_files.mark(BALLAST).size == 16_000_000
+
+
+def test_a_disk_that_is_full_while_a_place_is_made_parks_nothing_and_the_next_run_waits_for_room():
+    house = SimHouse(max_retries=1, worker_infra_max=2).given(ONE)
+    house.cycle(work=False)
+
+    def full(number, name):
+        return NoRoomError("fatal: No space left on device") if name == "git add_worktree:before" else None
+
+    house.fuse.chooses, house.state_files.free = full, 0
+    house.let_work()
+    house.cycles(5)
+    assert house.states() == {ONE: "ready"}
+    assert house.record(ONE).tries == 1
+
+    empty_the_disk(house)
+    house.until_quiet()
+    assert house.states() == {ONE: "integrated"}
+
+
+def test_one_fault_of_git_while_the_place_of_a_second_try_is_made_is_not_the_works():
+    said = ended(1.0, subtype="error_max_turns", is_error=True, result="Reached max turns")
+    runners = {"agent": speaker(provider="one"), "judge": speaker("judge", provider="two")}
+    house = SimHouse(max_retries=1, worker_infra_max=1, runners=runners, roles={"worker": "agent", "auditor": "judge"})
+    limited = Move(writes={"half.txt": "half"}, says=said, exit_code=1)
+    good = Move(writes={"a.txt": "good"}, says=ended(1.0))
+    house.given(ONE, owned=["a.txt"]).agent(ONE, [limited, good])
+    house.auditor(ONE, [Move(act=verdict("accepted").act, says=ended(0.25))])
+    places = []
+
+    def once(number, name):
+        places.append(name) if name == "git add_worktree:before" else None
+        is_second = places == [name] * 2 and name == "git add_worktree:before"
+        return GitError("fatal: input/output error") if is_second else None
+
+    house.fuse.chooses = once
+    house.until_quiet()
+
+    assert house.states() == {ONE: "integrated"}
+    assert len(places) >= 3
 
 
 def test_without_anything_held_back_a_full_disk_ends_the_cycle_with_one_clear_error():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gluerun.adapters.git_landing import Landings
     from gluerun.adapters.git_worktrees import WorkTrees
-    from gluerun.ports import Landed, Logged, Merge
+    from gluerun.ports import Landed, Logged, Merge, Stored
 
 OURS = "refs/gluerun/"
 UNSEEN = (b"docs", b"orchestration")
@@ -98,9 +98,13 @@ class RepositoryGit:
 
         return merge(self._git, ours, theirs)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        words = [word for parent in parents for word in ("-p", parent)]
-        return self._git.line("commit-tree", *words, "-F", "-", tree, give=encode(message))
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
+        return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        return publishing.commit_over(self._git, tree, files, parents, message)
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         from gluerun.adapters.git_landing import swap
@@ -235,8 +239,8 @@ class RepositoryGit:
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         return publishing.publish(self._git, ref, files, message)
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        return publishing.published(self._git, ref)
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        return publishing.published(self._git, ref, folder, ending)
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         return publishing.trailers(self._git, branch, key)
@@ -246,6 +250,11 @@ class RepositoryGit:
 
     def outgoing(self, branch: str, *, limit: int) -> str:
         return publishing.outgoing(self._git, branch, limit)
+
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        return publishing.fetch(self._git, branch, ref)
 
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)

@@ -114,13 +114,14 @@ class GitCommand:
         index: str | None = None,
         give: bytes = b"",
         ok: tuple[int, ...] = (0,),
+        also: Mapping[str, str] | None = None,
     ) -> Answer:
         """Run git to its end in the folder *at* (or the repository) and return its answer.
 
-        *index* is a private index file to work on instead of the work tree's own, *give* its input.
-        GitError if it ends with a code that is not in *ok*.
+        *index* is a private index file to work on instead of the work tree's own, *give* its input, *also* what
+        stands in its environment beside what always does. GitError if it ends with a code that is not in *ok*.
         """
-        return self._judge(args, self._start(args, at, index, give), ok)
+        return self._judge(args, self._start(args, at, index, give, also=also), ok)
 
     def run_some(self, *args: str, enough: int) -> Answer:
         """Run git until it ended or wrote *enough* bytes."""
@@ -131,14 +132,23 @@ class GitCommand:
         """Run git and return its one line of answer."""
         return self.run(*args, at=at, index=index, give=give).line
 
-    def _start(self, args: tuple[str, ...], at: str | None, index: str | None, give: bytes, enough: int = 0) -> Answer:
+    def _start(
+        self,
+        args: tuple[str, ...],
+        at: str | None,
+        index: str | None,
+        give: bytes,
+        enough: int = 0,
+        also: Mapping[str, str] | None = None,
+    ) -> Answer:
         place = at or self.root
         # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
         literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
         argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
         self.started += 1
         try:
-            return run_child(argv, self._environment(place, index), give, enough)
+            more = {encode(key): encode(value) for key, value in (also or {}).items()}
+            return run_child(argv, {**self._environment(place, index), **more}, give, enough)
         except TimeoutError:
             raise GitError(
                 f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended", file=place

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WORDS = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
 # What git says, in its own English, of histories without a common commit.
 _REFUSED = b"unrelated histories"
+# What it says of a program that it ran.
+_KILLED = b" died of signal "
 # One process of git answers this many; it is ended when it takes too long, and so they are not too many.
 _AT_ONCE = 64
 _CLEAN, _CONFLICTED = "1", "0"
@@ -81,8 +83,12 @@ def _alone(git: GitCommand, pair: tuple[str, str], settings: Sequence[str]) -> M
 
 
 def _is_wrong(answer: Answer) -> bool:
-    """Tell whether git met an object that it cannot read: it takes that for an empty one, and goes on."""
-    return any(line.startswith(b"error: ") for line in answer.err.splitlines())
+    """Tell whether git met an object that it cannot read: it takes that for an empty one, and goes on.
+
+    A merge driver that was killed is named, too; what it did not merge is a conflict.
+    """
+    errors = [line for line in answer.err.splitlines() if line.startswith(b"error: ")]
+    return any(_KILLED not in line for line in errors)
 
 
 def _told(out: bytes) -> Iterator[Merge]:

@@ -8,15 +8,18 @@ from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.core.spelling import bytes_of
 from gluerun.errors import GitError
-from gluerun.ports import Logged
+from gluerun.ports import Logged, Stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gluerun.adapters.git_command import GitCommand
+    from gluerun.adapters.git_command import Answer, GitCommand
 
 RACES = 5
+_ANY = tuple(range(256))
+# fast-import names every commit by a ref.
+SCRATCH = b"refs/gluerun/scratch"
 REPLACED = b"Not updating"
 
 
@@ -43,17 +46,53 @@ def _now(git: GitCommand, ref: str) -> str:
     return git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).line
 
 
-def published(git: GitCommand, ref: str) -> dict[str, bytes]:
-    """Return every file of *ref*'s tree."""
-    answer = git.run("ls-tree", "-r", "-z", "--full-tree", f"{ref}^{{tree}}", ok=(0, 128))
+def commit_tree(git: GitCommand, tree: str, parents: Sequence[str], message: str, *, sign: bool, author: str) -> str:
+    """Store a commit of *tree*; by the author of the commit *author*, and then, if one is given."""
+    words = [word for parent in parents for word in ("-p", parent)]
+    words += ["-S"] if sign else []
+    known: dict[str, str] = {}
+    if author:
+        form = "%an%x00%ae%x00%ad"
+        said = git.line("log", "-1", "--no-mailmap", f"--format={form}", "--date=raw", author, "--").split("\0")
+        known = dict(zip(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"), said, strict=True))
+    return git.run("commit-tree", *words, "-F", "-", tree, give=encode(message), also=known).line
+
+
+def commit_over(
+    git: GitCommand, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str
+) -> Stored:
+    """Store a commit of *tree* with *files* put over it. Its ref is taken away before it is ever written."""
+    first, *others = dict.fromkeys(parents)
+    text = encode(message)
+    story = [
+        b"commit %s\nmark :1\n" % SCRATCH,
+        b"committer %s <%s> now\n" % (encode(git.name), encode(git.email)),
+        b"data %d\n%s\n" % (len(text), text),
+        b"from %s\n" % encode(first),
+        *(b"merge %s\n" % encode(one) for one in others),
+        b"M 040000 %s \n" % encode(tree),
+        *_contents(files),
+        b"\nget-mark :1\nls :1 \nreset %s\nfrom %s\n\ndone\n" % (SCRATCH, b"0" * len(first)),
+    ]
+    words = ("fast-import", "--quiet", "--done", "--date-format=now")
+    commit, said = git.run(*words, give=b"".join(story)).line.split("\n")
+    return Stored(commit=commit, tree=said.split()[2])
+
+
+def published(git: GitCommand, ref: str, folder: str, ending: str) -> dict[str, bytes]:
+    """Return the files of *ref*'s tree, of those in *folder* whose names end in *ending*."""
+    within = ("--", f"{folder}/") if folder else ()
+    answer = git.run("ls-tree", "-r", "-z", "--full-tree", f"{ref}^{{tree}}", *within, ok=(0, 128))
     if answer.code:
         return {}
     found: dict[str, str] = {}
     for line in pieces(answer.out):
         said, _, path = line.partition("\t")
         _, kind, sha = said.split(" ")
-        if kind == "blob":
+        if kind == "blob" and path.endswith(ending):
             found[path] = sha
+    if not found:
+        return {}
     blobs = git.run("cat-file", "--batch", give="".join(f"{sha}\n" for sha in found.values()).encode())
     contents = parse_batch(blobs.out, len(found))
     return {path: one[1] for path, one in zip(found, contents, strict=True) if one is not None}
@@ -100,6 +139,8 @@ def outgoing(git: GitCommand, branch: str, limit: int) -> str:
     remote, ref = _remote(git, branch), f"refs/heads/{branch}"
     if not remote or git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
         return ""
+    # A remote without a refspec leaves no note of git's own, but a look at it always leaves ours.
+    known = (f"--remotes={remote}", "--glob=refs/gluerun/outside/there/*")
     # Every commit is looked at: what a later one takes out again leaves with the earlier one all the same.
     words = (
         "log",
@@ -111,8 +152,25 @@ def outgoing(git: GitCommand, branch: str, limit: int) -> str:
         "--no-ext-diff",
         "--no-textconv",
     )
-    answer = git.run_some(*words, ref, "--not", f"--remotes={remote}", "--", enough=4 * limit + 4)
+    answer = git.run_some(*words, ref, "--not", *known, "--", enough=4 * limit + 4)
     return answer.out.decode("utf-8", "backslashreplace")[:limit]
+
+
+def fetch(git: GitCommand, branch: str, ref: str) -> str:
+    """Let *ref* be what *branch* is at on its remote; return "" or why that cannot be seen."""
+    remote = _remote(git, branch)
+    if not remote:
+        git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
+        return ""
+    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"+refs/heads/{branch}:{ref}")
+    try:
+        answer = git.run(*words, ok=_ANY)
+    except GitError as error:
+        return error.message
+    if answer.code and b"couldn't find remote ref" in answer.err:
+        git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
+        return ""
+    return _reasons(answer) if answer.code else ""
 
 
 def push(git: GitCommand, branch: str) -> str:
@@ -121,21 +179,20 @@ def push(git: GitCommand, branch: str) -> str:
     if not remote:
         return ""
     ref = f"refs/heads/{branch}"
-    words = ("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}")
     try:
-        answer = git.run(*words, ok=tuple(range(256)))
-        if answer.code:
-            # Never forced: what the remote has beyond us is somebody's work.
-            git.run("fetch", "--no-tags", "--no-write-fetch-head", "--", remote)
-            answer = git.run(*words, ok=tuple(range(256)))
+        # Never forced: what the remote has beyond us is somebody's work.
+        answer = git.run("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}", ok=_ANY)
     except GitError as error:
         return error.message
-    if not answer.code:
-        return ""
+    return _reasons(answer) if answer.code else ""
+
+
+def _reasons(answer: Answer) -> str:
+    """Return in one line why a remote, or the way to it, has refused."""
     said = answer.out + answer.err
     lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
     reasons = [line for line in lines if line.startswith(("!", "error:", "fatal:", "remote:"))]
-    return " ".join(" ".join(reasons or lines).split())[:500] or f"git push ended with code {answer.code}"
+    return " ".join(" ".join(reasons or lines).split())[:500] or f"git ended with code {answer.code}"
 
 
 def _remote(git: GitCommand, branch: str) -> str:
@@ -156,14 +213,18 @@ def _story(git: GitCommand, ref: str, old: str, files: Mapping[str, bytes | None
     ]
     if old:
         parts.append(b"from %s\n" % encode(old))
+    return b"".join([*parts, *_contents(files), b"\nget-mark :1\ndone\n"])
+
+
+def _contents(files: Mapping[str, bytes | None]) -> list[bytes]:
+    """Tell fast-import the files of a commit."""
     contents = sorted(files.items(), key=lambda item: (item[1] is not None, item[0]))
-    for path, data in contents:
-        if data is None:
-            parts.append(b"D %s\n" % _quoted(path))
-        else:
-            parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data))
-    parts.append(b"\nget-mark :1\ndone\n")
-    return b"".join(parts)
+    return [
+        b"D %s\n" % _quoted(path)
+        if data is None
+        else b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data)
+        for path, data in contents
+    ]
 
 
 def _quoted(path: str) -> bytes:

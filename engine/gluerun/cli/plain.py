@@ -20,6 +20,8 @@ from gluerun.wiring import STATE, open_house
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.noticing import Noticed
@@ -90,7 +92,7 @@ def _note(house: House, report: CycleReport, world: World, noticed: Noticed, sta
     refs = quiet.refs(root, set(noticed.heads))
     if not quiet.is_settled(marks, started) or not _is_as_seen(root, noticed, marks, refs):
         return None
-    due = next_due(world)
+    due = _earlier(next_due(world), house.store.memory().records_due)
     document = {
         "house": quiet.house(),
         "marks": marks,
@@ -105,6 +107,10 @@ def _note(house: House, report: CycleReport, world: World, noticed: Noticed, sta
     }
     text = json.dumps(document)
     return text.encode() if quiet.holds(root, quiet.Note(text), started) else None
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one is not None and other is not None else one or other
 
 
 def _is_as_seen(root: str, noticed: Noticed, marks: dict[str, list[int] | None], refs: dict[str, str]) -> bool:

@@ -42,6 +42,8 @@ def watch(context: typer.Context) -> None:
     from rich.console import Console
     from rich.live import Live
 
+    for name in ("LINES", "COLUMNS"):
+        os.environ.pop(name, None)  # a shell that exports them means the size that the terminal had then
     console = Console()
     first = live.page(house, _EVENTS)
     with _keys(), Live(_drawn(first, console), console=console, screen=True, auto_refresh=False) as screen:

@@ -223,6 +223,23 @@ class Notice:
 
 
 @record
+class Propose:
+    """Leave the landing of a proved candidate to a person: write down the pull request that is made of it."""
+
+    task_id: str
+    reason: str
+
+
+@record
+class Follow:
+    """Move the target branch forward to what somebody else pushed."""
+
+    commit: str
+    old: str
+    reason: str
+
+
+@record
 class Start:
     """Lease a ready task to a new worker."""
 
@@ -375,6 +392,8 @@ Action = (
     | ProofRed
     | Advance
     | Notice
+    | Follow
+    | Propose
     | Start
     | StartPlanner
     | ImportBatch
@@ -404,6 +423,8 @@ def subject(action: Action) -> str:
     for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
+    if isinstance(action, Follow):
+        return action.commit[:12]
     if isinstance(action, Chain):
         return action.task_ids[0]
     return action.order.subject if isinstance(action, Obey) else ""

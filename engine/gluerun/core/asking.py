@@ -34,8 +34,18 @@ def ask(step: Step, kind: type[T]) -> Generator[Step, Answered, T]:
     return answer
 
 
-def prepare(place: Place, commit: str, attempt: int, *, seed: str | None = None) -> Generator[Step, Answered, str]:
-    """Make a place ready; return the trouble, empty if there is none. Same for every role."""
+def prepare(
+    place: Place, commit: str, attempt: int, *, seed: str | None = None, again: int = 0
+) -> Generator[Step, Answered, str]:
+    """Make a place ready, if need be *again* so often; return the trouble, empty if there is none."""
+    for _ in range(again + 1):
+        trouble = yield from _prepare_once(place, commit, attempt, seed)
+        if not trouble:
+            break
+    return trouble
+
+
+def _prepare_once(place: Place, commit: str, attempt: int, seed: str | None) -> Generator[Step, Answered, str]:
     prepared = yield from ask(Prepare(place=place, commit=commit, seed=seed), Prepared)
     if prepared.trouble:
         return prepared.trouble

@@ -50,12 +50,8 @@ if TYPE_CHECKING:
 def worker(dispatch: Dispatch, config: Config) -> Drive:
     """Drive one task: prepare, then tries of agent, checks, gate and audit until one is accepted or it is over."""
     me = Notebook(dispatch, config)
-    trouble = ""
-    for _ in range(config.worker_infra_max + 1):
-        seed = dispatch.audit_sha or dispatch.seed_sha
-        trouble = yield from prepare(Place.WORK, dispatch.base_sha, 0, seed=seed)
-        if not trouble:
-            break
+    seed = dispatch.audit_sha or dispatch.seed_sha
+    trouble = yield from prepare(Place.WORK, dispatch.base_sha, 0, seed=seed, again=config.worker_infra_max)
     if trouble:
         return (yield from _give_up(me, Failure.WORKER_INFRA, trouble, tries=0))
     yield from recall_findings(me)

@@ -8,6 +8,7 @@ from gluerun.core.actions import (
     Admit,
     AskApproval,
     Close,
+    Follow,
     HoldBack,
     LapseApproval,
     Notice,
@@ -100,11 +101,13 @@ def _obeyed(world: World, action: Obey) -> World:
 
 
 def _of_people(world: World, action: Action) -> World:
-    """Return *world* after what a person ordered, or is asked."""
+    """Return *world* after what a person ordered, is asked, or pushed."""
     if isinstance(action, Obey):
         return _obeyed(world, action)
     if isinstance(action, AskApproval):
         return replace(_with_request(world, action.approval), next_approval=world.next_approval + 1)
+    if isinstance(action, Follow):
+        return replace(world, target_head=action.commit, outside=None)
     return _with_request(world, action.approval, is_over=action.is_over) if isinstance(action, LapseApproval) else world
 
 

@@ -10,10 +10,10 @@ from gluerun.core.graph import circle
 from gluerun.core.integration import plan_integration
 from gluerun.core.knowing import Known
 from gluerun.core.launch import closed, seats
-from gluerun.core.matters import held_by_person
+from gluerun.core.matters import held_by_person, reason_of
 from gluerun.core.nodes import node_line
 from gluerun.core.obstacle import FOR_EVER, Why
-from gluerun.core.queue import queue_of
+from gluerun.core.queue import is_asked, queue_of
 from gluerun.core.recovery import plan_recovery, tries_left
 from gluerun.core.ways import HELPS, WAYS
 from gluerun.records.dispatch import Life
@@ -200,6 +200,10 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
         change, command = WAYS[Why.NOT_APPROVED]
         why = Because(why=Why.NOT_APPROVED.value, words=held, change=change, command=command, since=since)
         return "accepted", "its gate is green, and it waits for a person", since, [why], "it lands once it is approved"
+    if is_asked(world, task) and not isinstance(action, actions.Notice):
+        way = Because(why="pull-request", words=reason_of(world, task), change="merge it; the next cycle sees it",
+                      command=f"gh pr view {task.spec.worker_branch}", since=since)  # fmt: skip
+        return "accepted", "its candidate is proved, and a person merges it", since, [way], ""
     if proof is not None and proof.is_in_the_way and not isinstance(action, actions.Chain):
         paths = ", ".join(proof.blocked_paths[:5])
         change = "commit, stash or remove your changes there; it lands with the next cycle"

@@ -17,7 +17,7 @@ from gluerun.core.actions import (
     Stop,
 )
 from gluerun.core.ageing import is_late, is_within
-from gluerun.core.queue import is_held, is_second_look, is_solo, queue_of
+from gluerun.core.queue import is_asked, is_held, is_second_look, is_solo, queue_of
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
@@ -96,6 +96,8 @@ def _of_itself(world: World, task: Task) -> Action | None:
     """Return what has happened to one accepted task, whatever the others do."""
     if commit := world.landed.get(task.task_id):
         return Notice(task_id=task.task_id, commit=commit, reason=_LANDED)
+    if is_asked(world, task):
+        return None  # who merges it may work on its branch, or remove it
     head = world.branch_heads.get(task.spec.worker_branch)
     if refused := refusals.moved(task.spec.worker_branch, task.head_sha or "", head):
         return refuse(world, task, refused)

@@ -11,7 +11,9 @@ from gluerun.core.graph import circle, finished_nodes
 from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
+from gluerun.core.queue import is_asked
 from gluerun.core.recovery import plan_recovery
+from gluerun.core.requests import waits_for
 from gluerun.core.ways import WAYS
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
@@ -70,6 +72,8 @@ def reason_of(world: World, task: Task) -> str:
     """Say in one sentence why a task that does not run stands where it is; empty if nothing is to be said."""
     if held := held_by_person(world, task):
         return held
+    if is_asked(world, task):
+        return f"its candidate is proved; {waits_for(task)}"
     if task.proof is not None and task.proof.is_in_the_way:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
@@ -98,9 +102,12 @@ def _of_tasks(world: World) -> Iterator[Matter]:
             yield _matter("parked", task.task_id, words, needs_you=True, command=command, since=task.updated_at)
     for task in world.tasks:
         proof = task.proof
-        if task.status is Status.ACCEPTED and proof is not None and proof.is_in_the_way:
+        if task.status is Status.ACCEPTED and proof is not None and (proof.is_in_the_way or is_asked(world, task)):
             words = f"{task.task_id}: {reason_of(world, task)}"
-            yield _matter("in-the-way", task.task_id, words, needs_you=True, command="git status", since=proof.since)
+            way = ("in-the-way", "git status")
+            if is_asked(world, task):
+                way = ("pull-request", f"gh pr view {task.spec.worker_branch}")
+            yield _matter(way[0], task.task_id, words, needs_you=True, command=way[1], since=proof.since)
     yield from _for_ever(world)
     for action in plan_recovery(world):
         if isinstance(action, actions.Stop | actions.MarkOrphan):
@@ -174,6 +181,12 @@ def _of_the_loop(world: World, known: Known) -> Iterator[Matter]:
     target = world.config.target_branch
     if world.red_tree:
         yield _matter("red", target, f"the gate is red on {target} itself", needs_you=True)
+    if world.outside is not None:
+        from gluerun.core.outside import trouble  # where nothing is pushed, none of it is needed
+
+        words, command = trouble(world.outside, target)
+        if words:
+            yield _matter("remote", target, words, needs_you=True, command=command)
     for why, words in closed(world):
         # With STOP somebody has said so; it needs attention, and nobody's help.
         since = known.stop_since if why is Why.STOP else world.circuit.updated_at if world.circuit else None

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gluerun.core.matters import held_by_person
-from gluerun.core.queue import is_second_look, queue_of
+from gluerun.core.queue import is_asked, is_second_look, queue_of
+from gluerun.core.requests import waits_for
 from gluerun.core.steering import batch_size
 from gluerun.records.record import record
 from gluerun.records.task import ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from gluerun.core.queue import Queue
     from gluerun.core.world import World
     from gluerun.records.task import Proof, Task
@@ -85,7 +84,7 @@ def queue_page(world: World) -> QueuePage:
 def _line(world: World, queue: Queue, task: Task, place: int, gate: timedelta | None, batch: int) -> QueueLine:
     held, cut = held_by_person(world, task), _cut_over(queue, task)
     proof = task.proof if task not in queue.stale else None
-    words = held or (f"your checkout has changes in {', '.join(proof.blocked_paths[:3])}" if _is_blocked(proof) else "")
+    words = held or (waits_for(task) if is_asked(world, task) else _blocked(proof))
     return QueueLine(
         place=place,
         task=task.task_id,
@@ -101,8 +100,9 @@ def _line(world: World, queue: Queue, task: Task, place: int, gate: timedelta | 
     )
 
 
-def _is_blocked(proof: Proof | None) -> TypeGuard[Proof]:
-    return proof is not None and proof.is_in_the_way
+def _blocked(proof: Proof | None) -> str:
+    blocked = proof.blocked_paths if proof is not None else ()
+    return f"your checkout has changes in {', '.join(blocked[:3])}" if blocked else ""
 
 
 def _state(proof: Proof | None) -> str:

@@ -7,7 +7,7 @@ from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
 from gluerun.core.planners import no_planner, state_of, why_not
-from gluerun.core.queue import is_current
+from gluerun.core.queue import is_asked, is_current
 from gluerun.records.dispatch import Role
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
@@ -39,6 +39,8 @@ def moving(world: World) -> list[Task]:
         return []
     found = []
     for task in world.tasks:
+        if is_asked(world, task):
+            continue  # a person moves it
         waits = task.proof is not None and task.proof.state is ProofState.WAITING
         fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
         held = is_stuck(world, task) and not waits

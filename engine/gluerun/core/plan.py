@@ -7,6 +7,7 @@ from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch
 from gluerun.core.recovery import plan_recovery
+from gluerun.records.config import IntegrationMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +30,33 @@ def plan_asking(world: World) -> list[Action]:
 
 def plan_integrating(world: World) -> list[Action]:
     """Say what integration calls for, unless it is switched off."""
-    return plan_integration(world) if world.config.auto_integrate else []
+    return plan_landing(world) if world.config.auto_integrate else []
 
 
-PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch)
+def plan_landing(world: World) -> list[Action]:
+    """Say what integration calls for on the target as it is here; first it follows its remote."""
+    if world.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        from gluerun.core.requests import plan_requests  # most repositories land by themselves
+
+        return plan_requests(world)
+    plan = plan_integration(world)
+    if world.outside is None:
+        return plan
+    from gluerun.core.outside import without_moves  # where nothing is pushed, none of it is needed
+
+    return without_moves(world, plan)
+
+
+def plan_remote(world: World) -> list[Action]:
+    """Say that the target follows what somebody else pushed."""
+    if world.outside is None:
+        return []
+    from gluerun.core.outside import plan_following
+
+    return plan_following(world)
+
+
+PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating, plan_launch)
 
 
 def plan_cycle(world: World) -> tuple[Action, ...]:

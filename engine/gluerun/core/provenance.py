@@ -14,6 +14,8 @@ from gluerun.records.record import record
 TASK, RUN, PACKET = "Gluerun-Task", "Gluerun-Run", "Gluerun-Packet"
 GATE, PROMPT, CONFIG = "Gluerun-Gate", "Gluerun-Prompt", "Gluerun-Config"
 ENGINE, JOURNAL = "Gluerun-Engine", "Gluerun-Journal"
+# Whose work it is where no parent tells: the commit of the branch that was squashed or replayed.
+HEAD = "Gluerun-Head"
 OURS = "Gluerun-"
 # The word for the receipt of a task that has no gate.
 NO_GATE = "none"
@@ -22,6 +24,7 @@ _FORMS = {
     TASK: names.TASK,
     RUN: names.RUN,
     PACKET: names.SHA256,
+    HEAD: r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$",
     GATE: rf"{names.SHA256}|^{NO_GATE}$",
     PROMPT: names.SHA256,
     CONFIG: names.SHA256,
@@ -38,6 +41,7 @@ class Provenance:
     task: str = ""
     run: str = ""
     packet: str = ""
+    head: str = ""
     gate: str = ""
     prompt: str = ""
     config: str = ""
@@ -53,6 +57,7 @@ def merge_message(title: str, said: Provenance) -> str:
         (TASK, said.task),
         (RUN, said.run),
         (PACKET, said.packet),
+        (HEAD, said.head),
         (GATE, said.gate),
         (PROMPT, said.prompt),
         (CONFIG, said.config),
@@ -66,6 +71,13 @@ def merge_message(title: str, said: Provenance) -> str:
 def anchor_message(head: Head) -> str:
     """Return the message of a commit that anchors the journal."""
     return f"journal {head.seq}\n\n{JOURNAL}: {head.seq} {head.hash}\n"
+
+
+def without_trailers(message: str) -> str:
+    """Return a message without the paragraph of trailers in which ours stand."""
+    if not any(key.startswith(OURS) for key, _ in _trailers(message)):
+        return message
+    return message.strip("\n").rsplit("\n\n", 1)[0].rstrip() + "\n"
 
 
 def of_message(message: str) -> Provenance:
@@ -88,6 +100,7 @@ def of_message(message: str) -> Provenance:
         task=found.get(TASK, ""),
         run=found.get(RUN, ""),
         packet=found.get(PACKET, ""),
+        head=found.get(HEAD, ""),
         gate=found.get(GATE, ""),
         prompt=found.get(PROMPT, ""),
         config=found.get(CONFIG, ""),

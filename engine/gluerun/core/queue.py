@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import takewhile
 
-from gluerun.records.config import ApprovalRule
+from gluerun.records.config import ApprovalRule, IntegrationMode
 from gluerun.records.record import record
 from gluerun.records.task import ProofState, Status
 
@@ -31,7 +31,7 @@ class Queue:
 
     `chain` are the links that may land one after the other; `waiting` those that may be chained behind them now;
     `alone` the ones with a candidate that nothing is built on; `aside` those that wait for somebody's checkout;
-    `stale` have a candidate that stands on nothing any more.
+    `stale` have a candidate that stands on nothing any more. Who waits for its pull request is in none of them.
     """
 
     order: tuple[Task, ...]
@@ -72,7 +72,7 @@ def queue_of(world: World) -> Queue:
     alone, aside, stale, free = [], [], [], []
     for task in order:
         proof = task.proof
-        if task.task_id in linked:
+        if task.task_id in linked or is_asked(world, task):
             continue
         goes_alone = proof is not None and (proof.alone or proof.is_in_the_way or task.task_id in solo)
         if proof is not None and goes_alone and _holds(proof, task, world.target_head):
@@ -93,7 +93,9 @@ def queue_of(world: World) -> Queue:
 
 
 def is_solo(world: World, task: Task) -> bool:
-    """Tell whether a person may be asked about a task before it lands: nothing is ever built on such a candidate."""
+    """Tell whether a person may be asked about a task, or merges it: nothing is ever built on such a candidate."""
+    if world.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        return True
     if not world.asks_people:
         return False
     from gluerun.core import approvals  # where nobody is asked, none of it is needed
@@ -102,6 +104,12 @@ def is_solo(world: World, task: Task) -> bool:
     is_unknown = bool(world.graph_error and task.spec.dag_node)
     is_asked = approvals.rule_of(world, task, Point.LANDING).rule is not ApprovalRule.NONE
     return is_unknown or is_asked or approvals.request_of(world, task, Point.LANDING) is not None
+
+
+def is_asked(world: World, task: Task) -> bool:
+    """Tell whether a task waits for a person who merges it: it is not proved again, and holds nobody up."""
+    by_request = world.config.integration.mode is IntegrationMode.PULL_REQUEST
+    return by_request and task.proof is not None and task.proof.request is not None
 
 
 def is_held(world: World, task: Task) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.records.paths import CONTROL, ORCHESTRATION, RUNTIME, covers, overlap
+from gluerun.records.paths import CONTROL, ORCHESTRATION, RECORDS, RUNTIME, covers, overlap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def violations(
 ) -> tuple[str, ...]:
     """Return those of *paths* that a task may not change; forbidden wins over owned."""
     owned, forbidden = tuple(owned), tuple(forbidden)
-    closed = (*RUNTIME, ORCHESTRATION) if protect_orchestration else RUNTIME
+    closed = (*RUNTIME, ORCHESTRATION) if protect_orchestration else (*RUNTIME, *RECORDS)
     return tuple(
         path
         for path in paths

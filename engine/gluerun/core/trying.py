@@ -72,7 +72,7 @@ def try_once(me: Notebook, attempt: int, trouble: str) -> Generator[Step, Answer
     """Let the agent work once, then judge what it really did."""
     if me.dispatch.audit_sha and attempt == me.dispatch.tries_used + 1:
         return (yield from _audit_only(me, attempt))
-    if me.spoilt and (why := (yield from prepare(Place.WORK, me.dispatch.base_sha, attempt))):
+    if me.spoilt and (why := (yield from _prepare_again(me, attempt))):
         return Wrong(failure=Failure.WORKER_INFRA, reason=why)
     me.spoilt = False
     done = yield from _run_worker(me, attempt, trouble)
@@ -100,6 +100,11 @@ def try_once(me: Notebook, attempt: int, trouble: str) -> Generator[Step, Answer
         me.spoilt = bool(seen.trouble)
         return wrong
     return (yield from _commit_and_gate(me, attempt, seen, claim))
+
+
+def _prepare_again(me: Notebook, attempt: int) -> Generator[Step, Answered, str]:
+    """Make the place new for this try; one fault of the machine is no more the work's here than at the first."""
+    return (yield from prepare(Place.WORK, me.dispatch.base_sha, attempt, again=me.config.worker_infra_max))
 
 
 def _audit_only(me: Notebook, attempt: int) -> Generator[Step, Answered, Green | Wrong | NotNow]:
@@ -385,7 +390,8 @@ def decide(
         return replace(decision, paths=wrong.paths)
     if not me.config.runner_of(Role.DECIDER):
         return decider.park(wrong.failure, "no decider is configured")
-    trouble = yield from prepare(Place.AUDIT, me.head or me.dispatch.base_sha, attempt)
+    at = me.head or me.dispatch.base_sha
+    trouble = yield from prepare(Place.AUDIT, at, attempt, again=me.config.worker_infra_max)
     if trouble:
         yield Clear(place=Place.AUDIT, reason="set-up failed")
         return decider.park(wrong.failure, f"the decider could not start: {trouble}")

@@ -21,6 +21,7 @@ from gluerun.records.taskfile import TaskFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.humangates import GateSeen
+    from gluerun.core.relation import Outside
     from gluerun.core.risks import Facts
     from gluerun.records.approval import Approval
     from gluerun.records.order import Order
@@ -118,6 +119,8 @@ class World:
     unapproved: dict[str, str] = {}  # noqa: RUF012
     queue_state: QueueState = QueueState()
     flakes: Flakes = Flakes()
+    # What was last seen of the target on its remote; None where nothing is pushed, or nothing was seen.
+    outside: Outside | None = None
 
     @property
     def asks_people(self) -> bool:

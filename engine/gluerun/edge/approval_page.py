@@ -9,6 +9,7 @@ import re
 
 from gluerun.core.approvals import BEFORE
 from gluerun.core.masking import masked_text
+from gluerun.core.recording import without_records
 from gluerun.edge.approvals import ApprovalLine, line_of
 from gluerun.edge.reading import NOBODY
 from gluerun.errors import GluerunError
@@ -150,7 +151,7 @@ def _difference(house: House, bound: Bound) -> str:
     if bound.base is None or end is None:
         return ""
     try:
-        return house.doors.git.patch(bound.base, end, limit=DIFF_LIMIT)
+        return without_records(house.doors.git.patch(bound.base, end, limit=DIFF_LIMIT))
     except GluerunError as error:
         return f"it cannot be shown: {error.message}"
 

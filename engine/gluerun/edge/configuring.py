@@ -9,6 +9,7 @@ from gluerun import settings, settings_runners
 from gluerun.core.masking import found_in
 from gluerun.errors import UsageError
 from gluerun.records.codec import to_wire
+from gluerun.records.config import Remote
 from gluerun.records.record import record
 from gluerun.settings_place import line_of
 from gluerun.settings_table import KNOBS, SHAPES, Knob, from_text
@@ -76,12 +77,14 @@ def shown(root: str, environ: Mapping[str, str], flags: Mapping[str, object], ke
 def _of_knob(knob: Knob, loaded: Settings, document: dict[str, Any], text: str) -> Shown:
     origins = []
     inner = document.get("env", {}).get(knob.env, "")
-    if inner and knob.key in document:
+    if inner and (knob.key in document or (knob.field == "push" and "remote" in document.get("integration", {}))):
         # Both in one file: the key goes over the variable, and neither is lost from sight.
         origins.append(Origin(source="file", place=_line(text, ("env", knob.env)), value=from_text(knob, inner)))
     for field, source, place, value in loaded.given:
         if field == knob.field:
             at: tuple[str, ...] = (knob.key,) if knob.key in document else ("env", knob.env)
+            if knob.field == "push" and "remote" in document.get("integration", {}):
+                at = ("integration", "remote")
             named = _line(text, at) if place == settings.FILE else place
             origins.append(Origin(source=source, place=named, value=value))
     fallback = getattr(loaded.config, knob.field, knob.default)
@@ -118,6 +121,9 @@ _FIELDS = {
 
 def _effective(key: str, loaded: Settings, document: dict[str, Any]) -> object:
     config: Config = loaded.config
+    if key == "integration":
+        how = config.integration
+        return {"remote": Remote.PUSH if config.push else Remote.NONE, "mode": how.mode, "sign": how.sign}
     if key == "limits":
         spans = {"try": config.limits_try, "task": config.limits_task}
         asks = {"try": config.on_limit_try, "task": config.on_limit_task}

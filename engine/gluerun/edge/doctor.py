@@ -18,6 +18,7 @@ from gluerun.core.detecting import NO_GATE
 from gluerun.core.pipeline import OF_TASKS
 from gluerun.edge import configuring
 from gluerun.edge.agents import found_at, is_too_old, version_of
+from gluerun.edge.doctor_outside import findings
 from gluerun.edge.setup import SCHEMA, detect_gate, unknown_keys
 from gluerun.errors import GluerunError, OtherSchemaError
 from gluerun.loop.journal import PATH, Journal
@@ -105,6 +106,7 @@ def diagnose(root: str, probe: Probe, environ: Mapping[str, str]) -> tuple[Check
             _pin(patient, loaded),
             *_target(patient, loaded),
             _gate(patient, loaded),
+            *_outside(patient, loaded),
         ]
         found += [*_runners(patient, loaded), *_roles(loaded), *_provision(patient, loaded), _identity(loaded)]
         found += _modules(patient, loaded)
@@ -249,6 +251,12 @@ def _target(patient: Patient, loaded: Settings) -> Iterator[Check]:
         yield _fail("target-branch", f"there is no branch {branch!r}", remedy, command)
     else:
         yield _ok("target-branch", f"work is merged into {branch}")
+
+
+def _outside(patient: Patient, loaded: Settings) -> Iterator[Check]:
+    for one in findings(patient.root, patient.git, loaded.config):
+        severity = Severity.FAIL if one.fails else Severity.WARN if one.remedy else Severity.OK
+        yield Check(id=one.id, severity=severity, message=one.words, remedy=one.remedy, command=one.command)
 
 
 def _gate(patient: Patient, loaded: Settings) -> Check:

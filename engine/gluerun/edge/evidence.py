@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core.provenance import NO_GATE
+from gluerun.core.recording import archived_path
 from gluerun.errors import GluerunError, SchemaError
 from gluerun.loop.evidence import AUDIT, CANDIDATE, PACKET, RECEIPT
 from gluerun.loop.house import CONTROL_REF, config_path
@@ -13,6 +14,7 @@ from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.gate import GateCheck, GateVerdict
 from gluerun.records.packet import Packet
+from gluerun.records.paths import ARCHIVED
 from gluerun.records.record import record
 from gluerun.records.task import Status, Task
 
@@ -45,9 +47,12 @@ class Dossier:
         self._house = house
         self._proved = proved
         self._published = house.doors.git.published(CONTROL_REF)
+        # Also where records are published elsewhere now: they may have been there once.
+        self._branch = house.config.target_branch
+        self._archive = house.doors.git.published(f"refs/heads/{self._branch}", ARCHIVED)
         self._has_runs = bool(house.doors.state.names("runs"))
         self.not_here: list[str] = []
-        if not self._published:
+        if not self._published and not self._archive:
             fetch = "git fetch origin 'refs/gluerun/*:refs/gluerun/*'"
             self.not_here.append(f"{CONTROL_REF} is not here; to have it: {fetch}")
         if not self._has_runs:
@@ -66,7 +71,7 @@ class Dossier:
             self._packet(commit, said, found, wrong)
         if not packets:
             # Engines that wrote no more trailers than these published no packet either.
-            if self._published and said.config:
+            if (self._published or archived_path(said.task) in self._archive) and said.config:
                 wrong.append(("packet", f"{commit.commit[:12]}: the packet of {said.run} is nowhere to be found"))
             missing.append(PACKET)
         right = [found for found in packets if _is(found, said.packet)]
@@ -83,29 +88,33 @@ class Dossier:
     def _found(self, said: Provenance, name: str) -> list[Found]:
         """Return a document of a merge's run wherever it lies."""
         own, published = run_path(said.run, name), evidence_path(said.task, name)
+        archived = archived_path(said.task, name)
         found = [
             (own, self._house.doors.state.read(own)),
             (f"{CONTROL_REF}:{published}", self._published.get(published)),
+            (f"{self._branch}:{archived}", self._archive.get(archived)),
         ]
         return [Found(place=place, data=data) for place, data in found if data is not None]
 
     def _record(self, commit: Logged, said: Provenance, wrong: Wrong) -> None:
         """Compare the published record of the task."""
-        path = record_path(said.task)
-        data = self._published.get(path)
+        path, archived = record_path(said.task), archived_path(said.task)
+        self._one_record(commit, said, f"{CONTROL_REF}:{path}", self._published.get(path), wrong)
+        self._one_record(commit, said, f"{self._branch}:{archived}", self._archive.get(archived), wrong)
+
+    def _one_record(self, commit: Logged, said: Provenance, place: str, data: bytes | None, wrong: Wrong) -> None:
         if data is None:
             return
         try:
-            task = schema.load(Task, data, file=f"{CONTROL_REF}:{path}")
+            task = schema.load(Task, data, file=place)
         except GluerunError as error:
             wrong.append(("record", error.message))
             return
-        if task.status is Status.INTEGRATED and task.merge_commit == commit.commit:
+        # A record that rides in the merge itself cannot name it.
+        if task.status is Status.INTEGRATED and task.merge_commit in (None, commit.commit):
             for what, theirs, ours in (("run", task.run_id, said.run), ("packet", task.packet_sha256, said.packet)):
                 if theirs is not None and theirs != ours:
-                    wrong.append(
-                        ("record", f"{CONTROL_REF}:{path} names another {what} than merge {commit.commit[:12]}")
-                    )
+                    wrong.append(("record", f"{place} names another {what} than merge {commit.commit[:12]}"))
 
     def _packet(self, commit: Logged, said: Provenance, found: Found, wrong: Wrong) -> None:
         if not _is(found, said.packet):
@@ -114,7 +123,7 @@ class Dossier:
         packet = _packet_of(found)
         if packet is None or (packet.task_id, packet.run_id) != (said.task, said.run):
             wrong.append(("packet", f"{found.place} is the packet of another run or task"))
-        elif len(commit.parents) != 2 or packet.head_sha != commit.parents[1]:
+        elif packet.head_sha != _brought(commit, said):
             wrong.append(("packet", f"{found.place} is about another commit than merge {commit.commit[:12]} brought"))
 
     def _document(self, said: Provenance, name: str, digest: str | None, wrong: Wrong, missing: list[str]) -> None:
@@ -149,7 +158,7 @@ class Dossier:
                 except SchemaError as error:
                     wrong.append(("receipt", error.message))
                     continue
-                if about is not None and check.commit != about:
+                if about is not None and check.commit != about and not self._is_same_code(name, about, check):
                     wrong.append(("receipt", f"{found.place} is about commit {check.commit[:12]}, not {about[:12]}"))
                 told = self._proved.get(check.run_id) if name == CANDIDATE else None
                 if told is not None and not _is(found, told):
@@ -157,6 +166,10 @@ class Dossier:
                 # Where no gate was concerned, nothing was passed; that it says so is no fault of the receipt.
                 if check.result not in (GateVerdict.GREEN, GateVerdict.SKIPPED):
                     wrong.append(("receipt", f"{found.place} is {check.result}, not green"))
+
+    def _is_same_code(self, name: str, commit: str, check: GateCheck) -> bool:
+        """Tell whether a candidate's receipt is about the same code, on a target that records have moved since."""
+        return name == CANDIDATE and self._house.doors.git.code_tree(commit) == check.code_tree
 
     def _files(self, said: Provenance, prompts: str, wrong: Wrong, missing: list[str]) -> None:
         """Compare what only the state folder has: the configuration and the prompt."""
@@ -176,6 +189,13 @@ class Dossier:
                 missing.append("the prompt")
             elif not any(hashlib.sha256(text).hexdigest() == said.prompt for text in texts):
                 wrong.append(("prompt", f"no prompt in {prompts} is the one that the merge of {said.task} names"))
+
+
+def _brought(commit: Logged, said: Provenance) -> str:
+    """Return the commit of the branch that landed: the second parent, or what was squashed or replayed."""
+    if len(commit.parents) == 2:
+        return commit.parents[1]
+    return said.head if len(commit.parents) == 1 else ""
 
 
 def _json(found: Found) -> dict[str, Any] | None:

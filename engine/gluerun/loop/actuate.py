@@ -11,6 +11,7 @@ from gluerun.core.actions import (
     Chain,
     Close,
     EndPlanner,
+    Follow,
     HoldBack,
     ImportBatch,
     LapseApproval,
@@ -22,6 +23,7 @@ from gluerun.core.actions import (
     Promote,
     ProofDone,
     ProofRed,
+    Propose,
     Prove,
     ProveNode,
     Readmit,
@@ -72,14 +74,27 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():
             return planning.handle(house, world, action, notes)
-        case AskApproval() | LapseApproval():
-            from gluerun.loop import approving  # where nobody is asked, none of it is needed
-
-            return approving.handle(house, action, notes)
+        case AskApproval() | LapseApproval() | Follow() | Propose():
+            return _seldom(house, world, action, notes)
         case Obey():
             from gluerun.loop.obeying import obey  # a cycle without orders needs none of it
 
             return obey(house, world, action, notes)
+
+
+def _seldom(house: House, world: World, action: AskApproval | LapseApproval | Follow | Propose, notes: Notes) -> bool:
+    """Do what most repositories never need, and import it only then."""
+    if isinstance(action, Follow):
+        from gluerun.loop import outside
+
+        return outside.follow(house, action, notes)
+    if isinstance(action, Propose):
+        from gluerun.loop import proposing
+
+        return proposing.propose(house, settling.task_of(world, action.task_id), notes)
+    from gluerun.loop import approving
+
+    return approving.handle(house, action, notes)
 
 
 def _take_in(house: House, world: World, action: Admit | Readmit | Refuse | SetAside | Shelve, notes: Notes) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 
 from gluerun.core.actions import AskApproval, LapseApproval
 from gluerun.core.continuity import ACCEPTED
+from gluerun.core.recording import is_record, without_records
 from gluerun.core.risks import Facts, Work
 from gluerun.core.tamper import EVIDENCE
 from gluerun.errors import GluerunError
@@ -75,8 +76,9 @@ def facts(house: House, world: World) -> dict[str, Facts]:
 
 
 def _facts(house: House, task: Task, base: str, candidate: str) -> Facts:
-    changes = house.doors.git.changes(base, candidate)
-    patch = house.doors.git.patch(base, candidate, limit=_COUNTED)
+    # The records that ride in the merge are the engine's, and another text each time they are built.
+    changes = tuple(one for one in house.doors.git.changes(base, candidate) if not is_record(one.path))
+    patch = without_records(house.doors.git.patch(base, candidate, limit=_COUNTED))
     run_id = task.run_id or ""
     return Facts(
         candidate=candidate,

@@ -43,7 +43,7 @@ from gluerun.core.steps import (
     Tell,
     Told,
 )
-from gluerun.errors import GitError, SchemaError, StateError
+from gluerun.errors import GitError, NoRoomError, SchemaError, StateError
 from gluerun.loop import slots
 from gluerun.loop.agents import Agent
 from gluerun.loop.gating import Gating, how_of, slots_of
@@ -52,6 +52,7 @@ from gluerun.loop.store import run_path
 from gluerun.records import codec, schema
 from gluerun.records.child import Child, How, scratch_of
 from gluerun.records.dispatch import Role
+from gluerun.records.paths import RECORDS, covers
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 
@@ -174,6 +175,8 @@ class Bench:
                 self._begin(step, path)
             if step.seed:
                 git.seed_worktree(path, git.merge(step.commit, step.seed).tree)
+        except NoRoomError:
+            raise  # asked again at once it would find none either; the run that follows waits for room
         except GitError as error:
             return Prepared(trouble=f"no work tree: {error.message}")
         trouble = self._provision(path)
@@ -317,11 +320,19 @@ class Bench:
             if now is None:
                 return Inspected(changed=(), diff_sha256="", trouble="the work tree is gone")
             changes = git.changes(base, now)
+            if any(covers(folder, one.path) for folder in RECORDS for one in changes):
+                from gluerun.loop.recording import put_back  # hardly any agent brings records along
+
+                if put_back(self.house, place, base, now, changes):
+                    now = git.snapshot(place, "look") or now
+                    changes = git.changes(base, now)
             looks = self.house.config.look_for_secrets and changes
             patch = git.patch(base, now, limit=secrets.LOOKED_AT) if looks else ""
             paths = tuple(change.path for change in changes)
             tests = self._tests(base, now, paths)
             objections = self._objections(base, now, paths)
+        except NoRoomError:
+            raise  # the machine's fault, and no other try of the agent's would make any
         except GitError as error:
             return Inspected(changed=(), diff_sha256="", trouble=error.message)
         digest = hashlib.sha256(codec.canonical([codec.to_wire(change) for change in changes])).hexdigest()
@@ -391,6 +402,8 @@ class Bench:
             git.unlock(self._path(Place.WORK), self._branch())
             head = git.commit_all(self._path(Place.WORK), step.base, step.message)
             return Committed(head=head, code_tree=git.code_tree(head) if self._is_judged() else "")
+        except NoRoomError:
+            raise
         except GitError as error:
             return Committed(trouble=error.message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.launch import dispatch_gate, seats
 from gluerun.core.outlook import runs_of
+from gluerun.core.queue import is_asked
 from gluerun.errors import UsageError
 from gluerun.loop.reconcile import cycle, turn
 from gluerun.records import names
@@ -64,6 +65,8 @@ def _judge(house: House, world: World, task_id: str) -> Driven | None:
 def _judge_accepted(world: World, task: Task) -> Driven | None:
     if not world.config.auto_integrate:
         return Driven(how="landed", why="it is accepted; integration is switched off")
+    if is_asked(world, task):
+        return Driven(how="landed", why="it is accepted; a person merges its pull request")
     if task.proof is not None and task.proof.state is ProofState.WAITING:
         return Driven(how="landed", why=f"it is accepted and waits for {', '.join(task.proof.blocked_paths)}")
     if is_stuck(world, task):

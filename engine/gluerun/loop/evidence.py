@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gluerun.loop.store import Store
+    from gluerun.ports import Git
     from gluerun.records.task import Task
 
 PACKET, RECEIPT, AUDIT = "packet.json", "gate-check.json", "audit.json"
@@ -58,11 +59,15 @@ def keep_candidate_receipt(store: Store, task: Task, prover: str) -> str | None:
     return hashlib.sha256(codec.canonical(codec.decode(data))).hexdigest()
 
 
-def drop_other_receipt(store: Store, task: Task, commit: str) -> None:
-    """Remove the receipt of a candidate that is not the one that has landed: it would speak for another commit."""
+def drop_other_receipt(store: Store, git: Git, task: Task, commit: str) -> None:
+    """Remove the receipt of a candidate that is not the one that has landed: it would speak for other code.
+
+    One about the same code on a target that records alone have moved since is none of another.
+    """
     path = run_path(task.run_id, CANDIDATE) if task.run_id is not None else ""
     data = store.files.read(path) if path else None
-    if data is not None and codec.decode(data).get("commit") != commit:
+    about = codec.decode(data) if data is not None else {}
+    if data is not None and about.get("commit") != commit and about.get("codeTree") != git.code_tree(commit):
         store.files.remove(path)
 
 

@@ -73,6 +73,9 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
         if task.proof is not None and task.proof.run_id is not None:
             tidy_run(house, task.proof.run_id)
         built = build(house, task, at)
+        if built.trouble:
+            notes.trouble.append(built.trouble)
+            break  # the next one would meet the same
         # What is before it has all of it, and may never land: is it all in the target, too?
         refused = build(house, task, world.target_head or "").refused if built.empty else built.refused
         if refused is not None:
@@ -81,7 +84,7 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
             continue
         conflicts = built.conflicts
         if conflicts and at != world.target_head:
-            conflicts = house.doors.git.merge(world.target_head or "", task.head_sha or "").conflicts
+            conflicts = build(house, task, world.target_head or "").conflicts
         if conflicts:
             has_changed = settle(house, world, integration.conflict(world, task, conflicts), notes) or has_changed
         if built.conflicts:
@@ -285,7 +288,7 @@ def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noti
     """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
     if task.spec.dag_node:
         _remember_for_node(house, task, task.spec.dag_node)
-    drop_other_receipt(house.store, task, commit)
+    drop_other_receipt(house.store, house.doors.git, task, commit)
     _end_prover(house, task, notes)  # it asked about less than what was shown meanwhile
     give_up_branch(house, task)
     house.store.put_task(lifecycle.integrated(task, commit, house.now()))

@@ -12,6 +12,7 @@ from gluerun.core.world import Input, Sighting, World
 from gluerun.errors import ConfigError, GluerunError, SchemaError, StateError
 from gluerun.loop.nodes import GRAPH, NodeState, node_view, read_graph, red_proof
 from gluerun.records import names, taskfile
+from gluerun.records.config import IntegrationMode
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.gate import proof_wanted
 from gluerun.records.origin import CycleMemory
@@ -112,6 +113,10 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         approvals=tuple(approvals),
         next_approval=_next_approval(memory, approvals),
     )
+    if house.config.push:
+        from gluerun.loop.outside import see  # where nothing is pushed, none of it is needed
+
+        world = replace(world, outside=see(house, target, tasks))
     if graph is not None and any(node.human_gate for node in graph.nodes):
         from gluerun.loop.humangates import with_gates  # where nobody is asked, none of it is needed
 
@@ -331,6 +336,10 @@ def _landed(house: House, tasks: list[Task], target: str | None) -> dict[str, st
             if candidate == target or house.doors.git.contains(target, candidate):
                 found |= {one.task_id: one.proof.candidate for one in line[line.index(task) :] if one.proof}
                 break
+    if target is not None and house.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        from gluerun.loop.proposing import merged_elsewhere  # most repositories land by themselves
+
+        found |= merged_elsewhere(house, [task for task in tasks if task.status is Status.ACCEPTED], target)
     return found
 
 

@@ -1,7 +1,8 @@
-"""What of the state outlives the state folder: tasks and requests for approval, on a ref, and how they come back.
+"""What of the state outlives the state folder: tasks and requests for approval, published, and how they come back.
 
-The running truth is in the state folder. The ref is a projection of it: one commit a cycle at most, and only
-when something that matters has changed. A lost folder is rebuilt from it and from the target's trailers.
+The running truth is in the state folder; what is published is a projection of it. On a ref of its own that is one
+commit a cycle at most, and only when something that matters has changed. A lost folder is rebuilt from what was
+published and from the target's trailers.
 """
 
 from __future__ import annotations
@@ -9,54 +10,62 @@ from __future__ import annotations
 import hashlib
 
 from gluerun.core import lifecycle
-from gluerun.core.project_state import PAGE, counts, on_page
+from gluerun.core.project_state import PAGE, on_page
+from gluerun.core.recording import RECORD, living_path
 from gluerun.errors import GluerunError
 from gluerun.loop.house import CONTROL_REF
+from gluerun.loop.recording import commit_records, digest, evidence, masked, state_of
 from gluerun.loop.store import LIVE, memory_of, run_path
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
-from gluerun.records.origin import CycleMemory
-from gluerun.records.record import replace
+from gluerun.records.paths import ACCEPTED, ARCHIVED, ASKED, LIVING
+from gluerun.records.record import record, replace
 from gluerun.records.task import Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.core.world import World
     from gluerun.loop.house import House
+    from gluerun.loop.report import Notes
     from gluerun.records.approval import Approval
+    from gluerun.records.origin import CycleMemory
 
-# What changes without meaning anything to anybody else.
-_PASSING = ("updatedAt", "proof", "sourceMark", "infraTries")
+    Files = dict[str, bytes | None]
+
 TRAILER = "Gluerun-Task"
 
 
-def publish(house: House, memory: CycleMemory, world: World) -> CycleMemory:
+def publish(house: House, memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
     """Publish what has changed of tasks and of requests for approval; return the memory that knows it.
 
-    The page about the project is published with them, around what people wrote on it; their own copy is not touched.
+    The page about the project is published with them, around what people wrote on it.
     """
-    if house.config.control_state is not ControlState.REF:
-        return memory
+    match house.config.control_state:
+        case ControlState.REF:
+            return _to_ref(house, memory, world)
+        case ControlState.BRANCH:
+            return commit_records(house, memory, world, notes)
+        case ControlState.OFF:
+            return memory
+
+
+def _to_ref(house: House, memory: CycleMemory, world: World) -> CycleMemory:
+    """Publish on the ref; the copy of the page that people keep is not touched."""
     known = dict(memory.published)
-    files: dict[str, bytes | None] = {}
+    files: Files = {}
     living = world.tasks
     for task in living:
-        if known.get(task.task_id) != (digest := _digest(task)):
-            known[task.task_id] = digest
-            files[record_path(task.task_id)] = _masked(task)
-            files |= _evidence(house, task)
+        if known.get(task.task_id) != (mark := digest(task)):
+            known[task.task_id] = mark
+            files |= _on_ref(house, task)
     gone = {*memory.published, *house.store.shelved} - {task.task_id for task in living}
     for task_id in filter(names.is_task, gone):
         settled = house.store.settled_task(task_id)
         known.pop(task_id, None)
         if settled is not None:
-            files[record_path(task_id)] = _masked(settled)
-            files |= _evidence(house, settled)
+            files |= _on_ref(house, settled)
     files |= _requests(house, known, gone, world.approvals)
-    by_status: dict[str, int] = {}
-    for task in living:
-        by_status[task.status.value] = by_status.get(task.status.value, 0) + 1
-    text = counts(by_status, world.passed)
+    text = state_of(living, world.passed)
     if (state := hashlib.sha256(text.encode()).hexdigest()) != memory.project_state and (files or memory.project_state):
         files[PAGE] = on_page(_page(house), text).encode()
     if not files:
@@ -69,19 +78,22 @@ def publish(house: House, memory: CycleMemory, world: World) -> CycleMemory:
     return replace(memory, published=known, project_state=state)
 
 
-def _requests(
-    house: House, known: dict[str, str], gone: set[str], living: tuple[Approval, ...]
-) -> dict[str, bytes | None]:
+def _on_ref(house: House, task: Task) -> Files:
+    found = {evidence_path(task.task_id, name): data for name, data in evidence(house, task).items()}
+    return {record_path(task.task_id): masked(task), **found}
+
+
+def _requests(house: House, known: dict[str, str], gone: set[str], living: tuple[Approval, ...]) -> Files:
     """Return what has changed of requests for approval, by their published paths; keep what is *known* up to date."""
-    files: dict[str, bytes | None] = {}
+    files: Files = {}
     for request in living:
-        if known.get(request.id) != (digest := _digest(request)):
-            known[request.id] = digest
-            files[approval_path(request.id)] = _masked(request)
+        if known.get(request.id) != (mark := digest(request)):
+            known[request.id] = mark
+            files[approval_path(request.id)] = masked(request)
     for name in {name for name in gone if names.is_approval(name)} - {request.id for request in living}:
         known.pop(name, None)
         if (over := house.store.settled_approval(name)) is not None:
-            files[approval_path(name)] = _masked(over)
+            files[approval_path(name)] = masked(over)
     return files
 
 
@@ -94,12 +106,10 @@ def rebuild(house: House) -> int:
     """Restore the records of a lost state folder; return how many came back. Nothing happens if it is there."""
     if not house.store.is_new():
         return 0
-    published = house.doors.git.published(CONTROL_REF)
+    published = _published(house)
     merged = house.doors.git.trailers(house.config.target_branch, TRAILER)
     found: dict[str, Task] = {}
-    for path, data in published.items():
-        if not is_record(path):
-            continue  # of evidence, only what accepted work rests on is brought back
+    for path, data in published.records:
         try:
             task = schema.load(Task, data, file=path)
         except GluerunError as error:
@@ -113,14 +123,46 @@ def rebuild(house: House) -> int:
             found[task_id] = lifecycle.found_merged(task_id, before, commit, house.config, house.now())
     for task in found.values():
         house.store.put_task(task)
-        _bring_evidence(house, task, published)
-    next_approval = _bring_approvals(house, found, published)
+        _bring_evidence(house, task, published.evidence)
+    next_approval = _bring_approvals(house, found, published.requests)
     if found or next_approval > 1:
         house.store.put_memory(replace(memory_of(found.values()), next_approval=next_approval), durable=True)
     house.store.begin(codec.stamp(house.now()))
     if found:
-        house.tell("state.rebuilt", f"{len(found)} tasks came back from {CONTROL_REF} and the target's trailers")
+        house.tell("state.rebuilt", f"{len(found)} tasks came back from {published.place} and the target's trailers")
     return len(found)
+
+
+@record
+class Published:
+    """What is published, and where: records of tasks, requests for approval, and evidence by path.
+
+    Behind one that does not win stands the one that does.
+    """
+
+    place: str
+    records: tuple[tuple[str, bytes], ...]
+    requests: tuple[tuple[str, bytes], ...]
+    evidence: dict[str, bytes]
+
+
+def _published(house: House) -> Published:
+    git = house.doors.git
+    there = git.published(CONTROL_REF)
+    records = [one for one in there.items() if is_record(one[0])]
+    requests = [one for one in there.items() if is_approval(one[0])]
+    place = CONTROL_REF
+    if house.config.control_state is ControlState.BRANCH:
+        place, branch = house.config.target_branch, f"refs/heads/{house.config.target_branch}"
+        records += git.published(branch, LIVING, ending=".json").items()
+        records += git.published(branch, ARCHIVED, ending=f"/{RECORD}").items()
+        found = git.published(branch, ASKED, ending=".json")
+        requests += [one for one in found.items() if names.is_approval(_name_of(one[0]))]
+        for path, data in git.published(branch, ACCEPTED).items():
+            task_id, name = path.split("/")[-2:]
+            if names.is_task(task_id):
+                there[evidence_path(task_id, name)] = data
+    return Published(place=place, records=tuple(records), requests=tuple(requests), evidence=there)
 
 
 def _bring_evidence(house: House, task: Task, published: dict[str, bytes]) -> None:
@@ -135,13 +177,12 @@ def _bring_evidence(house: House, task: Task, published: dict[str, bytes]) -> No
             house.store.files.write(path, data)
 
 
-def _bring_approvals(house: House, tasks: dict[str, Task], published: dict[str, bytes]) -> int:
+def _bring_approvals(house: House, tasks: dict[str, Task], published: tuple[tuple[str, bytes], ...]) -> int:
     """Restore the requests for approval; return the number of the next one, above all that were ever given."""
     highest = 0
-    for path, data in published.items():
-        if not is_approval(path):
-            continue
-        from gluerun.records.approval import Approval, ApprovalState  # most repositories never ask
+    found: dict[str, Approval] = {}
+    for path, data in published:
+        from gluerun.records.approval import Approval  # most repositories never ask
 
         # The number is taken, also where nobody can read what it was about.
         highest = max(highest, int(_name_of(path).removeprefix("APR-")))
@@ -150,9 +191,11 @@ def _bring_approvals(house: House, tasks: dict[str, Task], published: dict[str, 
         except GluerunError as error:
             house.tell("state.not_rebuilt", error.message, path=path)
             continue
+        found[request.id] = request
+    for request in found.values():
         if not house.store.has_approval(request.id):
             task = tasks.get(request.task_id)
-            is_served = request.state is ApprovalState.APPROVED and (task is None or task.is_terminal)
+            is_served = request.state == "approved" and (task is None or task.is_terminal)
             house.store.put_approval(request, is_over=is_served)
     return highest + 1
 
@@ -162,8 +205,9 @@ def restore(house: House, path: str) -> bool:
     task_id = path.rsplit("/", 1)[-1].removesuffix(".json")
     if not path.startswith(LIVE) or not names.is_task(task_id):
         return False
-    commit = house.doors.git.commit_of(CONTROL_REF)
-    data = house.doors.git.file_at(commit, record_path(task_id)) if commit else None
+    data = _at(house, CONTROL_REF, record_path(task_id))
+    if house.config.control_state is ControlState.BRANCH:
+        data = _at(house, f"refs/heads/{house.config.target_branch}", living_path(task_id)) or data
     if data is None:
         return False
     task = schema.load(Task, data, file=path)
@@ -196,35 +240,11 @@ def evidence_path(task_id: str, name: str) -> str:
     return f"{record_path(task_id).removesuffix('.json')}/{name}"
 
 
-def _evidence(house: House, task: Task) -> dict[str, bytes | None]:
-    """Return the documents that lead from the merge commit back to what was done, by their published paths.
-
-    One in which something would have to be masked does not leave: masked, it would not be what its digest says.
-    """
-    if task.run_id is None or task.status not in (Status.ACCEPTED, Status.INTEGRATED):
-        return {}
-    from gluerun.core.secrets import redacted_json
-    from gluerun.loop.evidence import documents  # only what has changed is published
-
-    found = documents(house.store, task.run_id)
-    return {evidence_path(task.task_id, name): data for name, data in found if redacted_json(data) == data}
+def _at(house: House, ref: str, path: str) -> bytes | None:
+    commit = house.doors.git.commit_of(ref)
+    return house.doors.git.file_at(commit, path) if commit else None
 
 
 def record_path(task_id: str) -> str:
     """Return where a task's record is published."""
     return f"tasks/{names.check(task_id, names.TASK, 'task id')[-2:]}/{task_id}.json"
-
-
-def _lasting(one: Task | Approval) -> Task | Approval:
-    return replace(one, proof=None, infra_tries=0) if isinstance(one, Task) else one
-
-
-def _masked(one: Task | Approval) -> bytes:
-    from gluerun.core.secrets import redacted_json  # only what has changed is published
-
-    return redacted_json(schema.dump(_lasting(one)))
-
-
-def _digest(one: Task | Approval) -> str:
-    document = {key: value for key, value in codec.to_wire(one).items() if key not in _PASSING}
-    return hashlib.sha256(codec.canonical(document)).hexdigest()[:16]

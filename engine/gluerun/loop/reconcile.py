@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from gluerun.core.actions import Admit, subjects
 from gluerun.core.intake import plan_intake, plan_orders
-from gluerun.core.integration import plan_integration
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
-from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating
+from gluerun.core.plan import plan_asking, plan_cycle, plan_integrating, plan_landing, plan_remote
 from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError, OtherHostError
@@ -19,6 +16,7 @@ from gluerun.loop.observe import observe
 from gluerun.loop.publishing import publish, rebuild
 from gluerun.loop.report import Notes, line_of, merged, report_of, write_snapshot
 from gluerun.loop.upkeep import bound_log, give_way, sweep_inputs, upkeep, watch_disk
+from gluerun.records.config import IntegrationMode
 from gluerun.records.origin import Circuit
 from gluerun.records.record import replace
 from gluerun.records.task import Status
@@ -44,11 +42,11 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
-    "drain": (plan_intake, plan_recovery, plan_asking, plan_integrating),
-    "integrate": (plan_recovery, plan_asking, plan_integration),
+    "drain": (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating),
+    "integrate": (plan_recovery, plan_asking, plan_remote, plan_landing),
     "plan": (plan_intake, plan_recovery),
     "promote": (plan_intake, plan_recovery, plan_promotion),
-    "actuate": (plan_intake, plan_recovery, plan_asking, plan_integrating, plan_launch),
+    "actuate": (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating, plan_launch),
 }
 # A phase is planned again while it gets somewhere; this many rounds are more than any backlog needs.
 _MAX_ROUNDS = 10_000
@@ -100,6 +98,7 @@ def cycle(
     node, whose planner it *starts*.
     """
     origin_run = new_origin_run(house)
+    unseen = _look_out(house) if plan_remote in MODES[mode] else ""
     with house.doors.locks.origin(holder(house, origin_run)):
         claim(house)
         give_way(house)
@@ -113,6 +112,7 @@ def cycle(
         finish_imports(house)
         sweep_inputs(house)
         notes = Notes()
+        notes.trouble += [unseen] if unseen else []
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
         look = _run_phase(house, look, plan_orders, notes)
@@ -123,7 +123,11 @@ def cycle(
             if phase is plan_launch:
                 look = _count_failures(house, look, notes)
             look = _run_phase(house, look, _within(_only(phase, only), afford), notes)
-        memory = watch_disk(house, look.world, publish(house, look.memory, look.world))
+        if look.world.outside is not None:
+            from gluerun.loop.outside import agree
+
+            agree(house, look.world)
+        memory = watch_disk(house, look.world, publish(house, look.memory, look.world, notes))
         if mode != "orders":
             memory = upkeep(house, look.world, memory, notes)
         _remember(house, replace(look, memory=memory), notes)
@@ -134,8 +138,15 @@ def cycle(
         house.journal.flush()
         house.anchor()
         is_due = mode != "orders" and house.config.push and house.store.memory().push_due
-    if is_due:
-        _push(house, origin_run, notes)
+    if house.config.integration.mode is IntegrationMode.PULL_REQUEST:
+        if house.config.push and mode != "orders":
+            from gluerun.loop.proposing import make_requests  # most repositories land by themselves
+
+            make_requests(house, look.world, origin_run, notes)
+    elif is_due:
+        from gluerun.loop.outside import push  # only what has landed is pushed
+
+        push(house, look.world, origin_run, notes)
     if notices is not None and notices.due:
         from gluerun.loop.telling import tell_needs
 
@@ -190,40 +201,13 @@ def _is_moving(world: World, mode: str) -> bool:
     return bool(moving(world))
 
 
-def _push(house: House, origin_run: str, notes: Notes) -> None:
-    """Push the target branch; the lock is not held while the network takes its time.
-
-    What could not be pushed, or not be recorded because another cycle is at work, stays due.
-    """
-    kind, why = "push.blocked", _secrets_in_push(house)
-    if not why:
-        why = house.doors.git.push(house.config.target_branch)
-        kind = "push.failed" if why else "push.ok"
-    if why:
-        notes.trouble.append(f"not pushed: {why}")
-    with suppress(BusyError), house.doors.locks.origin(holder(house, origin_run)):
-        house.tell(kind, why or house.config.target_branch)
-        house.journal.flush()
-        if not why:
-            house.store.put_memory(replace(house.store.memory(), push_due=False))
-
-
-def _secrets_in_push(house: House) -> str:
-    """Say where the commits that would leave hold something like a secret; empty if nowhere, or nobody asked."""
-    if not house.config.look_for_secrets:
+def _look_out(house: House) -> str:
+    """Look at the remote before anything is decided, where something may land or leave; say why it cannot be seen."""
+    if not house.config.push:
         return ""
-    from gluerun.core import secrets  # only a push needs it
-    from gluerun.errors import GitError
+    from gluerun.loop.outside import look_out  # where nothing is pushed, none of it is needed
 
-    try:
-        patch = house.doors.git.outgoing(house.config.target_branch, limit=secrets.LOOKED_AT)
-    except GitError as error:
-        return f"what would leave cannot be looked through: {error.message}"
-    hits = tuple(dict.fromkeys(str(hit) for hit in secrets.in_patch(patch)))
-    if not hits:
-        return ""
-    more = f" and {len(hits) - 5} more" if len(hits) > 5 else ""
-    return f"something like a secret would leave with {', '.join(hits[:5])}{more}"
+    return look_out(house)
 
 
 def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:

@@ -6,6 +6,7 @@ from gluerun.core.actions import subject
 from gluerun.core.launch import dispatch_gate
 from gluerun.core.masking import masked_text
 from gluerun.core.project_state import counts
+from gluerun.core.recording import moved
 from gluerun.errors import SchemaError
 from gluerun.records import codec
 from gluerun.records.origin import OriginState
@@ -119,6 +120,12 @@ class Notes:
             self.green_head, self.green_run = commit, task.run_id or ""
         if task.spec.dag_node:
             self.node_tasks.setdefault(task.spec.dag_node, []).append(task.task_id)
+
+    def follow(self, old: str, new: str) -> None:
+        """Let what is noted of the target's head be about a newer one that brought nothing but records."""
+        self.green_head, self.red_head = moved(self.green_head, old, new), moved(self.red_head, old, new)
+        self.exhausted = {node: moved(head, old, new) for node, head in self.exhausted.items()}
+        self.held_nodes = {node: moved(mark, old, new) for node, mark in self.held_nodes.items()}
 
     @property
     def has_progressed(self) -> bool:

@@ -70,6 +70,30 @@ class PlanCritiqueMode(StrEnum):
     ON = "on"
 
 
+class Remote(StrEnum):
+    """Whether the target branch is pushed after each merge."""
+
+    PUSH = "push"
+    NONE = "none"
+
+
+class IntegrationMode(StrEnum):
+    """As what finished work enters the target: a merge, one plain commit, its branch's commits, or by a person."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+    PULL_REQUEST = "pull-request"
+
+
+@record
+class Integration:
+    """How finished work enters the target branch; whether it then leaves for the remote is `Config.push`."""
+
+    mode: IntegrationMode = IntegrationMode.MERGE
+    sign: bool = False
+
+
 @record
 class Collection:
     """What `gluerun gc` may give up: a `max_mb` of 0 is no limit, and `auto` is the cheap part of it in cycles."""
@@ -98,6 +122,7 @@ class Config:
     prewarm: str = ""
     env_allowlist: tuple[str, ...] = ()
     control_state: ControlState = ControlState.REF
+    control_commit_seconds: int = 300
     env: dict[str, str] = {}  # noqa: RUF012
     identity_name: str = "gluerun"
     identity_email: str = "gluerun@localhost"
@@ -122,6 +147,7 @@ class Config:
     proof_grandfather: tuple[str, ...] = ()
     single_slice_layers: tuple[str, ...] = ("contract",)
     gc: Collection = Collection()
+    integration: Integration = Integration()
     sparse: bool = False
     sparse_always: tuple[str, ...] = ()
     approve_plan: ApprovalRule = ApprovalRule.NONE

@@ -115,9 +115,13 @@ class CycleMemory:
     held: dict[str, str] = {}  # noqa: RUF012 node → where a module held it back, and after a line break why
     published: dict[str, str] = {}  # noqa: RUF012
     project_state: str = ""
+    recorded_at: datetime | None = None
+    records_due: datetime | None = None
+    records_blocked: tuple[str, ...] = ()
     green_head: str = ""
     green_run: str = ""
     red_head: str = ""
     push_due: bool = False
+    push_said: str = ""
     upkeep_day: str = ""
     low_disk: bool = False

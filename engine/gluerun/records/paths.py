@@ -5,6 +5,12 @@ from __future__ import annotations
 from gluerun.errors import SchemaError
 
 ORCHESTRATION = "docs/orchestration"
+# Where records lie on the target branch, if they lie there at all; nobody but the engine changes these.
+LIVING = f"{ORCHESTRATION}/live"
+ARCHIVED = f"{ORCHESTRATION}/archive"
+ASKED = f"{ORCHESTRATION}/asked"
+ACCEPTED = f"{ORCHESTRATION}/accepted"
+RECORDS = (LIVING, ACCEPTED, ARCHIVED, ASKED)
 RUNTIME = (".gluerun-state", ".worktrees", ".gluerun-evidence", ".gluerun-cache")
 # Only the predecessor makes these; this engine never does.
 PREDECESSORS = (

@@ -71,6 +71,13 @@ class ProofState(StrEnum):
     WAITING = "waiting"
 
 
+class Request(StrEnum):
+    """How far a pull request for proved work is: wanted, or made and a person's to merge."""
+
+    WANTED = "wanted"
+    MADE = "made"
+
+
 @record
 class Proof:
     """A task's link in the merge queue: its candidate, the commit it was built on, and what its gate said.
@@ -93,6 +100,7 @@ class Proof:
     reruns: int = 0
     red_run: str | None = None
     flaky: tuple[str, ...] = ()
+    request: Request | None = None
 
     @property
     def is_in_the_way(self) -> bool:

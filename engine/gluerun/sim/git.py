@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from gluerun.errors import GitError, NoRoomError
-from gluerun.ports import Change, Landed, Landing, Logged, Merge
+from gluerun.ports import Change, Landed, Landing, Logged, Merge, Stored
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
 from gluerun.sim.git_model import (
@@ -99,6 +99,7 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.signer_fails = ""
         self.maintained = 0
         self.room: int | None = None
         self.intent: SimIntent | None = None
@@ -183,13 +184,24 @@ class SimGit:
         empty = bool(shared) and made == self._commit(ours).tree
         return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
+    ) -> str:
         self.fault("commit_tree:before")
+        if sign and self.signer_fails:
+            raise GitError(self.signer_fails)
         if tree not in self.trees:
             raise GitError(f"{tree} is no tree")
         new = self._store(self.trees[tree], tuple(dict.fromkeys(parents)), message)
         self.fault("commit_tree:after")
         return new
+
+    def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
+        self.fault("commit_over:before")
+        whole = self._put_over(self._tree(tree), files)
+        new = self._store(whole, tuple(dict.fromkeys(parents)), message)
+        self.fault("commit_over:after")
+        return Stored(commit=new, tree=self.tree_of(new))
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         self.fault("advance:before")
@@ -431,11 +443,7 @@ class SimGit:
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         self.fault("publish:before")
         old = self.refs.get(ref)
-        tree = dict(self._tree(old)) if old else {}
-        for path, data in files.items():
-            tree.pop(path, None)
-            if data is not None:
-                tree[path] = (FILE, data)
+        tree = self._put_over(self._tree(old) if old else {}, files)
         new = self._store(tree, (old,) if old else (), message)
         self._put_ref(ref, new)
         self.fault("publish:moved")
@@ -443,9 +451,10 @@ class SimGit:
         self.fault("publish:after")
         return new
 
-    def published(self, ref: str) -> dict[str, bytes]:
-        commit = self.refs.get(ref)
-        return {path: data for path, (_, data) in self._tree(commit).items()} if commit else {}
+    def published(self, ref: str, folder: str = "", *, ending: str = "") -> dict[str, bytes]:
+        commit, start = self.commit_of(ref), f"{folder}/" if folder else ""
+        tree = self._tree(commit) if commit else {}
+        return {path: data for path, (_, data) in tree.items() if path.startswith(start) and path.endswith(ending)}
 
     def trailers(self, branch: str, key: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -481,6 +490,20 @@ class SimGit:
             changes = compare(before, after) if commit not in there else ()
             text += "".join(hunk(one.path, before.get(one.path), after.get(one.path)) for one in changes)
         return text[:limit]
+
+    def fetch(self, branch: str, ref: str) -> str:
+        if not ref.startswith(OURS):
+            raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
+        self.fault("fetch:before")
+        if self.remote_refuses and self.remote is not None:
+            return self.remote_refuses
+        if (there := (self.remote or {}).get(branch)) is None:
+            self.refs.pop(ref, None)
+        else:
+            self._commit(there)
+            self._put_ref(ref, there)
+        self.fault("fetch:after")
+        return ""
 
     def push(self, branch: str) -> str:
         self.fault("push:before")
@@ -542,6 +565,11 @@ class SimGit:
             work.commit = new
         else:
             self._put_ref(HEADS + work.branch, new)
+
+    @staticmethod
+    def _put_over(tree: Tree, files: Mapping[str, bytes | None]) -> Tree:
+        whole = {path: one for path, one in tree.items() if path not in files}
+        return whole | {path: (FILE, data) for path, data in files.items() if data is not None}
 
     def _has_room(self, tree: Tree) -> bool:
         """Tell whether a tree fits into the *room* which a story has left on the disk."""

@@ -4,7 +4,7 @@ import re
 
 from gluerun.records.validators.invalid import Invalid
 
-REGEX_PATTERNS = {'^([0-9a-f]{40}([0-9a-f]{24})?)?$(?!\\n)': re.compile('^([0-9a-f]{40}([0-9a-f]{24})?)?\\Z(?!\\n)'), '^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$(?!\\n)': re.compile('^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?\\Z(?!\\n)')}
+REGEX_PATTERNS = {'^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)': re.compile('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\Z(?!\\n)'), '^([0-9a-f]{40}([0-9a-f]{24})?)?$(?!\\n)': re.compile('^([0-9a-f]{40}([0-9a-f]{24})?)?\\Z(?!\\n)'), '^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$(?!\\n)': re.compile('^(RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?\\Z(?!\\n)')}
 NoneType = type(None)
 
 def validate(data, place=''):
@@ -139,6 +139,37 @@ def validate(data, place=''):
             data__projectState = data['projectState']
             if not isinstance(data__projectState, str):
                 raise Invalid(place + '.projectState', 'must be a string', data__projectState)
+        if 'recordedAt' in data_keys:
+            data_keys.remove('recordedAt')
+            data__recordedAt = data['recordedAt']
+            if not isinstance(data__recordedAt, str):
+                raise Invalid(place + '.recordedAt', 'must be a string', data__recordedAt)
+            if isinstance(data__recordedAt, str):
+                if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__recordedAt):
+                    raise Invalid(place + '.recordedAt', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__recordedAt)
+        if 'recordsDue' in data_keys:
+            data_keys.remove('recordsDue')
+            data__recordsDue = data['recordsDue']
+            if not isinstance(data__recordsDue, str):
+                raise Invalid(place + '.recordsDue', 'must be a string', data__recordsDue)
+            if isinstance(data__recordsDue, str):
+                if not REGEX_PATTERNS['^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$(?!\\n)'].search(data__recordsDue):
+                    raise Invalid(place + '.recordsDue', 'must match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$', data__recordsDue)
+        if 'recordsBlocked' in data_keys:
+            data_keys.remove('recordsBlocked')
+            data__recordsBlocked = data['recordsBlocked']
+            if not isinstance(data__recordsBlocked, (list,)):
+                raise Invalid(place + '.recordsBlocked', 'must be a list', data__recordsBlocked)
+            data__recordsBlocked_is_list = isinstance(data__recordsBlocked, (list,))
+            if data__recordsBlocked_is_list:
+                data__recordsBlocked_len = len(data__recordsBlocked)
+                for data__recordsBlocked_x, data__recordsBlocked_item in enumerate(data__recordsBlocked):
+                    if not isinstance(data__recordsBlocked_item, str):
+                        raise Invalid(place + '.recordsBlocked[{data__recordsBlocked_x}]'.format(**locals()), 'must be a string', data__recordsBlocked_item)
+                    if isinstance(data__recordsBlocked_item, str):
+                        data__recordsBlocked_item_len = len(data__recordsBlocked_item)
+                        if data__recordsBlocked_item_len < 1:
+                            raise Invalid(place + '.recordsBlocked[{data__recordsBlocked_x}]'.format(**locals()), 'must not be empty', data__recordsBlocked_item)
         if 'greenHead' in data_keys:
             data_keys.remove('greenHead')
             data__greenHead = data['greenHead']
@@ -168,6 +199,11 @@ def validate(data, place=''):
             data__pushDue = data['pushDue']
             if not isinstance(data__pushDue, bool):
                 raise Invalid(place + '.pushDue', 'must be true or false', data__pushDue)
+        if 'pushSaid' in data_keys:
+            data_keys.remove('pushSaid')
+            data__pushSaid = data['pushSaid']
+            if not isinstance(data__pushSaid, str):
+                raise Invalid(place + '.pushSaid', 'must be a string', data__pushSaid)
         if 'upkeepDay' in data_keys:
             data_keys.remove('upkeepDay')
             data__upkeepDay = data['upkeepDay']

@@ -626,6 +626,13 @@ def _proof(data, place=''):
                 for data__flaky_x, data__flaky_item in enumerate(data__flaky):
                     if not isinstance(data__flaky_item, str):
                         raise Invalid(place + '.flaky[{data__flaky_x}]'.format(**locals()), 'must be a string', data__flaky_item)
+        if 'request' in data_keys:
+            data_keys.remove('request')
+            data__request = data['request']
+            if not isinstance(data__request, str):
+                raise Invalid(place + '.request', 'must be a string', data__request)
+            if not (isinstance(data__request, str) and data__request == 'wanted' or (isinstance(data__request, str) and data__request == 'made')):
+                raise Invalid(place + '.request', 'must be one of wanted, made', data__request)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
