@@ -681,7 +681,8 @@ SCENARIOS = {
     ),
     "rejected": Crashing(
         asked_landing,
-        *(*[let_cycle] * 4, reject, *[let_cycle] * 4, *[approve] * 3, let_cycle, *[approve] * 4),
+        # A full disk may last longer than he is patient; then he looks again.
+        *(*[let_cycle] * 4, reject, *[let_cycle] * 4, *[approve] * 3, *[let_cycle, approve, approve] * 3),
         wants={ONE: "integrated", TWO: "integrated"},
         files=("a.txt", "src/TASK-0002.txt"),
     ),
