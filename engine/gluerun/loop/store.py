@@ -11,6 +11,7 @@ from gluerun.errors import GluerunError, SchemaError
 from gluerun.records import codec, names, schema
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending, Identity
+from gluerun.records.flake import Flakes
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
@@ -41,6 +42,7 @@ PLAN_NOTES = "plan-notes"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 QUEUE = "queue.json"
+FLAKES = "flakes.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
 STOP = "STOP"
@@ -318,6 +320,14 @@ class Store:
     def put_queue_state(self, state: QueueState) -> None:
         """Write what the merge queue has learned; nothing is lost with it."""
         self.files.write(QUEUE, schema.dump(state), durable=False)
+
+    def flakes(self) -> Flakes:
+        """Return what has flaked."""
+        return self._or_none(Flakes, FLAKES) or Flakes()
+
+    def put_flakes(self, flakes: Flakes) -> None:
+        """Write what has flaked; a quarantine in it is a person's order, so it is kept through a loss of power."""
+        self.files.write(FLAKES, schema.dump(flakes))
 
     def backoff(self) -> PlannerBackoff | None:
         """Return until when no planner is started."""
