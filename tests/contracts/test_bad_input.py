@@ -27,8 +27,10 @@ from gluerun.loop.store import Store
 from gluerun.records import schema
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
+from gluerun.records.flake import Flake, Flakes, Quarantine
 from gluerun.records.graph import Graph, HumanGate, Node
 from gluerun.records.origin import Host, OriginHolder, ProviderBackoff
+from gluerun.records.record import replace
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARKED, READY, GONE, WAITS, LATE = "TASK-0001", "TASK-0002", "TASK-0003", "TASK-0004", "TASK-0005"
@@ -84,6 +86,9 @@ ROWS = {
     "health":        Row("", LOOK),
     "queue":         Row("", LOOK),
     "receipts":      Row("HEAD", LOOK, "no-such-thing"),
+    "flakes":        Row("", LOOK),
+    "flake quarantine": Row("unit sums::adds --owner ada --days 7", ORDER, "unit sums::ads --owner ada --days 7"),
+    "flake release": Row("unit sums::carries", ORDER, "unit sums::adds"),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
     "prove":         Row("merge", ACT, "mrege"),
@@ -295,6 +300,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         store = Store(DiskFiles(f"{folder}/.gluerun-state"))
         store.put_provider_backoff(held)
+        sick = Flake(gate="unit", test="sums::adds", seen=2, runs=9, first_seen=now, last_seen=now)
+        kept = Quarantine(owner="ada", by="me", order="ORD", since=now, expires_at=until)
+        store.put_flakes(Flakes(flakes=(sick, replace(sick, test="sums::carries", quarantine=kept))))
         for number, task_id, expires in ((1, WAITS, None), (2, LATE, now - timedelta(hours=1))):
             task = store.live_task(task_id)
             assert task is not None

@@ -19,6 +19,7 @@ from gluerun.loop.store import Store
 from gluerun.records import schema
 from gluerun.records.approval import Approval, ApprovalState, Bound, Point
 from gluerun.records.fault import Fault
+from gluerun.records.flake import Flake, Flakes, Quarantine
 from gluerun.records.graph import Graph, HumanGate, Node
 from gluerun.records.origin import ProviderBackoff
 from gluerun.records.record import replace
@@ -57,6 +58,8 @@ WOULD = {
     "human-gate request": ("api", "--owner", "me", "--question", "ok=Is it?", "--artifact", "plan.md", "--again"),
     "human-gate approve": ("web", "--answer", "ok=yes"),
     "human-gate reject": ("web", "--reason", "no"),
+    "flake quarantine": ("unit", "sums::adds", "--owner", "ada", "--days", "7"),
+    "flake release": ("unit", "sums::carries"),
     "init": (),
     "plan": ("core",),
     "import": ("todo.md", "--owned", "src/todo", "--accept", "done"),
@@ -112,6 +115,9 @@ def folder(tmp_path_factory):
         held = ProviderBackoff(provider="one", fault=Fault.OVERLOAD, reason="-", run_id=run, started_at=now, until=now)
         store = Store(DiskFiles(str(folder / ".gluerun-state")))
         store.put_provider_backoff(held)
+        sick = Flake(gate="unit", test="sums::adds", seen=2, runs=9, first_seen=now, last_seen=now)
+        kept = Quarantine(owner="ada", by="me", order="ORD", since=now, expires_at=now)
+        store.put_flakes(Flakes(flakes=(sick, replace(sick, test="sums::carries", quarantine=kept))))
         for number, task_id, until in ((1, THREE, None), (2, FOUR, now)):
             bound = Bound(source_sha256=store.live_task(task_id).source_sha256)
             store.put_approval(
@@ -163,7 +169,18 @@ def test_saying_what_would_be_done_does_nothing(name, repo):
     assert state(repo) == before
 
 
-@pytest.mark.parametrize("name", ["approve", "reject", "approval renew", "human-gate approve", "human-gate reject"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "approve",
+        "reject",
+        "approval renew",
+        "human-gate approve",
+        "human-gate reject",
+        "flake quarantine",
+        "flake release",
+    ],
+)
 def test_no_agent_decides_what_a_person_is_asked(name, repo, monkeypatch):
     monkeypatch.setenv("GLUERUN_RUN", "RUN-20260101T000000Z-00000000")
 
@@ -203,6 +220,17 @@ def test_no_agent_decides_what_a_person_is_asked(name, repo, monkeypatch):
             "no node 'cor'",
         ),
         (("human-gate", "status", "api"), 1, "api: not approved: nobody was asked"),
+        (("flake", "quarantine", "unit", "sums::adds", "--days", "7"), 2, "somebody has to see to it"),
+        (("flake", "quarantine", "unit", "sums::adds", "--owner", "ada"), 2, "0 is no number of days"),
+        (("flake", "quarantine", "unit", "sums::ads", "--owner", "a", "--days", "91"), 2, "91 is no number of days"),
+        (
+            ("flake", "quarantine", "unit", "sums::ads", "--owner", "a", "--days", "9"),
+            2,
+            "did you mean unit: sums::adds",
+        ),
+        (("flake", "quarantine", "unit", "", "--owner", "a", "--days", "9"), 2, "a whole gate cannot be put into"),
+        (("flake", "release", "unit", "sums::adds"), 2, "unit: sums::adds is in no quarantine"),
+        (("flake", "release", "lint", "sums::adds"), 2, "lint: sums::adds has never flaked here"),
         (("lease", "show", TWO), 2, "nobody holds TASK-0002, it is ready"),
     ],
 )

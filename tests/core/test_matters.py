@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.core.test_explain import ASKED, CIRCUIT, PARKED, REST, STUCK
 from tests.core.worlds import NOW, accepted, after, lease, node_lease, run_id, running, seen, task, world
@@ -11,6 +13,7 @@ from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
 from gluerun.core.world import Broken
 from gluerun.records.dispatch import Life
+from gluerun.records.flake import Flake, Flakes, Quarantine
 from gluerun.records.origin import PlannerBackoff
 from gluerun.records.record import replace
 from gluerun.records.runner import Limits
@@ -21,6 +24,14 @@ LOOP = Known(loop="auto (pid 12)")
 R1 = running(1)
 PLANNING = PlannerBackoff(failure_class="planner-failed", run_id="R", node="api", log_ref="l", started_at=NOW,
                           until=after(60))  # fmt: skip
+
+
+KEPT = Quarantine(owner="ada", by="me", order="ORD", since=NOW, expires_at=NOW)
+SHAKY = Flake(gate="unit", test="adds", seen=2, runs=9, first_seen=NOW, last_seen=NOW)
+
+
+def flaky(**changes):
+    return Flakes(flakes=(replace(SHAKY, **changes),))
 
 
 def needing(*needs, number=1):
@@ -88,6 +99,21 @@ def test_a_gate_file_that_cannot_be_used_is_named_with_its_reason():
     (one,) = matters(world(node_blocked=frozenset("a"), node_words={"a": "a.json: not JSON"}), LOOP)
 
     assert one.words == "node a is blocked: a.json: not JSON"
+
+
+@pytest.mark.parametrize(
+    ("known", "kinds"),
+    [
+        (flaky(), ["flake"]),
+        (flaky(last_seen=NOW - timedelta(days=1)), []),
+        (flaky(last_seen=NOW - timedelta(days=1), quarantine=KEPT), ["quarantine"]),
+        (flaky(last_seen=NOW - timedelta(days=1), quarantine=replace(KEPT, expires_at=after(1))), []),
+    ],
+)
+def test_what_flaked_lately_and_a_quarantine_that_is_over_are_named(known, kinds):
+    found = matters(world(flakes=known), LOOP)
+
+    assert [(one.kind, one.about, one.needs_you) for one in found] == [(kind, "unit: adds", False) for kind in kinds]
 
 
 def test_the_board_and_the_health_say_the_same():

@@ -30,6 +30,7 @@ READING = (
     (("health",), "health", 1),
     (("queue",), "queue-page", 0),
     (("receipts",), "receipts", 1),
+    (("flakes",), "flakes-page", 0),
     (("explain", "TASK-0001"), "explain", 0),
     (("explain", "TASK-0002"), "explain", 0),
     (("explain", "TASK-0003"), "explain", 0),

@@ -16,6 +16,7 @@ from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
 from gluerun.records.config import ControlState, Integration, IntegrationMode, OnRedMain
+from gluerun.records.flake import Flake, Flakes
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.records.pause import OnLimit
@@ -397,6 +398,19 @@ def drive_one(house):
     return drive.drive(house.open(), ONE)
 
 
+SICK = {"test": "sums::adds", "owner": "ada", "days": 7}
+
+
+def flaky():
+    """One task, in a house that knows of a test that flakes."""
+    house = SimHouse().given(ONE)
+    opened = house.open()
+    now = opened.now()
+    known = Flake(gate="unit", test="sums::adds", seen=2, runs=9, first_seen=now, last_seen=now)
+    opened.store.put_flakes(Flakes(flakes=(known,)))
+    return house
+
+
 def ordering(verb, about="", arguments=None, *, reason="", name=""):
     """Return the verb that gives an order, as it is typed; one that was overtaken is refused, and that is all."""
 
@@ -649,6 +663,14 @@ SCENARIOS = {
         files=("a.txt", "src/TASK-0003.txt"),
         # The try that a person breaks off does not count.
         forgiven={TWO: 1, FOUR: 1},
+    ),
+    "quarantined": Crashing(
+        flaky,
+        let_cycle,
+        *[ordering(OrderVerb.FLAKE_QUARANTINE, "unit", SICK, name="flake quarantine")] * 5,
+        *[let_cycle] * 3,
+        *[ordering(OrderVerb.FLAKE_RELEASE, "unit", SICK, name="flake release")] * 5,
+        wants={ONE: "integrated"},
     ),
     "ordered back": Crashing(
         ordered_back,

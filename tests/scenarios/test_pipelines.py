@@ -13,12 +13,16 @@ from tests.scenarios.crashes import Crashing, Matrix
 from gluerun.edge import logs
 from gluerun.edge.gates import gates
 from gluerun.edge.morning import report
-from gluerun.edge.views import explain
+from gluerun.edge.views import explain, health
 from gluerun.errors import UsageError
 from gluerun.loop.proving import prove_now
 from gluerun.records.child import How
+from gluerun.records.flake import Flake, Flakes
 from gluerun.records.gate import GateVerdict
+from gluerun.records.order import OrderVerb
 from gluerun.records.pipeline import GateSpec, Occasion
+from gluerun.records.queue import QueueState
+from gluerun.records.rate import Rate
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import ROOT, GateMove, SimHouse
 
@@ -323,3 +327,143 @@ def test_a_crash_at_any_point_of_a_pipeline_loses_nothing_and_doubles_nothing() 
     scenario = Crashing(pipelines, let_cycle, commit_beside, wants={ONE: "integrated"}, files=("a.txt", "b.txt"))
     assert scenario.faults() == []
     assert Matrix(scenario, stride=5).run().red == {}
+
+
+# --- flakes ------------------------------------------------------------------------------------------------
+
+TWO = "TASK-0002"
+
+
+def report_of_failed(*tests):
+    cases = "".join(f'<testcase classname="sums" name="{name}"><failure/></testcase>' for name in tests)
+    return GateMove(exit_code=1, writes={REPORT: CASES.format(cases)})
+
+
+class Shaky:
+    """A gate that is red, by tests of its own, the first times that it sees two changes together."""
+
+    def __init__(self, times, *tests):
+        self.left, self.tests = times, tests
+
+    def __call__(self, tree):
+        together = all(f"src/{name}.txt" in tree for name in (ONE, TWO))
+        if together and self.left:
+            self.left -= 1
+            return report_of_failed(*self.tests)
+        return GateMove(writes={REPORT: CASES.format("")})
+
+
+def flaked_before(house, *tests, seen=2):
+    """Let the state folder know of tests that flaked."""
+    now = house.open().now()
+    known = tuple(
+        Flake(gate="unit", test=f"sums::{name}", seen=seen, runs=20, first_seen=now, last_seen=now) for name in tests
+    )
+    house.open().store.put_flakes(Flakes(flakes=known))
+    return house
+
+
+def test_a_flake_is_kept_with_the_names_of_the_tests_its_rate_and_the_run_that_shows_it() -> None:
+    house = house_of(counted(), max_retries=0).given(ONE).given(TWO).gate(Shaky(1, "carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
+    (flake,) = house.open().store.flakes().flakes
+    assert (flake.gate, flake.test, flake.seen, flake.runs) == ("unit", "sums::carries", 1, 2)
+    assert receipt(house, flake.run_id)["result"] == "red"
+    (told,) = house.events("integration.flake")
+    assert (told["data"]["redRun"], told["data"]["tests"]) == (flake.run_id, ["unit: sums::carries"])
+    day = house.open().now() - timedelta(days=1)
+    assert [(one.test, one.rate) for one in report(house.open(), day).flakes] == [("sums::carries", 0.5)]
+    assert report(house.open(), flake.last_seen + timedelta(seconds=1)).flakes == ()
+    assert [one.about for one in health(house.open()).matters if one.kind == "flake"] == ["unit: sums::carries"]
+
+
+@pytest.mark.parametrize(
+    ("tests", "seen", "ends"),
+    [
+        (("carries",), 2, "integrated"),
+        (("carries",), 1, "parked"),
+        (("carries", "adds"), 2, "integrated"),
+        (("carries", "new"), 2, "parked"),
+    ],
+)
+def test_a_red_of_known_flakes_is_asked_again_even_where_gates_are_trusted_more_than_changes(tests, seen, ends) -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries", "adds", seen=seen)
+    bad = Rate(landed=1, bad=9)
+    house.open().store.put_queue_state(QueueState(rate=bad))
+    house.given(ONE).given(TWO).gate(Shaky(1, *tests), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: ends}
+
+
+def test_a_known_flake_is_asked_again_so_often_and_not_more() -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries")
+    house.given(ONE).given(TWO).gate(Shaky(99, "carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "parked"}
+    again = [one for one in house.events("integration.started") if "known to flake" in one["message"]]
+    assert len(again) == 1
+
+
+def test_a_try_that_is_red_only_by_known_flakes_is_asked_once_more_before_it_counts() -> None:
+    moves = iter([report_of_failed("carries")])
+    house = flaked_before(house_of(counted(), max_retries=0), "carries").given(ONE)
+    house.gate(lambda tree: next(moves, GateMove(writes={REPORT: CASES.format("")})), "unit").until_quiet()
+
+    assert (house.state(ONE), gates_run(house)) == ("integrated", ["unit", "unit"])
+
+
+def test_a_try_that_is_red_by_what_never_flaked_is_not_asked_once_more() -> None:
+    house = flaked_before(house_of(counted(), max_retries=0), "carries").given(ONE)
+    house.gate(lambda tree: report_of_failed("carries", "adds"), "unit").until_quiet()
+
+    assert (house.state(ONE), gates_run(house)) == ("parked", ["unit"])
+
+
+def quarantined(house, test="carries", days=7):
+    words = {"test": f"sums::{test}", "owner": "ada", "days": days}
+    assert house.order(OrderVerb.FLAKE_QUARANTINE, "unit", words).outcome == "applied"
+    return house
+
+
+def test_a_test_in_quarantine_holds_no_work_up_and_the_receipt_and_the_journal_say_so() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.given(ONE).given(TWO).gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
+    found = receipt(house, house.record(TWO).run_id, "candidate-gate-check.json")
+    assert (found["result"], found["gates"][0]["quarantined"]) == ("green", ["sums::carries"])
+    proofs = house.events("integration.proved")
+    assert [one["data"]["quarantined"] for one in proofs] == [["unit: sums::carries"]] * len(proofs)
+    # What the workers' gates said was no green for anybody else: each landing was asked about by itself.
+    assert gates_run(house) == ["unit"] * 4
+
+
+def test_what_else_fails_beside_a_test_in_quarantine_is_red() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.given(ONE).gate(lambda tree: report_of_failed("carries", "adds"), "unit").until_quiet()
+
+    assert house.state(ONE) == "parked"
+
+
+def test_a_quarantine_that_is_over_or_taken_back_lets_nothing_pass() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"), days=1)
+    house.cycle(minutes=24 * 60 + 1)
+    house.given(ONE).gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+    assert house.state(ONE) == "parked"
+
+    quarantined(house)
+    assert house.order(OrderVerb.FLAKE_RELEASE, "unit", {"test": "sums::carries"}).outcome == "applied"
+    house.given(TWO).until_quiet()
+    assert house.state(TWO) == "parked"
+    assert [len(house.events(f"flake.{word}")) for word in ("quarantined", "released")] == [2, 1]
+
+
+def test_a_receipt_of_a_quarantine_completes_no_node() -> None:
+    house = quarantined(flaked_before(house_of(counted(), max_retries=0), "carries"))
+    house.graph("core").given(ONE, node="core")
+    house.gate(lambda tree: report_of_failed("carries"), "unit").until_quiet()
+
+    assert house.state(ONE) == "integrated"
+    assert not house.events("node.promoted")
+    assert [one["data"]["node"] for one in house.events("node.proved")] == ["core"]

@@ -23,7 +23,9 @@ class Watched:
         self.asked = []
         self.heads = []
         self.judge = judge
-        self.house = SimHouse(**{"max_concurrent": 9, "max_dispatch": 9, "max_retries": 0, **config}).gate(self._gate)
+        self.house = SimHouse(
+            **{"max_concurrent": 9, "max_dispatch": 9, "max_retries": 0, "max_consec_fails": 99, **config}
+        ).gate(self._gate)
         for name in TASKS[:count]:
             self.house.given(name)
         self.own = {self._tree()}

@@ -49,6 +49,9 @@ def _say(found: Report) -> None:
     _rows("failed tries", ("task", "try", "failure", "why", "answer"), [
         (one.task, str(one.attempt), one.failure, one.reason, one.answer) for one in found.retries])  # fmt: skip
     _rows("changed tests", ("task", "what became of them"), [(one.task, one.words) for one in found.tampering])
+    _rows("flakes", ("gate", "test", "rate", "seen", "quarantine", "at"), [
+        (one.gate, one.test or "(no names)", f"{one.rate:.1%}", f"{one.seen} of {one.runs}",
+         one.owner if one.is_quarantined else "", f"{one.last_seen:%m-%d %H:%M}") for one in found.flakes])  # fmt: skip
     _rows("slowest gates", ("gate", "of", "role", "result", "took", "at"), [
         (one.gate, one.about, one.role, one.result, f"{one.duration_ms / 1000:.1f} s", f"{one.at:%m-%d %H:%M}")
         for one in found.slowest_gates])  # fmt: skip

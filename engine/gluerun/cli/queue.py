@@ -13,7 +13,7 @@ from gluerun.errors import OK, SAYS_NO
 
 if TYPE_CHECKING:
     from gluerun.core.outline import QueueLine, QueuePage
-    from gluerun.edge.receipts import ReceiptsPage
+    from gluerun.edge.receipts import ReceiptLine, ReceiptsPage
 
 _STYLES = {
     "green": "green",
@@ -54,11 +54,15 @@ def _say_receipts(page: ReceiptsPage) -> None:
         return
     say()
     rows = [
-        (one.result, one.cmd.splitlines()[0] if one.cmd else "", "this one" if one.is_here else "another",
+        (_said(one), one.cmd.splitlines()[0] if one.cmd else "", "this one" if one.is_here else "another",
          f"{one.at:%Y-%m-%d %H:%M:%SZ}", f"{one.duration_ms / 1000:.1f} s", one.commit[:12], one.run)
         for one in page.receipts
     ]  # fmt: skip
     table(("result", "gate", "environment", "when", "took", "commit", "run"), rows, styles=_STYLES)
+
+
+def _said(one: ReceiptLine) -> str:
+    return f"{one.result}, but for {len(one.quarantined)} in quarantine" if one.quarantined else one.result
 
 
 def _say(page: QueuePage) -> None:

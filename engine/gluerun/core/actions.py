@@ -14,6 +14,7 @@ from gluerun.records.taskfile import TaskFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.records.approval import Approval
+    from gluerun.records.flake import Flakes
     from gluerun.records.humangate import GateApproval, GateRequest
     from gluerun.records.order import Order
     from gluerun.records.task import Task
@@ -384,7 +385,8 @@ class Obey:
 
     `tasks` are records as they shall be; with `ends_runs` whatever runs for its task is ended and rescued first.
     `stop` sets STOP or takes it away; `backoffs` are the providers that may be asked again; `approvals`
-    are requests as a person decided them, `papers` what they ask and answer about nodes, by path.
+    are requests as a person decided them, `papers` what they ask and answer about nodes, by path; `flakes` is what is
+    known of flakes, with what a person ordered of one.
     """
 
     order: Order
@@ -398,6 +400,7 @@ class Obey:
     backoffs: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
     papers: dict[str, GateRequest | GateApproval] = {}  # noqa: RUF012 a default that is never changed
+    flakes: Flakes | None = None
     is_repeated: bool = False
 
 

@@ -93,8 +93,10 @@ def prover(dispatch: Dispatch, config: Config) -> Drive:
     if not reason:
         occasion = occasion_of(dispatch)
         changed = yield from gating.changed_paths(config, occasion, dispatch.base_sha, candidate)
+        # What completes a node is never let off anything.
+        flaky = dispatch.flaky if occasion is Occasion.MERGE else ()
         gated = yield from gating.run_gates(
-            config, dispatch.gate_command, occasion, attempt=0, commit=candidate, changed=changed
+            config, dispatch.gate_command, occasion, attempt=0, commit=candidate, changed=changed, flaky=flaky
         )
         reason = gated.trouble
     yield Clear(place=Place.GATE, reason="proved")

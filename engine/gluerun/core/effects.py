@@ -7,6 +7,7 @@ from gluerun.records.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.records.approval import Approval
+    from gluerun.records.flake import Flakes
     from gluerun.records.humangate import GateApproval, GateRequest
     from gluerun.records.task import Task
 
@@ -32,6 +33,7 @@ class Effect:
     backoffs: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
     papers: dict[str, GateRequest | GateApproval] = {}  # noqa: RUF012 a default that is never changed
+    flakes: Flakes | None = None
 
 
 def closest(name: str, known: list[str]) -> str:

@@ -86,6 +86,8 @@ def _obeyed(world: World, action: Obey) -> World:
         from gluerun.core.human_orders import with_papers  # few orders write any
 
         world = with_papers(world, action.order.subject, action.papers)
+    if action.flakes is not None:
+        world = replace(world, flakes=action.flakes)
     if action.ends_runs:
         world = _without_lease(world, action.order.subject)
     if action.stop is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluerun.core import pipeline
+from gluerun.core import flakes, pipeline
 from gluerun.core.asking import ask
 from gluerun.core.gate_words import why
 from gluerun.core.gates import gate_sha256
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gluerun.core.steps import Answered, Step
     from gluerun.records.config import Config
+    from gluerun.records.flake import FlakyTest
     from gluerun.records.gate import GateRun
     from gluerun.records.pipeline import Occasion
 
@@ -31,12 +32,16 @@ def run_gates(
     attempt: int,
     commit: str,
     changed: Collection[str] | None = None,
+    flaky: Collection[FlakyTest] = (),
 ) -> Generator[Step, Answered, Gated]:
-    """Run what judges *commit* on this occasion, in the place prepared for it, and keep the receipt."""
+    """Run what judges *commit* on this occasion, in the place prepared for it, and keep the receipt.
+
+    A gate that is red only by those of *flaky* that are in quarantine counts as green, and the receipt says so.
+    """
     if not config.gates:
         return (yield from ask(RunGate(attempt=attempt, commit=commit, command=command), Gated))
     plan = pipeline.planned(config, command, occasion, changed)
-    runs, troubles, tails = yield from _run(plan, attempt, commit)
+    runs, troubles, tails = yield from _run(plan, attempt, commit, flaky)
     receipt = KeepReceipt(
         attempt=attempt, commit=commit, gate_sha256=gate_sha256(command, config, plan.gates), runs=runs
     )
@@ -74,7 +79,7 @@ def changed_paths(
 
 
 def _run(
-    plan: pipeline.Plan, attempt: int, commit: str
+    plan: pipeline.Plan, attempt: int, commit: str, flaky: Collection[FlakyTest] = ()
 ) -> Generator[Step, Answered, tuple[tuple[GateRun, ...], list[str], list[tuple[str, str]]]]:
     runs: list[GateRun] = []
     troubles, tails = [], []
@@ -91,10 +96,11 @@ def _run(
             gated = yield from ask(step, Gated)
             if gated.run is None:
                 raise ImpossibleError(f"nobody says how the gate {gate.name} ended")
-            runs.append(gated.run)
-            if gated.run.result is not GateVerdict.GREEN:
-                tails.append((why(gated.run), gated.tail))
-            if gated.trouble and gated.run.required:
+            run = flakes.pardoned(gated.run, flaky, gate.min_tests) if flaky else gated.run
+            runs.append(run)
+            if run.result is not GateVerdict.GREEN:
+                tails.append((why(run), gated.tail))
+            if gated.trouble and run.required:
                 troubles.append(gated.trouble)
         last = stage.number if pipeline.stops(runs) else 0
     return (*runs, *plan.skipped), troubles, tails

@@ -195,9 +195,16 @@ def _judge_red(world: World, task: Task, proof: Proof, slots: _Slots) -> Iterato
         return
     if proof.reruns < world.config.flake_reruns:
         if (slot := slots.take()) is not None:
-            yield Prove(task_id=task.task_id, slot=slot, reason="once more: its gate was red", rerun=True)
+            yield Prove(task_id=task.task_id, slot=slot, reason=f"once more: {_why_red(proof)}", rerun=True)
         return
     yield _red_back(world, task, proof)
+
+
+def _why_red(proof: Proof) -> str:
+    if not proof.flaky:
+        return "its gate was red"
+    more = f" and {len(proof.flaky) - 3} more" if len(proof.flaky) > 3 else ""
+    return f"its gate was red only by what is known to flake: {', '.join(proof.flaky[:3])}{more}"
 
 
 def is_waiting_for_target(world: World, task: Task) -> bool:
@@ -282,13 +289,16 @@ def _batch(size: int) -> str:
 
 
 def _suspected(world: World, task: Task, proof: Proof, slots: _Slots, *, again: bool) -> Iterator[Action]:
-    """Take the change out that makes its prefix red: asked once more if that is worth a gate run, or sent back."""
+    """Take the change out that makes its prefix red: asked once more if that is worth a gate run, or sent back.
+
+    What is known to flake is always worth one.
+    """
     if is_waiting_for_target(world, task):
         yield CallOff(task_id=task.task_id, reason="the target may be red without it", alone=True)
-    elif not again or proof.reruns >= world.config.flake_reruns:
+    elif not (again or proof.flaky) or proof.reruns >= world.config.flake_reruns:
         yield _red_back(world, task, proof)
     else:  # the others go on without it, whether a slot is free or not
-        yield CallOff(task_id=task.task_id, reason="its gate was red", alone=True)
+        yield CallOff(task_id=task.task_id, reason=_why_red(proof), alone=True)
 
 
 def _blocks(world: World, task: Task) -> bool:

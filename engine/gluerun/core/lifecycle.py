@@ -294,11 +294,13 @@ def proved(task: Task, now: datetime) -> Task:
     return replace(task, proof=proof, infra_tries=0)
 
 
-def found_red(task: Task, now: datetime) -> Task:
-    """Return a task whose candidate's gate was red; its run is kept, for its log."""
+def found_red(task: Task, now: datetime, flaky: tuple[str, ...] = ()) -> Task:
+    """Return a task whose candidate's gate was red, maybe only by what is known to flake; its run is kept."""
     if task.proof is None:
         raise ImpossibleError(f"{task.task_id} has no proof to be red")
-    return replace(task, proof=replace(task.proof, state=ProofState.RED, slot=None, since=now), infra_tries=0)
+    return replace(
+        task, proof=replace(task.proof, state=ProofState.RED, slot=None, since=now, flaky=flaky), infra_tries=0
+    )
 
 
 def called_off(task: Task, *, unchain: bool, alone: bool, now: datetime) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gluerun.core import actions
 from gluerun.core.backoff import day_is_spent, holds
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gluerun.core.knowing import Known
     from gluerun.core.world import World
     from gluerun.records.task import Task
+
+_LATELY = timedelta(days=1)
 
 
 @record
@@ -53,6 +55,7 @@ def matters(world: World, known: Known) -> tuple[Matter, ...]:
         *_of_files(world, known),
         *_of_providers(world),
         *_of_the_loop(world, known),
+        *_of_flakes(world),
     ]
     return (*(one for one in found if one.needs_you), *(one for one in found if not one.needs_you))
 
@@ -219,3 +222,15 @@ def _matter(
     kind: str, about: str, words: str, *, needs_you: bool = False, command: str = "", since: datetime | None = None
 ) -> Matter:
     return Matter(kind=kind, about=about, words=words, needs_you=needs_you, command=command, since=since)
+
+
+def _of_flakes(world: World) -> Iterator[Matter]:
+    """Name what flaked within a day, and what a person once let off and nobody has mended or released since."""
+    for one in world.flakes.flakes:
+        kept = one.quarantine
+        if world.now - one.last_seen < _LATELY:
+            words = f"{one.name} was red and then green on the same commit, {one.seen} of {one.runs} times"
+            yield _matter("flake", one.name, words, command="gluerun flakes", since=one.last_seen)
+        if kept is not None and not one.is_quarantined(world.now):
+            words = f"the quarantine of {one.name} is over since {kept.expires_at:%Y-%m-%d %H:%M}Z: {kept.owner}"
+            yield _matter("quarantine", one.name, words, command="gluerun flakes", since=kept.expires_at)

@@ -58,6 +58,7 @@ def obeyed(world: World, order: Order) -> Obey:
         backoffs=effect.backoffs,
         approvals=effect.approvals,
         papers=effect.papers,
+        flakes=effect.flakes,
         is_repeated=is_repeated,
     )
 
@@ -352,6 +353,17 @@ def _answering(name: str) -> Callable[[World, Order], Any]:
     return call
 
 
+def _about_flake(name: str) -> Callable[[World, Order], Any]:
+    """Return a function of `flake_orders` by its name."""
+
+    def call(world: World, order: Order) -> Any:
+        from gluerun.core import flake_orders
+
+        return getattr(flake_orders, name)(world, order)
+
+    return call
+
+
 def _about_node(name: str) -> Callable[[World, Order], Any]:
     """Return a function of `human_orders` by its name."""
 
@@ -392,6 +404,10 @@ _TABLE = (
     _rule(OrderVerb.APPROVE, "approval.approved", _answering("not_approvable"), _answering("approve")),
     _rule(OrderVerb.REJECT,  "approval.rejected", _answering("not_rejectable"), _answering("reject")),
     _rule(OrderVerb.RENEW,   "approval.renewed",  _answering("not_expired"),    _answering("renew")),
+    _rule(OrderVerb.FLAKE_QUARANTINE, "flake.quarantined", _about_flake("not_allowed"), _about_flake("quarantine"),
+          about_task=False),
+    _rule(OrderVerb.FLAKE_RELEASE, "flake.released", _about_flake("not_quarantined"), _about_flake("release"),
+          about_task=False),
     _rule(OrderVerb.GATE_REQUEST, "human_gate.requested", _about_node("not_askable"), _about_node("ask"),
           about_task=False),
     _rule(OrderVerb.GATE_APPROVE, "human_gate.approved", _about_node("not_approvable"), _about_node("approve"),

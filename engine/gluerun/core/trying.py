@@ -10,6 +10,7 @@ from gluerun.core import (
     consequences,
     continuity,
     decider,
+    flakes,
     gate_words,
     gating,
     handover,
@@ -270,6 +271,14 @@ def _commit_and_gate(
 
 
 def _gate(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, Gated]:
+    """Run the gate on *commit*; a red of nothing but what is known to flake is asked once more before it counts."""
+    gated = yield from _gate_once(me, attempt, commit)
+    if me.config.flake_reruns and gated.check and flakes.only_flaky(gated.check, me.dispatch.flaky):
+        gated = yield from _gate_once(me, attempt, commit)
+    return gated
+
+
+def _gate_once(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, Gated]:
     """Run the gate in a clean work tree of exactly *commit*; infrastructure gets its own second chance."""
     gated = Gated(check=None)
     for _ in range(me.config.worker_infra_max + 1):
@@ -278,7 +287,13 @@ def _gate(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, 
             gated = Gated(check=None, trouble=trouble)
         else:
             gated = yield from gating.run_gates(
-                me.config, me.dispatch.gate_command, Occasion.TASK, attempt=attempt, commit=commit, changed=me.changed
+                me.config,
+                me.dispatch.gate_command,
+                Occasion.TASK,
+                attempt=attempt,
+                commit=commit,
+                changed=me.changed,
+                flaky=me.dispatch.flaky,
             )
         yield Clear(place=Place.GATE, reason="gate ended")
         if gated.check and gated.check.result is not GateVerdict.INCONCLUSIVE:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from gluerun.records.config import ApprovalRule, Config
 from gluerun.records.dispatch import Ending, Life
+from gluerun.records.flake import Flakes
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
@@ -74,7 +75,7 @@ class World:
     `node_words` says of a node what its gate file says; `red_proofs` are the nodes whose red proof is at hand;
     `facts` is what is known of proved candidates that a person may have to approve; `human_gates` is what
     lies there about the nodes that a person has to approve, `unapproved` what each lacks of it; `queue_state` is what
-    the merge queue has learned of its gates.
+    the merge queue has learned of its gates, `flakes` which of their tests flake.
     """
 
     now: datetime
@@ -121,6 +122,7 @@ class World:
     human_gates: dict[str, GateSeen] = {}  # noqa: RUF012
     unapproved: dict[str, str] = {}  # noqa: RUF012
     queue_state: QueueState = QueueState()
+    flakes: Flakes = Flakes()
     # What was last seen of the target on its remote; None where nothing is pushed, or nothing was seen.
     outside: Outside | None = None
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from gluerun.core.costs import Costs
 from gluerun.core.costs import costs as add_up
+from gluerun.core.flakes import since as flaked_since
 from gluerun.core.limits import total
 from gluerun.core.matters import Matter, matters, reason_of
 from gluerun.core.ways import HELPS
+from gluerun.edge.flakes import FlakeLine, line
 from gluerun.edge.gates import GateRun, gate_runs, runs
 from gluerun.edge.graphs import GraphNode, nodes
 from gluerun.edge.reading import read
@@ -119,6 +121,7 @@ class Report:
     gate_seconds: int
     retries: tuple[RetryLine, ...]
     tampering: tuple[TamperLine, ...]
+    flakes: tuple[FlakeLine, ...]
     slowest_gates: tuple[GateRun, ...]
     timeline: tuple[Span, ...]
     nodes: tuple[GraphNode, ...]
@@ -161,6 +164,7 @@ def report(house: House, since: datetime, trouble: str = "") -> Report:
         gate_seconds=sum(one.duration_ms for one in receipts) // 1000,
         retries=tuple(_retries(house, recent, since)),
         tampering=tuple(_tampering(house, since)),
+        flakes=tuple(line(one, world.now) for one in flaked_since(world.flakes, since)),
         slowest_gates=tuple(sorted(receipts, key=lambda one: (-one.duration_ms, one.run))[:_SLOWEST]),
         timeline=tuple(_timeline(house, recent, since, world.now)),
         nodes=nodes(seen),

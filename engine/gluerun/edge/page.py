@@ -63,7 +63,8 @@ def html(found: Report) -> str:
     """Return the page."""
     title = f"gluerun: {found.target_branch}, {_at(found.until)}"
     parts = [_head(found), _tiles(found), _needs(found), _landed(found), _timeline(found),
-             _graph(found), _costs(found), _retries(found), _tampering(found), _gates(found)]  # fmt: skip
+             _graph(found), _costs(found), _retries(found), _tampering(found), _flakes(found),
+             _gates(found)]  # fmt: skip
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -177,6 +178,14 @@ def _retries(found: Report) -> str:
 def _tampering(found: Report) -> str:
     rows = [(_id(one.task), safe(one.words), _at(one.at)) for one in found.tampering]
     return _table("Changed tests", ("", "what became of them", "at"), rows)
+
+
+def _flakes(found: Report) -> str:
+    rows = [
+        (safe(one.gate), safe(one.test), f"{one.rate:.1%}", str(one.seen), safe(one.owner), _at(one.last_seen))
+        for one in found.flakes
+    ]
+    return _table("Flakes", ("gate", "test", "#rate", "#seen", "quarantine", "at"), rows)
 
 
 def _gates(found: Report) -> str:

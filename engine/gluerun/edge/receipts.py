@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @record
 class ReceiptLine:
-    """One receipt. With `is_here` it was written in an environment like this one, and is believed."""
+    """One receipt. With `is_here` it was written in an environment like this one, and is believed,
+    unless tests in quarantine were let off.
+    """
 
     result: str
     cmd: str
@@ -31,6 +33,7 @@ class ReceiptLine:
     duration_ms: int
     log: str
     log_sha256: str
+    quarantined: tuple[str, ...] = ()
 
 
 @record
@@ -94,4 +97,5 @@ def _line(check: GateCheck, here: str) -> ReceiptLine:
         duration_ms=check.duration_ms,
         log=check.log_ref,
         log_sha256=check.log_sha256,
+        quarantined=check.quarantined,
     )

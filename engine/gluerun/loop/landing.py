@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import integration, lifecycle, pipeline
+from gluerun.core import flakes, integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
 from gluerun.loop import receipts
 from gluerun.loop.candidates import build
@@ -124,7 +124,10 @@ def _prove(house: House, world: World, task: Task, action: Prove) -> bool:
     run_id = house.new_run()
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
-    proof = replace(proof, state=ProofState.PROVING, run_id=run_id, slot=action.slot, since=house.now())
+    red_run = proof.run_id if action.rerun else proof.red_run
+    proof = replace(
+        proof, state=ProofState.PROVING, run_id=run_id, slot=action.slot, since=house.now(), red_run=red_run
+    )
     house.store.put_task(lifecycle.proving(task, replace(proof, reruns=proof.reruns + action.rerun)))
     house.store.put_dispatch(_dispatch(house, world, task, run_id, proof))
     house.doors.processes.start(run_id)
@@ -161,7 +164,8 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     house.store.sweep_run(action.run_id)
     receipts.file_receipt(house, action.run_id)
     if isinstance(action, ProofRed):
-        house.store.put_task(lifecycle.found_red(task, house.now()))
+        flaky = _count(house, action.run_id, None)
+        house.store.put_task(lifecycle.found_red(task, house.now(), flaky))
         words = f"{task.task_id}: {action.reason}"
         house.tell("integration.red", words, task=task.task_id, run=action.run_id)
         return True
@@ -169,14 +173,36 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
         house.store.sweep_run(task.run_id)
     receipt = keep_candidate_receipt(house.store, task, action.run_id)
     _learn_time(house, action.run_id)
+    red_run = task.proof.red_run if task.proof is not None and task.proof.reruns else None
+    _count(house, action.run_id, red_run)
     if task.proof is not None and task.proof.reruns:
         learn(house, Rate.after_flake)
+        names = [one.name for one in house.store.flakes().flakes if red_run and one.run_id == red_run]
         words = f"{task.task_id}: the gate was red and then green on {task.proof.candidate[:12]}"
-        house.tell("integration.flake", words, task=task.task_id, run=action.run_id, commit=task.proof.candidate)
+        words += f" ({', '.join(names[:3])})" if names else ""
+        house.tell("integration.flake", words, task=task.task_id, run=action.run_id, commit=task.proof.candidate,
+                   redRun=red_run, tests=names or None)  # fmt: skip
     house.store.put_task(lifecycle.proved(task, house.now()))
+    check = house.store.known(GateCheck, action.run_id, RECEIPT)
+    let_off = check.quarantined if check is not None else ()
     words = f"{task.task_id}: {action.reason}"
-    house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt)
+    words += f", but for tests in quarantine: {', '.join(let_off[:3])}" if let_off else ""
+    house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt,
+               quarantined=list(let_off) or None)  # fmt: skip
     return True
+
+
+def _count(house: House, run_id: str, red_run: str | None) -> tuple[str, ...]:
+    """Count a run of the gates among what is known of flakes; return what made it red if all of that is known."""
+    check = house.store.known(GateCheck, run_id, RECEIPT)
+    if check is None:
+        return ()
+    red = house.store.known(GateCheck, red_run, RECEIPT) if red_run else None
+    state = house.store.flakes()
+    after = flakes.counted(state, run_id, check, red, house.now())
+    if after.flakes != state.flakes:
+        house.store.put_flakes(after)
+    return flakes.only_flaky(check, flakes.known(after, house.now()))
 
 
 def learn(house: House, words: Callable[[Rate], Rate]) -> None:
@@ -220,6 +246,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof)
         branch_head=task.head_sha,
         gate_command=task.spec.gate_command,
         slot=proof.slot,
+        flaky=flakes.known(house.store.flakes(), now),
     )
 
 

@@ -41,6 +41,8 @@ def obey(house: House, world: World, action: Obey, notes: Notes) -> bool:
         house.store.put_task(_charged(house, world, task, action))
     for request in action.approvals:
         house.store.put_approval(request)
+    if action.flakes is not None:
+        house.store.put_flakes(action.flakes)
     if not _lay_papers(house, action, notes):
         return False
     if action.ends_runs:

@@ -105,6 +105,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         stop=store.is_stopped(),
         circuit=store.circuit(),
         queue_state=store.queue_state(),
+        flakes=store.flakes(),
         backoff=store.backoff(),
         backoffs=store.backoffs(),
         spent_today=_spent_today(house),

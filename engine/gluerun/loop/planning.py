@@ -312,7 +312,7 @@ def _green_logs(house: House, node: Node, head: str) -> list[GateEvidence]:
         check = house.store.known(GateCheck, run_id, name) if run_id else None
         if check is None or (check.code_tree, check.gate_sha256) != (tree, gate):
             continue
-        if check.result is not GateVerdict.GREEN:
+        if check.result is not GateVerdict.GREEN or check.quarantined:
             continue
         green = [run for run in check.gates if run.result is GateVerdict.GREEN]
         named = [(f"@{run.name}", run.log_ref, run.command) for run in green] or [("", check.log_ref, check.cmd)]

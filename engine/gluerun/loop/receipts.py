@@ -34,10 +34,15 @@ def file_receipt(house: House, run_id: str, code_tree: str | None = None) -> Non
 
 
 def is_green(house: House, code_tree: str, gate_sha256: str) -> bool:
-    """Tell whether this gate was green on just this code, in an environment like this one."""
+    """Tell whether this gate was green on just this code, in an environment like this one.
+
+    A green that tests in quarantine were let off from speaks for nothing but the run that has it.
+    """
     here = environment(house)
     return any(
-        one.result is GateVerdict.GREEN and (one.gate_sha256, one.environment) == (gate_sha256, here)
+        one.result is GateVerdict.GREEN
+        and not one.quarantined
+        and (one.gate_sha256, one.environment) == (gate_sha256, here)
         for one in receipts_of(house, code_tree)
     )
 

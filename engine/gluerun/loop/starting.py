@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gluerun.core import lifecycle, pipeline
+from gluerun.core import flakes, lifecycle, pipeline
 from gluerun.core.limits import beyond
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.lease import Lease, LeaseStatus
@@ -109,6 +109,7 @@ def _dispatch(house: House, world: World, before: Task, task: Task) -> Dispatch:
         spent=beyond(task.spent, task.limit_from),
         told=task.ordered.reason if task.ordered else "",
         paused=task.paused,
+        flaky=flakes.known(house.store.flakes(), now),
     )
 
 

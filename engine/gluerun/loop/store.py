@@ -11,6 +11,7 @@ from gluerun.errors import GluerunError, SchemaError
 from gluerun.records import codec, names, schema
 from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending, Identity
+from gluerun.records.flake import Flakes
 from gluerun.records.lease import Lease, NodeLease
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
 from gluerun.records.planning import PlanNote
@@ -43,6 +44,7 @@ MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 QUEUE = "queue.json"
 RED_MAIN = "red-main.json"
+FLAKES = "flakes.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
 STOP = "STOP"
@@ -328,6 +330,14 @@ class Store:
     def put_red_main(self, red: RedMain) -> None:
         """Write what is known of a red target; lost, it is asked again."""
         self.files.write(RED_MAIN, schema.dump(red))
+
+    def flakes(self) -> Flakes:
+        """Return what has flaked."""
+        return self._or_none(Flakes, FLAKES) or Flakes()
+
+    def put_flakes(self, flakes: Flakes) -> None:
+        """Write what has flaked; a quarantine in it is a person's order, so it is kept through a loss of power."""
+        self.files.write(FLAKES, schema.dump(flakes))
 
     def backoff(self) -> PlannerBackoff | None:
         """Return until when no planner is started."""

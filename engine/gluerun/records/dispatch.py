@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gluerun.records.failure import Answer, Authority, Failure, FailureNote
 from gluerun.records.fault import Fault
+from gluerun.records.flake import FlakyTest
 from gluerun.records.pause import Paused
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
@@ -36,6 +37,7 @@ class Dispatch:
     `engine_version` is the engine that runs it to its end, whatever is installed meanwhile.
     `slot` is the gate slot that a prover of the queue has to itself; `occasion` is whose gates one runs that proves
     neither a candidate nor a node.
+    `flaky` are tests that are known to flake or are in quarantine; nobody who judges a node is told of any.
     """
 
     SCHEMA = "dispatch.v0"
@@ -71,6 +73,7 @@ class Dispatch:
     slot: int | None = None
     occasion: Occasion | None = None
     paused: Paused | None = None
+    flaky: tuple[FlakyTest, ...] = ()
 
 
 @record

@@ -42,7 +42,8 @@ class GateTests:
 class GateRun:
     """One gate of a pipeline on one commit. `reason` says why it was skipped, or what is odd about it.
 
-    `failures` are the names of tests that failed, as far as a report named them.
+    `failures` are the names of tests that failed, as far as a report named them. `quarantined` are those of a run that
+    counts as green although its program said red: nothing else failed.
     """
 
     name: str
@@ -57,6 +58,7 @@ class GateRun:
     timed_out: bool = False
     tests: GateTests | None = None
     failures: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -94,6 +96,11 @@ class GateCheck:
     gates: tuple[GateRun, ...] = ()
     environment: str = ""
     engine: str = ""
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Return the tests in quarantine that failed: such a green speaks for its own commit, and for nothing else."""
+        return tuple(f"{run.name}: {test}" for run in self.gates for test in run.quarantined)
 
 
 class NodeStatus(StrEnum):

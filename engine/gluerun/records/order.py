@@ -29,6 +29,8 @@ class OrderVerb(StrEnum):
     GATE_REQUEST = "human-gate-request"
     GATE_APPROVE = "human-gate-approve"
     GATE_REJECT = "human-gate-reject"
+    FLAKE_QUARANTINE = "flake-quarantine"
+    FLAKE_RELEASE = "flake-release"
 
 
 class OrderOutcome(StrEnum):

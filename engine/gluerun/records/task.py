@@ -84,6 +84,7 @@ class Proof:
 
     `target_head` is the target's head or the candidate of the change before it. `alone` is one that nothing is built
     on: a person may be asked about it, a checkout is in its way, or it is asked a second time (`reruns`).
+    `red_run` is the run that was red before that; `flaky` is what made it red if all of that is known to flake.
     """
 
     state: ProofState
@@ -97,6 +98,8 @@ class Proof:
     slot: int | None = None
     alone: bool = False
     reruns: int = 0
+    red_run: str | None = None
+    flaky: tuple[str, ...] = ()
     request: Request | None = None
 
     @property

@@ -256,6 +256,48 @@ def validate(data, place=''):
             data_keys.remove('paused')
             data__paused = data['paused']
             _paused(data__paused, place + '.paused')
+        if 'flaky' in data_keys:
+            data_keys.remove('flaky')
+            data__flaky = data['flaky']
+            if not isinstance(data__flaky, (list,)):
+                raise Invalid(place + '.flaky', 'must be a list', data__flaky)
+            data__flaky_is_list = isinstance(data__flaky, (list,))
+            if data__flaky_is_list:
+                data__flaky_len = len(data__flaky)
+                for data__flaky_x, data__flaky_item in enumerate(data__flaky):
+                    _flakytest(data__flaky_item, place + '.flaky[{data__flaky_x}]'.format(**locals()))
+        if data_keys:
+            raise Invalid(place, 'has unknown keys', data_keys, True)
+    return data
+
+def _flakytest(data, place=''):
+    if not isinstance(data, dict):
+        raise Invalid(place, 'must be an object', data)
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['gate']) - data.keys()
+        if data__missing_keys:
+            raise Invalid(place, 'lacks', data__missing_keys, True)
+        data_keys = set(data.keys())
+        if 'gate' in data_keys:
+            data_keys.remove('gate')
+            data__gate = data['gate']
+            if not isinstance(data__gate, str):
+                raise Invalid(place + '.gate', 'must be a string', data__gate)
+            if isinstance(data__gate, str):
+                data__gate_len = len(data__gate)
+                if data__gate_len < 1:
+                    raise Invalid(place + '.gate', 'must not be empty', data__gate)
+        if 'test' in data_keys:
+            data_keys.remove('test')
+            data__test = data['test']
+            if not isinstance(data__test, str):
+                raise Invalid(place + '.test', 'must be a string', data__test)
+        if 'quarantined' in data_keys:
+            data_keys.remove('quarantined')
+            data__quarantined = data['quarantined']
+            if not isinstance(data__quarantined, bool):
+                raise Invalid(place + '.quarantined', 'must be true or false', data__quarantined)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

@@ -255,6 +255,17 @@ def _gaterun(data, place=''):
                 for data__failures_x, data__failures_item in enumerate(data__failures):
                     if not isinstance(data__failures_item, str):
                         raise Invalid(place + '.failures[{data__failures_x}]'.format(**locals()), 'must be a string', data__failures_item)
+        if 'quarantined' in data_keys:
+            data_keys.remove('quarantined')
+            data__quarantined = data['quarantined']
+            if not isinstance(data__quarantined, (list,)):
+                raise Invalid(place + '.quarantined', 'must be a list', data__quarantined)
+            data__quarantined_is_list = isinstance(data__quarantined, (list,))
+            if data__quarantined_is_list:
+                data__quarantined_len = len(data__quarantined)
+                for data__quarantined_x, data__quarantined_item in enumerate(data__quarantined):
+                    if not isinstance(data__quarantined_item, str):
+                        raise Invalid(place + '.quarantined[{data__quarantined_x}]'.format(**locals()), 'must be a string', data__quarantined_item)
         if 'reason' in data_keys:
             data_keys.remove('reason')
             data__reason = data['reason']

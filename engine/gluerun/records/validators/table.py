@@ -27,6 +27,7 @@ NAMES = (
     "event.v0",
     "expense.v0",
     "findings-ledger.v0",
+    "flakes.v0",
     "gate-check.v0",
     "gate-result.v0",
     "host.v0",
@@ -100,6 +101,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.expense_v0 import validate
         case "findings-ledger.v0":
             from gluerun.records.validators.findings_ledger_v0 import validate
+        case "flakes.v0":
+            from gluerun.records.validators.flakes_v0 import validate
         case "gate-check.v0":
             from gluerun.records.validators.gate_check_v0 import validate
         case "gate-result.v0":

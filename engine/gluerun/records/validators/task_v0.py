@@ -607,6 +607,25 @@ def _proof(data, place=''):
                     raise Invalid(place + '.reruns', 'must be at least 0', data__reruns)
                 if data__reruns > 9007199254740991:
                     raise Invalid(place + '.reruns', 'must be at most 9007199254740991', data__reruns)
+        if 'redRun' in data_keys:
+            data_keys.remove('redRun')
+            data__redRun = data['redRun']
+            if not isinstance(data__redRun, str):
+                raise Invalid(place + '.redRun', 'must be a string', data__redRun)
+            if isinstance(data__redRun, str):
+                if not REGEX_PATTERNS['^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$(?!\\n)'].search(data__redRun):
+                    raise Invalid(place + '.redRun', 'must match ^RUN-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$', data__redRun)
+        if 'flaky' in data_keys:
+            data_keys.remove('flaky')
+            data__flaky = data['flaky']
+            if not isinstance(data__flaky, (list,)):
+                raise Invalid(place + '.flaky', 'must be a list', data__flaky)
+            data__flaky_is_list = isinstance(data__flaky, (list,))
+            if data__flaky_is_list:
+                data__flaky_len = len(data__flaky)
+                for data__flaky_x, data__flaky_item in enumerate(data__flaky):
+                    if not isinstance(data__flaky_item, str):
+                        raise Invalid(place + '.flaky[{data__flaky_x}]'.format(**locals()), 'must be a string', data__flaky_item)
         if 'request' in data_keys:
             data_keys.remove('request')
             data__request = data['request']
