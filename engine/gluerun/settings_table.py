@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.records.codec import wire_name
-from gluerun.records.config import ApprovalRule, Config, ControlState, PlanCritiqueMode, TamperRule
+from gluerun.records.config import ApprovalRule, Config, ControlState, OnRedMain, PlanCritiqueMode, TamperRule
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
@@ -107,6 +107,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("gate_timeout_sec", "seconds after which a gate is ended", low=1),
     _knob("gate_slots", "how many candidates of the merge queue may be proved at the same time", low=1),
     _knob("flake_reruns", "how often a red candidate is asked again, so that a flake sends nobody back"),
+    _knob("on_red_main", "what is done while the target itself is red: `pause` begins nothing new, `go-on` does, "
+          "`revert` pauses and lands the proved revert of the culprit", choices=tuple(OnRedMain)),
     _knob("gate_port_base", "the first port of gate slot 0; each slot has a hundred of its own", low=1024),
     _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.core.worlds import (
     NOW,
+    TARGET,
     accepted,
     after,
     ending,
@@ -37,6 +38,7 @@ from gluerun.records.fault import Fault
 from gluerun.records.order import Order
 from gluerun.records.origin import Circuit, ProviderBackoff
 from gluerun.records.record import replace
+from gluerun.records.redmain import RedMain, RedState
 from gluerun.records.runner import Limits, RunnerKind, RunnerSpec
 from gluerun.records.spent import Spent
 from gluerun.records.task import Ordered, ProofState, Status
@@ -58,10 +60,12 @@ def needing(*needs, number=1):
 
 
 # One world for each reason that the core knows, and the command of the way out.
+RED = RedMain(state=RedState.RED, head=TARGET, since=NOW, was_red=True)
 OBSTACLES = {
     Why.STOP: (world(task(1), stop=True), "gluerun resume"),
     Why.NO_TARGET: (world(task(1), target_head=None), "git branch main"),
     Why.BREAKER: (world(task(1), circuit=CIRCUIT), "gluerun breaker reset"),
+    Why.RED_MAIN: (world(task(1), red_main=RED), "gluerun queue"),
     Why.LOW_DISK: (world(task(1), free_bytes=1), "gluerun gc --dry-run"),
     Why.PROVIDER_HELD: (world(task(1), backoffs={"p": REST}, **ASKED), "gluerun clear-backoff"),
     Why.DAY_SPENT: (world(task(1), spent_today=Spent(usd=9), limits_day=Limits(usd=1)), "gluerun costs --by day"),

@@ -16,6 +16,8 @@ DOOR.add("recycle_worktree")
 REASONS = {
     ("loop/bench.py", "seed_worktree"): "the place was made a moment before, by `begin_work`",
     ("loop/landing.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
+    ("loop/repairing.py", "land"): "as above: a revert that is allowed to land by itself, and takes no work away",
+    ("loop/repairing.py", "keep"): "a revert that nobody else refers to, under a name of its own",
     (
         "loop/outside.py",
         "land",

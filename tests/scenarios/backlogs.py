@@ -15,7 +15,7 @@ from gluerun.errors import DecidedError, UsageError
 from gluerun.loop import auto, drive, plotting, promotion
 from gluerun.loop.humangates import answer, question
 from gluerun.loop.reconcile import drain, reconcile
-from gluerun.records.config import ControlState, Integration, IntegrationMode
+from gluerun.records.config import ControlState, Integration, IntegrationMode, OnRedMain
 from gluerun.records.flake import Flake, Flakes
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
@@ -102,6 +102,18 @@ def planned():
     """A node that a planner fills with two tasks."""
     house = SimHouse(**PATIENT, planner_backoff_seconds=60).graph("core")
     return house.planner("core", [batch(*proposals(TASK_9001="src/one", TASK_9002="src/two"))])
+
+
+def poisoned():
+    """Two tasks, and a target that others break by a push; the revert of it may land by itself."""
+    house = SimHouse(**PATIENT, on_red_main=OnRedMain.REVERT).given(ONE, owned=["a.txt"]).given(TWO)
+    return house.gate(lambda tree: int("poison.txt" in tree))
+
+
+def poison(house):
+    """Others push something good, and what makes the gate red."""
+    house.colleague("c.txt", "hers")
+    house.colleague("poison.txt", "his")
 
 
 def proved_node():
@@ -525,6 +537,13 @@ SCENARIOS = {
         # A crash may let the second be first; then the first is the one that does not fit.
         wants={ONE: ("integrated", "parked"), TWO: "integrated", THREE: "integrated"},
         files=("b.txt", "src/TASK-0002.txt", "src/TASK-0003.txt"),
+    ),
+    "poisoned": Crashing(
+        poisoned,
+        *(let_cycle, poison),
+        # A crash may let a worker begin on the red target; its own gate is red then, and that is its try.
+        wants=dict.fromkeys((ONE, TWO), ("integrated", "parked")),
+        files=("c.txt",),
     ),
     "ballast": Crashing(
         ballasted, let_cycle, fill_up, let_cycle, free_some, let_cycle, wants={ONE: "integrated"}, files=("a.txt",)

@@ -46,6 +46,7 @@ POWER_STATES = {
     "main": 1_470,
     "rotating": 445,
     "three tasks": 480,
+    "poisoned": 1_000,
     "chained": 640,
     "on the branch": 375,
     "ballast": 400,

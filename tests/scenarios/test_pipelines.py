@@ -110,7 +110,8 @@ def test_a_gate_of_a_task_runs_beside_those_of_the_repository_and_again_before_i
 
 def test_a_candidate_that_a_gate_of_the_merge_finds_red_goes_back_with_the_name_of_the_gate() -> None:
     house = house_of(gate("unit"), gate("whole", when=(Occasion.MERGE,)), max_retries=0)
-    house.gate(lambda tree: (1, "the whole does not hold"), "whole").given(ONE).until_quiet()
+    said = 1, "the whole does not hold"
+    house.gate(lambda tree: said if f"src/{ONE}.txt" in tree else 0, "whole").given(ONE).until_quiet()
     failure = house.record(ONE).last_failure
     assert (house.state(ONE), str(failure.failure_class)) == ("parked", "integration-gate-red")
     assert failure.reason == "the gate whole ended with 1"

@@ -71,6 +71,8 @@ def _say(page: QueuePage) -> None:
     say(f"{page.target_branch} at {page.head[:12] or 'nothing'}: {slots}, {takes}")
     say(f"up to {page.batch} changes are proved together: {page.bad_rate:.0%} were bad lately, "
         f"{page.flake_rate:.0%} of the gates red for nothing", wrapped=True)  # fmt: skip
+    if page.red_main:
+        say(page.red_main, wrapped=True)
     say()
     if not page.lines:
         say("nobody waits to land")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from gluerun.records.dispatch import Ending
 from gluerun.records.failure import Decision, FailureNote
 from gluerun.records.origin import PlannerBackoff, ProviderBackoff
+from gluerun.records.pipeline import Occasion
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record
+from gluerun.records.redmain import RedState
 from gluerun.records.taskfile import TaskFile
 
 TYPE_CHECKING = False
@@ -240,6 +242,59 @@ class Follow:
 
 
 @record
+class SuspectTarget:
+    """The target itself may be red, as *task_id* is on its head: nobody is sent back before it was asked.
+
+    With `is_red` it was asked already.
+    """
+
+    task_id: str
+    commit: str
+    gate_command: str
+    reason: str
+    occasion: Occasion = Occasion.MERGE
+    is_red: bool = False
+
+
+@record
+class ProbeTarget:
+    """Have the gate run on one commit of the target's line, or on a proposed revert; *again* after so many faults."""
+
+    commit: str
+    slot: int
+    reason: str
+    again: int = 0
+
+
+@record
+class Probed:
+    """A probe of the target has ended: green, red, or, with None, without an answer."""
+
+    commit: str
+    run_id: str
+    is_green: bool | None
+    reason: str
+
+
+@record
+class Diagnose:
+    """Take the search for what made the target red a step on: a new head, its line, the culprit, or the end."""
+
+    state: RedState
+    commit: str
+    reason: str
+
+
+@record
+class LandRevert:
+    """Land the proved revert of what made the target red, where that is allowed."""
+
+    commit: str
+    onto: str
+    reason: str
+
+
+@record
 class Start:
     """Lease a ready task to a new worker."""
 
@@ -394,6 +449,11 @@ Action = (
     | Notice
     | Follow
     | Propose
+    | SuspectTarget
+    | ProbeTarget
+    | Probed
+    | Diagnose
+    | LandRevert
     | Start
     | StartPlanner
     | ImportBatch
@@ -419,12 +479,12 @@ def subjects(action: Action) -> tuple[str, ...]:
 
 
 def subject(action: Action) -> str:
-    """Return what an action is about: a task, a node, a run or a file."""
-    for name in ("task_id", "node", "run_id", "path", "provider"):
-        if value := getattr(action, name, None):
-            return str(value)
+    """Return what an action is about: a task, a node, a run, a file or a commit."""
     if isinstance(action, Follow):
         return action.commit[:12]
+    for name in ("task_id", "node", "run_id", "path", "provider", "commit"):
+        if value := getattr(action, name, None):
+            return str(value)
     if isinstance(action, Chain):
         return action.task_ids[0]
     return action.order.subject if isinstance(action, Obey) else ""

@@ -26,9 +26,14 @@ def next_due(world: World) -> datetime | None:
     moments += [
         deadline(world, proof.run_id or "", proof.since, prover_deadline(proof.since, world.config)) for proof in proofs
     ]
+    probes = world.red_main.probes if world.red_main is not None else ()
+    moments += [
+        deadline(world, probe.run_id, probe.since, prover_deadline(probe.since, world.config)) for probe in probes
+    ]
     begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
     begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
     begun += [(proof.run_id or "", proof.since) for proof in proofs]
+    begun += [(probe.run_id, probe.since) for probe in probes]
     moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
     moments += backoff.moments(world)
     moments += [one.expires_at for one in world.approvals if one.expires_at is not None]

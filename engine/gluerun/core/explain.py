@@ -7,7 +7,7 @@ from datetime import datetime
 from gluerun.core import actions
 from gluerun.core.frontier import frontier, held_scopes, nobody_asked, obstacles
 from gluerun.core.graph import circle
-from gluerun.core.integration import plan_integration
+from gluerun.core.integration import is_waiting_for_target, plan_integration
 from gluerun.core.knowing import Known
 from gluerun.core.launch import closed, seats
 from gluerun.core.matters import held_by_person, reason_of
@@ -88,6 +88,7 @@ STEPS: dict[type, str] = {
     actions.ProofRed: "the next cycle notes that its candidate's gate was red",
     actions.ProofDone: "the next cycle notes that its candidate is proved",
     actions.Advance: "the next cycle lands its candidate",
+    actions.SuspectTarget: "the next cycle has the gate run on the target itself, before it is sent back",
     actions.Notice: "the next cycle notes that the target branch holds it already",
 }
 
@@ -210,6 +211,13 @@ def _of_accepted(world: World, task: Task, known: Known) -> _Found:
         way = Because(why="in-the-way", words=f"your checkout has changes in {paths}", change=change,
                       command="git status", since=proof.since)  # fmt: skip
         return "accepted", "its candidate is proved, and cannot land", since, [way], ""
+    if (red := world.red_main) is not None and action is None and is_waiting_for_target(world, task):
+        from gluerun.core import repairing  # most targets are never red
+
+        change, _ = WAYS[Why.RED_MAIN]
+        why = Because(why=Why.RED_MAIN.value, words=repairing.words(red, target), change=change.format(target=target),
+                      command=repairing.command(red), since=red.since)  # fmt: skip
+        return "accepted", "its gate was red, and it waits for the target", since, [why], "it is proved again then"
     if action is not None:
         words = _CANDIDATE[proof.state] if proof else "its work is accepted"
         return "accepted", words, since, list(_idle(known)), _following(action)

@@ -71,7 +71,8 @@ def changed_paths(
     config: Config, occasion: Occasion, old: str, new: str
 ) -> Generator[Step, Answered, tuple[str, ...] | None]:
     """Ask what a commit changes, where any gate wants to know; None where none does."""
-    if not old or not pipeline.compares(config, occasion):
+    # What is compared with itself is judged whole.
+    if not old or old == new or not pipeline.compares(config, occasion):
         return None
     compared = yield from ask(Compare(old=old, new=new), Compared)
     return compared.paths

@@ -15,13 +15,13 @@ from gluerun.core.actions import (
     Prove,
     Settle,
     Stop,
+    SuspectTarget,
 )
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.queue import is_asked, is_held, is_second_look, is_solo, queue_of
 from gluerun.core.recovery import START_GRACE, tries_left
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure, FailureNote
-from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
 
@@ -58,6 +58,13 @@ def plan_integration(world: World) -> list[Action]:
     if called_off:
         return [*plan, *called_off]
     slots = _Slots(world, queue)
+    if world.red_main is not None or world.red_tree:
+        from gluerun.core import repairing  # most targets are never red
+
+        repair = list(repairing.plan_repair(world, slots.free))
+        plan += repair
+        if any(not isinstance(action, Stop) for action in repair):
+            return plan
     alone = list(_of_the_lonely(world, queue, slots))
     plan += alone
     if any(isinstance(action, Advance) and not _waits(world, action) for action in alone):
@@ -67,12 +74,7 @@ def plan_integration(world: World) -> list[Action]:
 
 def prover_deadline(since: datetime, config: Config, command: str = "") -> datetime:
     """Return when a prover that has not ended is certainly late."""
-    return since + timedelta(seconds=prover_seconds(config, command))
-
-
-def prover_seconds(config: Config, command: str, occasion: Occasion = Occasion.MERGE) -> int:
-    """Return after how many seconds a prover is certainly late."""
-    return pipeline.seconds(config, command, occasion) * 2 + 600
+    return since + timedelta(seconds=pipeline.prover_seconds(config, command))
 
 
 class _Slots:
@@ -81,6 +83,7 @@ class _Slots:
     def __init__(self, world: World, queue: Queue) -> None:
         proofs = [task.proof for task in queue.order if task.proof is not None]
         taken = {proof.slot for proof in proofs if proof.state is ProofState.PROVING}
+        taken |= {probe.slot for probe in (world.red_main.probes if world.red_main else ())}
         self.all = max(1, world.config.gate_slots)
         self.free = [number for number in range(self.all) if number not in taken]
 
@@ -184,6 +187,12 @@ def _waits(world: World, action: Advance) -> bool:
 
 def _judge_red(world: World, task: Task, proof: Proof, slots: _Slots) -> Iterator[Action]:
     """Ask a red candidate once more if that is still due; what stays red goes back with its log."""
+    if is_waiting_for_target(world, task):
+        return
+    if _is_gate_red(world, proof) and task.task_id in world.unsure and proof.target_head != world.target_head:
+        reason = "what it stood on was never shown to be green, and is not the target any more"
+        yield CallOff(task_id=task.task_id, reason=reason, unchain=True)
+        return
     if proof.reruns < world.config.flake_reruns:
         if (slot := slots.take()) is not None:
             yield Prove(task_id=task.task_id, slot=slot, reason=f"once more: {_why_red(proof)}", rerun=True)
@@ -198,12 +207,33 @@ def _why_red(proof: Proof) -> str:
     return f"its gate was red only by what is known to flake: {', '.join(proof.flaky[:3])}{more}"
 
 
-def _red_back(world: World, task: Task, proof: Proof) -> Settle:
+def is_waiting_for_target(world: World, task: Task) -> bool:
+    """Tell whether a red candidate waits because its target is suspected, or known, to be red by itself."""
+    if world.red_main is None:
+        return False
+    from gluerun.core import repairing  # most targets are never red
+
+    return repairing.waits(world, task)
+
+
+def _is_gate_red(world: World, proof: Proof) -> bool:
+    sighting = world.sightings.get(proof.run_id or "")
+    ending = sighting.ending if sighting is not None else None
+    return ending is not None and ending.failure is Failure.INTEGRATION_GATE_RED
+
+
+def _red_back(world: World, task: Task, proof: Proof) -> Settle | SuspectTarget:
+    """Send a red change back, or have the target asked first whether it is red without it."""
     sighting = world.sightings.get(proof.run_id or "")
     ending = sighting.ending if sighting is not None else None
     if ending is None or ending.failure is not Failure.INTEGRATION_GATE_RED:
         reason = ending.reason if ending is not None else "its prover left no answer"
         return _send_back(world, task, Failure.WORKER_INFRA, reason, park=True)
+    if task.task_id in world.unsure:
+        from gluerun.core import repairing  # as good as every target is known to be green
+
+        if (suspicion := repairing.suspicion(world, task, proof)) is not None:
+            return suspicion
     return _send_back(world, task, Failure.INTEGRATION_GATE_RED, ending.reason, detail=ending.detail)
 
 
@@ -263,7 +293,9 @@ def _suspected(world: World, task: Task, proof: Proof, slots: _Slots, *, again: 
 
     What is known to flake is always worth one.
     """
-    if not (again or proof.flaky) or proof.reruns >= world.config.flake_reruns:
+    if is_waiting_for_target(world, task):
+        yield CallOff(task_id=task.task_id, reason="the target may be red without it", alone=True)
+    elif not (again or proof.flaky) or proof.reruns >= world.config.flake_reruns:
         yield _red_back(world, task, proof)
     else:  # the others go on without it, whether a slot is free or not
         yield CallOff(task_id=task.task_id, reason=_why_red(proof), alone=True)

@@ -8,6 +8,7 @@ from gluerun.core.graph import finished_nodes
 from gluerun.core.obstacle import Why
 from gluerun.core.pipeline import judges
 from gluerun.core.planners import plan_planning
+from gluerun.records.config import OnRedMain
 from gluerun.records.gate import proof_wanted
 from gluerun.records.pipeline import Occasion
 from gluerun.records.task import Status
@@ -36,8 +37,20 @@ def closed(world: World) -> Iterator[tuple[Why, str]]:
     fails = world.circuit.consec_fails if world.circuit else 0
     if fails >= world.config.max_consec_fails:
         yield Why.BREAKER, f"the breaker is open after {fails} failures in a row"
+    if words := red_main(world):
+        yield Why.RED_MAIN, words
     if words := low_disk(world):
         yield Why.LOW_DISK, words
+
+
+def red_main(world: World) -> str:
+    """Say that the target itself is red, so that nothing is begun on it; empty if it is not, or nobody minds."""
+    red = world.red_main
+    if red is None or not red.is_red or world.config.on_red_main is OnRedMain.GO_ON:
+        return ""
+    from gluerun.core.repairing import words  # most targets are never red
+
+    return words(red, world.config.target_branch)
 
 
 def low_disk(world: World) -> str:

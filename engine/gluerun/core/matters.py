@@ -8,6 +8,7 @@ from gluerun.core import actions
 from gluerun.core.backoff import day_is_spent, holds
 from gluerun.core.frontier import frontier
 from gluerun.core.graph import circle, finished_nodes
+from gluerun.core.integration import is_waiting_for_target
 from gluerun.core.launch import closed
 from gluerun.core.obstacle import FOR_EVER, Why
 from gluerun.core.plan import plan_cycle
@@ -76,6 +77,8 @@ def reason_of(world: World, task: Task) -> str:
         return f"its candidate is proved; {waits_for(task)}"
     if task.proof is not None and task.proof.is_in_the_way:
         return f"its candidate cannot land: {', '.join(task.proof.blocked_paths[:3])} in your checkout"
+    if is_waiting_for_target(world, task):
+        return f"the gate is red on it, as it may be on {world.config.target_branch} itself: it waits for that"
     if task.status is Status.ACCEPTED and not world.config.auto_integrate:
         return "integration is switched off; type `gluerun integrate`"
     if (order := task.parked_by) is not None:
@@ -179,7 +182,13 @@ def _of_providers(world: World) -> Iterator[Matter]:
 
 def _of_the_loop(world: World, known: Known) -> Iterator[Matter]:
     target = world.config.target_branch
-    if world.red_tree:
+    red = world.red_main
+    if red is not None and red.is_red:
+        from gluerun.core.repairing import command as mends  # most targets are never red
+        from gluerun.core.repairing import words as said
+
+        yield _matter("red", target, said(red, target), needs_you=True, command=mends(red), since=red.since)
+    elif world.red_tree:
         yield _matter("red", target, f"the gate is red on {target} itself", needs_you=True)
     if world.outside is not None:
         from gluerun.core.outside import trouble  # where nothing is pushed, none of it is needed
@@ -188,6 +197,8 @@ def _of_the_loop(world: World, known: Known) -> Iterator[Matter]:
         if words:
             yield _matter("remote", target, words, needs_you=True, command=command)
     for why, words in closed(world):
+        if why is Why.RED_MAIN:
+            continue  # it is told above, whether anything is begun or not
         # With STOP somebody has said so; it needs attention, and nobody's help.
         since = known.stop_since if why is Why.STOP else world.circuit.updated_at if world.circuit else None
         command = WAYS[why][1].format(target=target)

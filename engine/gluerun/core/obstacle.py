@@ -11,6 +11,7 @@ class Why(StrEnum):
     STOP = "stop"
     NO_TARGET = "no-target"
     BREAKER = "breaker"
+    RED_MAIN = "red-main"
     LOW_DISK = "low-disk"
     PROVIDER_HELD = "provider-held"
     DAY_SPENT = "day-spent"

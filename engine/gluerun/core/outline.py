@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from gluerun.core.integration import is_waiting_for_target
 from gluerun.core.matters import held_by_person
 from gluerun.core.queue import is_asked, is_second_look, queue_of
 from gluerun.core.requests import waits_for
@@ -58,6 +59,7 @@ class QueuePage:
     flake_rate: float
     gate_seconds: float | None
     lines: tuple[QueueLine, ...]
+    red_main: str = ""
 
 
 def queue_page(world: World) -> QueuePage:
@@ -78,13 +80,25 @@ def queue_page(world: World) -> QueuePage:
         flake_rate=round(state.rate.flake, 3),
         gate_seconds=gate.total_seconds() if gate is not None else None,
         lines=tuple(lines),
+        red_main=_red_main(world),
     )
+
+
+def _red_main(world: World) -> str:
+    red = world.red_main
+    if red is None or red.is_over:
+        return ""
+    from gluerun.core.repairing import command, words  # most targets are never red
+
+    typed = command(red)
+    return words(red, world.config.target_branch) + (f"; type `{typed}`" if typed.startswith("git") else "")
 
 
 def _line(world: World, queue: Queue, task: Task, place: int, gate: timedelta | None, batch: int) -> QueueLine:
     held, cut = held_by_person(world, task), _cut_over(queue, task)
     proof = task.proof if task not in queue.stale else None
-    words = held or (waits_for(task) if is_asked(world, task) else _blocked(proof))
+    target = "the target itself may be red: it waits for that" if is_waiting_for_target(world, task) else ""
+    words = held or target or (waits_for(task) if is_asked(world, task) else _blocked(proof))
     return QueueLine(
         place=place,
         task=task.task_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gluerun.core.backoff import held_back, worker_roles
 from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
+from gluerun.core.integration import is_waiting_for_target
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
 from gluerun.core.planners import no_planner, state_of, why_not
 from gluerun.core.queue import is_asked, is_current
@@ -43,7 +44,7 @@ def moving(world: World) -> list[Task]:
             continue  # a person moves it
         waits = task.proof is not None and task.proof.state is ProofState.WAITING
         fresh = task.proof is not None and is_current(task.proof, task, world.target_head)
-        held = is_stuck(world, task) and not waits
+        held = (is_stuck(world, task) and not waits) or is_waiting_for_target(world, task)
         if task.status is Status.ACCEPTED and not (waits and fresh) and not held:
             found.append(task)
     return found
@@ -51,7 +52,9 @@ def moving(world: World) -> list[Task]:
 
 def living_runs(world: World) -> tuple[str, ...]:
     """Return the runs that hold something: workers, planners, provers."""
-    provers = [task.proof.run_id for task in world.tasks if task.proof and task.proof.run_id]
+    proved = [task for task in world.tasks if not is_waiting_for_target(world, task)]
+    provers = [task.proof.run_id for task in proved if task.proof and task.proof.run_id]
+    provers += [probe.run_id for probe in (world.red_main.probes if world.red_main else ())]
     workers = [lease.run_id for lease in world.leases]
     planners = [lease.run_id for lease in world.node_leases]
     return tuple(workers + planners + provers)

@@ -154,6 +154,11 @@ def seconds(config: Config, command: str, occasion: Occasion) -> int:
     return sum(timeout_of(gate, config) * (2 if gate.slots else 1) for gate in gates)
 
 
+def prover_seconds(config: Config, command: str, occasion: Occasion = Occasion.MERGE) -> int:
+    """Return after how many seconds a prover is certainly late."""
+    return seconds(config, command, occasion) * 2 + 600
+
+
 def timeout_of(gate: GateSpec, config: Config) -> int:
     """Return the seconds after which a gate is ended."""
     return gate.timeout or config.gate_timeout_sec

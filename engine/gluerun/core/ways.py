@@ -10,6 +10,8 @@ WAYS: dict[Why, tuple[str, str]] = {
     Why.STOP: ("nothing is started before STOP is taken away; what is under way goes on", "gluerun resume"),
     Why.NO_TARGET: ("make the branch, or set `targetBranch` to one that exists", "git branch {target}"),
     Why.BREAKER: ("it closes with the next work that lands, or when you reset it", "gluerun breaker reset"),
+    Why.RED_MAIN: ("it goes on by itself once the gate is green on {target}: mend it, or land the proposed revert",
+                   "gluerun queue"),
     Why.LOW_DISK: ("it goes on by itself when enough is free", "gluerun gc --dry-run"),
     Why.PROVIDER_HELD: ("the provider is asked again by itself at that time, or when you say so",
                         "gluerun clear-backoff"),

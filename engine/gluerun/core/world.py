@@ -14,6 +14,7 @@ from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.queue import QueueState
 from gluerun.records.record import record
+from gluerun.records.redmain import RedMain
 from gluerun.records.spent import Spent
 from gluerun.records.task import Status, Task
 from gluerun.records.taskfile import TaskFile
@@ -102,6 +103,9 @@ class World:
     red_proofs: frozenset[str] = frozenset()
     green_tree: bool = False
     red_tree: bool = False
+    # What is known of a target that is red by itself, and the red candidates whose base nothing shows to be green.
+    red_main: RedMain | None = None
+    unsure: frozenset[str] = frozenset()
     # Finished nodes that a module holds back as the target stands now, and why.
     held: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     stop: bool = False

@@ -10,16 +10,20 @@ from gluerun.core.actions import (
     CallOff,
     Chain,
     Close,
+    Diagnose,
     EndPlanner,
     Follow,
     HoldBack,
     ImportBatch,
+    LandRevert,
     LapseApproval,
     MarkOrphan,
     NodeProved,
     Notice,
     Obey,
     Pause,
+    Probed,
+    ProbeTarget,
     Promote,
     ProofDone,
     ProofRed,
@@ -36,6 +40,7 @@ from gluerun.core.actions import (
     Start,
     StartPlanner,
     Stop,
+    SuspectTarget,
     Unlease,
 )
 from gluerun.loop import landing, planning, setting_aside, settling, starting
@@ -70,6 +75,10 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             return _tend_run(house, world, action, notes)
         case Chain() | Prove() | CallOff() | ProofDone() | ProofRed() | Advance() | Notice():
             return landing.handle(house, world, action, notes)
+        case SuspectTarget() | ProbeTarget() | Probed() | Diagnose() | LandRevert():
+            from gluerun.loop import repairing  # most targets are never red
+
+            return repairing.handle(house, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():

@@ -133,6 +133,8 @@ def _living_runs(house: House, tasks: list[Task]) -> set[str | None]:
     found: set[str | None] = {lease.run_id for lease in leases}
     found.update(lease.run_id for lease in nodes)
     found.add(house.store.memory().green_run)
+    if (red := house.store.red_main()) is not None and not red.is_over:
+        found |= {red.run, *(probe.run_id for probe in red.probes)}
     if broken or more:
         found.update(house.store.files.names("runs"))
     for task in tasks:

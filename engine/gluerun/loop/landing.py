@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from gluerun.core import flakes, integration, lifecycle, pipeline
 from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, ProofRed, Prove
-from gluerun.core.integration import prover_seconds
 from gluerun.loop import receipts
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
@@ -239,7 +238,7 @@ def _dispatch(house: House, world: World, task: Task, run_id: str, proof: Proof)
         target_branch=task.spec.target_branch,
         base_sha=world.target_head or "",
         started_at=now,
-        expires_at=now + timedelta(seconds=prover_seconds(house.config, task.spec.gate_command)),
+        expires_at=now + timedelta(seconds=pipeline.prover_seconds(house.config, task.spec.gate_command)),
         config_sha256=house.keep_config(),
         epoch=task.epoch,
         task_id=task.task_id,

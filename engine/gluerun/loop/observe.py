@@ -21,7 +21,7 @@ from gluerun.records.proposal import TaskBatch
 from gluerun.records.record import record, replace
 from gluerun.records.runner import Limits
 from gluerun.records.spent import Spent
-from gluerun.records.task import Status
+from gluerun.records.task import ProofState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
+        red_main=store.red_main(),
+        unsure=_unsure(house, tasks),
         held=_held(house, memory, target),
         stop=store.is_stopped(),
         circuit=store.circuit(),
@@ -126,6 +128,15 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
 
         world = replace(world, facts=facts(house, world))
     return Look(world=world, memory=_with_folder(memory, folder_mark))
+
+
+def _unsure(house: House, tasks: list[Task]) -> frozenset[str]:
+    """Return the tasks with a red candidate whose base may be red itself."""
+    if not any(task.proof is not None and task.proof.state is ProofState.RED for task in tasks):
+        return frozenset()
+    from gluerun.loop.repairing import unsure  # a cycle in which nothing is red needs none of it
+
+    return unsure(house, tasks)
 
 
 def _spent_today(house: House) -> Spent:
@@ -277,6 +288,8 @@ def _sightings(
     for task in tasks:
         if task.proof and task.proof.run_id:
             runs.append(task.proof.run_id)
+    red = house.store.red_main()
+    runs += [probe.run_id for probe in (red.probes if red is not None else ())]
     return {run_id: _sighting(house, run_id) for run_id in runs}
 
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 from gluerun.core import batches, pipeline, prompts_planner
 from gluerun.core.actions import EndPlanner, ImportBatch, NodeProved, Promote, ProveNode, RejectBatch, StartPlanner
 from gluerun.core.gates import held_mark
-from gluerun.core.integration import prover_seconds
 from gluerun.core.masking import masked_text
 from gluerun.core.planners import rejected
 from gluerun.loop import receipts
@@ -143,7 +142,7 @@ def _prove(house: House, world: World, action: ProveNode) -> bool:
     if node is None or world.target_head is None:
         return False
     now, run_id = house.now(), house.new_run()
-    seconds = prover_seconds(house.config, house.config.gate_command, Occasion.NODE)
+    seconds = pipeline.prover_seconds(house.config, house.config.gate_command, Occasion.NODE)
     expires = now + timedelta(seconds=seconds)
     house.store.put_node_lease(_lease(house, node, world.target_head, run_id, expires, NodeLeaseStatus.ACTIVE))
     house.store.put_dispatch(

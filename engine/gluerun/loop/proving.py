@@ -9,24 +9,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core import pipeline
-from gluerun.core.integration import prover_seconds
-from gluerun.errors import UsageError
+from gluerun.errors import BusyError, UsageError
 from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.receipts import file_receipt
 from gluerun.loop.rescue import tidy_run
 from gluerun.records import names
 from gluerun.records.dispatch import Dispatch, Life, Role
-from gluerun.records.gate import GateCheck
+from gluerun.records.gate import GateCheck, GateVerdict
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gluerun.loop.house import House
-    from gluerun.records.pipeline import Occasion
 
 _PATIENCE = 2.0
 # What a run of an earlier time left behind is looked for in so many of the newest.
 _LOOKED_BACK = 50
+_TURNS = 5
 
 
 @record
@@ -61,12 +61,31 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
         house.doors.watch.wait([run_id], _PATIENCE)
     file_receipt(house, run_id)
     check = house.store.known(GateCheck, run_id, "gate-check.json")
+    if check is not None and check.result is GateVerdict.RED and occasion is not Occasion.NIGHTLY:
+        _begin_repair(house, occasion, head)
     return Proved(run=run_id, check=check, trouble="" if check else ending.reason)
+
+
+def _begin_repair(house: House, occasion: Occasion, head: str) -> None:
+    """Let the loop know that its target is red; where others are busy for long, its own gates will tell."""
+    from gluerun.core.actions import SuspectTarget  # most targets are never red
+    from gluerun.loop.repairing import suspect
+
+    for _ in range(_TURNS):
+        try:
+            with house.doors.locks.origin(holder(house, new_origin_run(house), "prove")):
+                command, reason = house.config.gate_command, f"`gluerun prove {occasion}` found it red"
+                suspect(house, SuspectTarget(task_id="", commit=head, gate_command=command, occasion=occasion,
+                                             is_red=True, reason=reason))  # fmt: skip
+                house.journal.flush()
+                return
+        except BusyError:
+            house.doors.watch.wait((), _PATIENCE)
 
 
 def _start(house: House, occasion: Occasion, head: str) -> str:
     now, run_id, config = house.now(), house.new_run(), house.config
-    seconds = prover_seconds(config, config.gate_command, occasion)
+    seconds = pipeline.prover_seconds(config, config.gate_command, occasion)
     house.store.put_dispatch(
         Dispatch(
             run_id=run_id,

@@ -306,7 +306,7 @@ def _memory(memory: CycleMemory, world: World, notes: Notes) -> CycleMemory:
         green_head=notes.green_head or ("" if notes.is_green_unproved else memory.green_head),
         green_run=notes.green_run or memory.green_run,
         red_head=notes.red_head or memory.red_head,
-        push_due=memory.push_due or bool(notes.integrated),
+        push_due=memory.push_due or bool(notes.integrated) or notes.has_reverted,
     )
 
 

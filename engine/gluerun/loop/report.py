@@ -89,6 +89,7 @@ class Notes:
         self.green_run = ""
         self.is_green_unproved = False
         self.red_head = ""
+        self.has_reverted = False
         self.next_task = 0
         self.next_approval = 0
         self.has_seen_inputs = False

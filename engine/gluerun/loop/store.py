@@ -17,6 +17,7 @@ from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, Provide
 from gluerun.records.planning import PlanNote
 from gluerun.records.queue import QueueState
 from gluerun.records.record import replace
+from gluerun.records.redmain import RedMain
 from gluerun.records.task import Status, Task
 from gluerun.release import VERSION
 
@@ -42,6 +43,7 @@ PLAN_NOTES = "plan-notes"
 MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 QUEUE = "queue.json"
+RED_MAIN = "red-main.json"
 FLAKES = "flakes.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
@@ -320,6 +322,14 @@ class Store:
     def put_queue_state(self, state: QueueState) -> None:
         """Write what the merge queue has learned; nothing is lost with it."""
         self.files.write(QUEUE, schema.dump(state), durable=False)
+
+    def red_main(self) -> RedMain | None:
+        """Return what is known of a target that is red by itself; None if it never was, or nobody can read it."""
+        return self._or_none(RedMain, RED_MAIN)
+
+    def put_red_main(self, red: RedMain) -> None:
+        """Write what is known of a red target; lost, it is asked again."""
+        self.files.write(RED_MAIN, schema.dump(red))
 
     def flakes(self) -> Flakes:
         """Return what has flaked."""

@@ -63,6 +63,14 @@ class AreaPolicy:
     expires_hours: float | None = None
 
 
+class OnRedMain(StrEnum):
+    """What is done while the target itself is red: begin nothing, go on, or begin nothing and land a proved revert."""
+
+    PAUSE = "pause"
+    GO_ON = "go-on"
+    REVERT = "revert"
+
+
 class PlanCritiqueMode(StrEnum):
     """Whether a critic judges a planner's batch before it is taken in."""
 
@@ -182,6 +190,7 @@ class Config:
     gate_timeout_sec: int = 3600
     gate_slots: int = 2
     flake_reruns: int = 1
+    on_red_main: OnRedMain = OnRedMain.PAUSE
     gate_port_base: int = 20_000
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0

@@ -48,6 +48,7 @@ NAMES = (
     "planner-backoff.v0",
     "provider-backoff.v0",
     "queue.v0",
+    "red-main.v0",
     "resident.v0",
     "reviewer-capsule.v0",
     "session-meta.v0",
@@ -142,6 +143,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.provider_backoff_v0 import validate
         case "queue.v0":
             from gluerun.records.validators.queue_v0 import validate
+        case "red-main.v0":
+            from gluerun.records.validators.red_main_v0 import validate
         case "resident.v0":
             from gluerun.records.validators.resident_v0 import validate
         case "reviewer-capsule.v0":
