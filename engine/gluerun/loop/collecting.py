@@ -5,7 +5,7 @@ Each removal can be cut at any point and done again; what is removed is chosen a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gluerun.core.collecting import (
     KEPT,
@@ -23,7 +23,7 @@ from gluerun.errors import GitError, GluerunError, SchemaError, StateError
 from gluerun.loop.booking import EXPENSES
 from gluerun.loop.hosting import claim, holder, new_origin_run
 from gluerun.loop.house import RESCUE
-from gluerun.loop.receipts import RECEIPTS
+from gluerun.loop.receipts import RECEIPTS, written_at
 from gluerun.loop.receipts import sweep as sweep_receipts
 from gluerun.loop.store import run_path
 from gluerun.records import codec, names
@@ -207,13 +207,17 @@ def _configs(house: House) -> Iterator[ConfigSeen]:
 
 
 def _receipts(house: House) -> Iterator[ReceiptSeen]:
-    files = house.store.files
+    files, border = house.store.files, house.now() - timedelta(days=house.config.gc.keep_days)
     for folder in files.names(RECEIPTS):
         for name in files.names(f"{RECEIPTS}/{folder}"):
             path = f"{RECEIPTS}/{folder}/{name}"
             mark = files.mark(path)
-            if mark is not None:
-                yield ReceiptSeen(path=path, size=mark.size, at=datetime.fromtimestamp(mark.mtime_ns // 10**9, UTC))
+            if mark is None:
+                continue
+            at = datetime.fromtimestamp(mark.mtime_ns // 10**9, UTC)
+            if at < border:  # a folder that was copied has other time stamps; only what may go is read
+                at = written_at(house, path) or at
+            yield ReceiptSeen(path=path, size=mark.size, at=at)
 
 
 def _rescues(house: House, tasks: list[Task]) -> Iterator[RescueSeen]:

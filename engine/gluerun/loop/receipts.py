@@ -14,6 +14,8 @@ from gluerun.records.gate import GateCheck, GateVerdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.loop.house import House
 
 RECEIPTS = "receipts"
@@ -50,19 +52,24 @@ def is_green(house: House, code_tree: str, gate_sha256: str) -> bool:
 def receipts_of(house: House, code_tree: str) -> list[GateCheck]:
     """Return every receipt about a code tree, the newest first; what cannot be read is none."""
     folder = _folder(code_tree)
-    found = []
-    for name in house.store.files.names(folder):
-        if not name.startswith(code_tree) or not name.endswith(".json"):
-            continue
-        path = f"{folder}/{name}"
-        try:
-            data = house.store.files.read(path)
-            check = schema.load(GateCheck, data, file=path) if data is not None else None
-        except GluerunError:
-            continue
-        if check is not None and check.code_tree == code_tree:
-            found.append(check)
+    names_here = (name for name in house.store.files.names(folder) if name.startswith(code_tree))
+    checks = (_read(house, f"{folder}/{name}") for name in names_here if name.endswith(".json"))
+    found = [check for check in checks if check is not None and check.code_tree == code_tree]
     return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+
+def written_at(house: House, path: str) -> datetime | None:
+    """Return when a receipt was written, by its own word; None if it cannot be read."""
+    check = _read(house, path)
+    return check.created_at if check is not None else None
+
+
+def _read(house: House, path: str) -> GateCheck | None:
+    try:
+        data = house.store.files.read(path)
+        return schema.load(GateCheck, data, file=path) if data is not None else None
+    except GluerunError:
+        return None
 
 
 def sweep(house: House) -> None:
