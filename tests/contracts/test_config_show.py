@@ -103,7 +103,10 @@ def test_an_unknown_key_is_refused_with_the_nearest(repo):
 
 # Keys whose parts the configuration keeps apart, and keys that are remarks of the file.
 PARTED = {
-    "limits": ("limits_try", "limits_task", "limits_day"),
+    "controlState": ("control_state", "control_commit_seconds"),
+    "integration": ("push", "integration"),
+    "sparse": ("sparse", "sparse_always"),
+    "limits": ("limits_try", "limits_task", "limits_day", "on_limit_try", "on_limit_task"),
     "review": ("independence",),
     "identity": ("identity_name", "identity_email", "identity_l1_name", "identity_l1_email"),
 }
@@ -138,3 +141,28 @@ def test_the_document_and_the_words(repo, capsys):
     assert main.run(["--repo", str(repo), "config", "show", "maxRetries", "--origin", "--set", "maxRetries=8"]) == 0
     said = capsys.readouterr().out
     assert "maxRetries: 8 (flag, --max-retries) is used instead of 2 (file, gluerun.config.json:3)" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "value"),
+    [
+        ("sparse", None, False),
+        ("sparse", True, True),
+        ("sparse", ["tools"], ["tools"]),
+        ("integration", None, {"remote": "none", "mode": "merge", "sign": False}),
+        ("integration", {"mode": "squash"}, {"remote": "none", "mode": "squash", "sign": False}),
+        ("controlState", "branch", {"mode": "branch", "commitIntervalSeconds": 300}),
+        (
+            "controlState",
+            {"mode": "branch", "commitIntervalSeconds": 60},
+            {"mode": "branch", "commitIntervalSeconds": 60},
+        ),
+        ("controlState", None, "ref"),
+    ],
+)
+def test_a_key_that_the_configuration_keeps_in_parts_is_shown_whole(repo, key, said, value):
+    path = Path(repo) / settings.FILE
+    document = json.loads(path.read_text()) | ({} if said is None else {key: said})
+    path.write_text(json.dumps(document))
+
+    assert one(repo, key).value == value

@@ -265,11 +265,11 @@ def test_the_engine_may_die_before_and_after_every_git(tmp_path, place, monkeypa
             engine = world.engine()
         start, count = engine._git._start, [0]
 
-        def counted(*words, start=start, count=count, number=number):
+        def counted(*words, start=start, count=count, number=number, **more):
             count[0] += 1
             if count[0] - 1 == number // 2 and number % 2 == 0:
                 raise CrashError
-            answer = start(*words)
+            answer = start(*words, **more)
             if count[0] - 1 == number // 2:
                 raise CrashError
             return answer

@@ -9,7 +9,7 @@ from gluerun import settings, settings_runners
 from gluerun.core.masking import found_in
 from gluerun.errors import UsageError
 from gluerun.records.codec import to_wire
-from gluerun.records.config import Remote
+from gluerun.records.config import ControlState, Remote
 from gluerun.records.record import record
 from gluerun.settings_place import line_of
 from gluerun.settings_table import KNOBS, SHAPES, Knob, from_text
@@ -94,7 +94,10 @@ def _of_knob(knob: Knob, loaded: Settings, document: dict[str, Any], text: str) 
     ]
     used, value = origins[-1], origins[-1].value
     # Sources that say the same are no conflict.
-    return Shown(key=knob.key, value=value, origin=used, instead_of=tuple(o for o in origins[:-1] if o.value != value))
+    others = tuple(one for one in origins[:-1] if one.value != value)
+    if knob.field == "control_state" and loaded.config.control_state is ControlState.BRANCH:
+        value = {"mode": value, "commitIntervalSeconds": loaded.config.control_commit_seconds}
+    return Shown(key=knob.key, value=value, origin=used, instead_of=others)
 
 
 def _of_shape(key: str, loaded: Settings, document: dict[str, Any], text: str) -> Shown:
@@ -113,7 +116,7 @@ def _of_shape(key: str, loaded: Settings, document: dict[str, Any], text: str) -
 _FIELDS = {
     "runners": "runners", "roles": "roles", "sandbox": "sandbox", "prices": "prices", "gc": "gc", "areas": "areas",
     "testPaths": "test_paths", "provisionFiles": "provision_files", "bootstrap": "bootstrap",
-    "areaPolicy": "area_policy", "riskPaths": "risk_paths",
+    "areaPolicy": "area_policy", "riskPaths": "risk_paths", "gates": "gates",
     "envAllowlist": "env_allowlist", "env": "env", "modules": "modules",
     "proofLayers": "proof_layers", "proofGrandfather": "proof_grandfather", "singleSliceLayers": "single_slice_layers",
 }  # fmt: skip
@@ -129,6 +132,8 @@ def _effective(key: str, loaded: Settings, document: dict[str, Any]) -> object:
         asks = {"try": config.on_limit_try, "task": config.on_limit_task}
         said = {of: {**to_wire(one), settings_runners.ON_LIMIT: asks[of]} for of, one in spans.items()}
         return {**said, "day": config.limits_day}
+    if key == "sparse":
+        return config.sparse_always or config.sparse
     if key == "review":
         return {"independence": config.independence}
     if key == "identity":
