@@ -29,7 +29,7 @@ READING = (
     (("status",), "status", 0),
     (("health",), "health", 1),
     (("queue",), "queue-page", 0),
-    (("receipts",), "receipts", 1),
+    (("receipts",), "receipts", 0),
     (("flakes",), "flakes-page", 0),
     (("explain", "TASK-0001"), "explain", 0),
     (("explain", "TASK-0002"), "explain", 0),
