@@ -69,8 +69,9 @@ def _say(page: QueuePage) -> None:
     slots = f"{page.proving} of {page.slots} gate slots taken"
     takes = f"a gate takes {page.gate_seconds:.0f} s" if page.gate_seconds is not None else "no gate has run yet"
     say(f"{page.target_branch} at {page.head[:12] or 'nothing'}: {slots}, {takes}")
-    say(f"up to {page.batch} changes are proved together: {page.bad_rate:.0%} were bad lately, "
-        f"{page.flake_rate:.0%} of the gates red for nothing", wrapped=True)  # fmt: skip
+    seen = "were bad lately" if page.gate_seconds is not None else "are bad, it is assumed until gates have run"
+    flaky = f", {page.flake_rate:.0%} of the gates red for nothing" if page.gate_seconds is not None else ""
+    say(f"up to {page.batch} changes are proved together: {page.bad_rate:.0%} {seen}{flaky}", wrapped=True)
     if page.red_main:
         say(page.red_main, wrapped=True)
     say()
