@@ -460,8 +460,8 @@ class Git(Protocol):
         """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
         ...
 
-    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
-        """Remove the locks that a dead git left for this work tree and branch; return their names.
+    def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:
+        """Remove the locks that a dead git left for this work tree, branch and refs that begin with *kept*; name them.
 
         Only for a tree whose owner is proved dead.
         """

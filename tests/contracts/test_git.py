@@ -61,6 +61,9 @@ class RealWorld:
         Path(folder, "index.lock").touch()
         Path(self.root, f".git/refs/heads/{branch}.lock").touch()
 
+    def leave_ref_lock(self, ref: str) -> None:
+        Path(self.root, f".git/{ref}.lock").touch()
+
     def with_remote(self) -> None:
         self.remote = self.root + "-remote"
         self.run("init", "-q", "--bare", "-b", "main", self.remote)
@@ -100,6 +103,9 @@ class SimWorld:
     def leave_lock(self, place: str, branch: str) -> None:
         self.git.worktrees[place].locks.add("index.lock")
         self.git.branch_locks.add(f"refs/heads/{branch}.lock")
+
+    def leave_ref_lock(self, ref: str) -> None:
+        self.git.branch_locks.add(f"{ref}.lock")
 
     def with_remote(self) -> None:
         self.git.remote = {}
@@ -446,6 +452,17 @@ class TestWorkTrees:
         assert world.git.snapshot(place, "s") != world.base
         assert world.git.unlock(place, "work-w") == ("index.lock", "refs/heads/work-w.lock")
         assert world.git.commit_all(place, world.base, "m") == world.git.head("work-w")
+
+    def test_unlock_removes_the_locks_of_what_a_dead_run_would_have_kept_and_no_others(self, world):
+        run, other = "refs/gluerun/rescue/T/RUN-1", "refs/gluerun/rescue/T/RUN-2-branch"
+        assert world.git.unlock(world.place("w"), "work-w", run) == ()
+        world.git.keep(f"{run}-place", world.base)
+        for ref in (f"{run}-branch", other):
+            world.leave_ref_lock(ref)
+
+        assert world.git.unlock(world.place("w"), "work-w", run) == (f"{run}-branch.lock",)
+        assert world.git.unlock(world.place("w"), "work-w", other) == (f"{other}.lock",)
+        assert world.git.kept("refs/gluerun/rescue/T") == {f"{run}-place": world.base}
 
 
 class TestLanding:

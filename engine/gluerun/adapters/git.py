@@ -259,9 +259,9 @@ class RepositoryGit:
     def push(self, branch: str) -> str:
         return publishing.push(self._git, branch)
 
-    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+    def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:
         with self._lock():
-            return self._trees().unlock(place, branch)
+            return self._trees().unlock(place, branch, kept)
 
     def _refs(self, *patterns: str) -> dict[str, str]:
         """Return refs and their commits in one process."""

@@ -208,12 +208,15 @@ class WorkTrees:
             folders.release(lock, token)
         return new
 
-    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+    def unlock(self, place: str, branch: str, kept: str) -> tuple[str, ...]:
         folder = folders.own_folder(self._git.root, place)
         home = folders.folder_of(self._git.root)
         candidates = [] if folder is None else [(folder, folders.INDEX_LOCK), (folder, "HEAD.lock")]
         if home is not None:
-            candidates.append((folders.shared_of(home), f"refs/heads/{branch}.lock"))
+            shared = folders.shared_of(home)
+            candidates.append((shared, f"refs/heads/{branch}.lock"))
+            # What a dead run would have kept has the run in its name: nobody else ever writes it.
+            candidates += [(shared, name) for name in _locks_of(shared, kept)]
         return tuple(name for where, name in candidates if folders.discard(folders.join(where, name)))
 
     def _folder(self, place: str) -> str:
@@ -348,3 +351,13 @@ def _letter(code: str) -> str:
 def _resolved(place: str) -> bytes:
     parent, name = os.path.split(os.path.normpath(place))
     return os.path.join(os.path.realpath(encode(parent)), encode(name))
+
+
+def _locks_of(shared: str, prefix: str) -> list[str]:
+    folder = os.path.dirname(prefix)
+    try:
+        names = sorted(decode(name) for name in os.listdir(encode(folders.join(shared, folder)))) if prefix else []
+    except OSError:
+        return []  # nothing was ever kept there
+    found = [f"{folder}/{name}" for name in names if name.endswith(".lock")]
+    return [name for name in found if name.startswith(prefix)]

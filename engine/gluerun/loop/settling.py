@@ -222,7 +222,7 @@ def clear_places(house: House, task: Task, run_id: str, reason: str) -> None:
     git = house.doors.git
     place = house.place(task.task_id)
     with house.doors.locks.git():
-        for lock in git.unlock(place, task.spec.worker_branch):
+        for lock in git.unlock(place, task.spec.worker_branch, f"{RESCUE}/{task.task_id}/{run_id}"):
             house.tell("recovery.action", f"removed {lock}, left by a dead worker", task=task.task_id, run=run_id)
         kept = remove_place(house, task, run_id, place, reason)
     tidy_run(house, run_id)

@@ -520,14 +520,16 @@ class SimGit:
         self.fault("push:after")
         return ""
 
-    def unlock(self, place: str, branch: str) -> tuple[str, ...]:
+    def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:
         self.fault("unlock:before")
         work, name = self.worktrees.get(place), f"{HEADS}{branch}.lock"
+        mine = {lock for lock in self.branch_locks if kept and lock.startswith(kept)}
         removed: list[str] = [lock for lock in ("index.lock", "HEAD.lock") if work is not None and lock in work.locks]
         if work is not None:
             work.locks -= set(removed)
         removed += [name] if name in self.branch_locks else []
-        self.branch_locks.discard(name)
+        removed += sorted(mine)
+        self.branch_locks -= {name, *mine}
         self.fault("unlock:after")
         return tuple(removed)
 
