@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gluerun.core.collecting import MB, Kind, RunSeen, Seen, plan_collection
+from gluerun.core.collecting import (
+    MB,
+    ConfigSeen,
+    Kind,
+    ReceiptSeen,
+    RescueSeen,
+    RunSeen,
+    Seen,
+    plan_collection,
+)
 from gluerun.records.config import Collection
 from gluerun.records.record import replace
 
@@ -58,3 +67,16 @@ def test_weight_gives_up_nothing_but_runs():
     plan = plan_collection(Seen(now=NOW, runs=(OLD,)), Collection(keep_runs=0, max_mb=1))
 
     assert {one.kind for one in plan} == {Kind.RUN}
+
+
+def test_a_border_of_no_days_lies_behind_what_was_made_in_this_very_second():
+    seen = Seen(
+        now=NOW,
+        runs=(run("new", days=0),),
+        configs=(ConfigSeen(digest="c", path="configs/c.json", size=1, at=NOW),),
+        receipts=(ReceiptSeen(path="receipts/aa/aa-b-c.json", size=1, at=NOW),),
+        rescues=(RescueSeen(ref="refs/gluerun/rescue/a", commit="a", at=NOW, is_live=False, is_elsewhere=False),),
+    )
+    plan = plan_collection(seen, Collection(keep_days=0, keep_runs=0), rescues_older_than=0)
+
+    assert [one.kind for one in plan] == [Kind.RUN, Kind.CONFIG, Kind.RECEIPT, Kind.RESCUE]

@@ -134,8 +134,8 @@ def _runs(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
         if run.is_live or not run.paths or run.run_id in newest:
             continue
         is_heavy = 0 < policy.max_mb * MB < weight
-        if run.began < border or is_heavy:
-            reason = f"older than {policy.keep_days} days" if run.began < border else f"beyond {policy.max_mb} MB"
+        if run.began <= border or is_heavy:
+            reason = f"older than {policy.keep_days} days" if run.began <= border else f"beyond {policy.max_mb} MB"
             weight -= run.size
             yield GiveUp(kind=Kind.RUN, name=run.run_id, reason=reason, size=run.size, paths=run.paths)
 
@@ -149,7 +149,7 @@ def _slots(seen: Seen) -> Iterator[GiveUp]:
 def _receipts(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
     border, reason = seen.now - timedelta(days=policy.keep_days), f"older than {policy.keep_days} days"
     for one in seen.receipts:
-        if one.at < border:
+        if one.at <= border:
             name = one.path.rpartition("/")[2].removesuffix(".json")
             yield GiveUp(kind=Kind.RECEIPT, name=name, reason=reason, size=one.size, paths=(one.path,))
 
@@ -159,7 +159,7 @@ def _configs(seen: Seen, policy: Collection, slim: set[str]) -> Iterator[GiveUp]
     used = {run.config for run in seen.runs if run.is_live or (run.paths and run.run_id not in slim)}
     border = seen.now - timedelta(days=policy.keep_days)
     for one in seen.configs:
-        if one.digest not in used and one.digest != seen.current_config and one.at < border:
+        if one.digest not in used and one.digest != seen.current_config and one.at <= border:
             yield GiveUp(kind=Kind.CONFIG, name=one.digest, reason="no run uses it", size=one.size, paths=(one.path,))
 
 
@@ -168,7 +168,7 @@ def _rescues(seen: Seen, policy: Collection, older_than: int | None) -> Iterator
         age = seen.now - one.at
         if one.is_live:
             continue
-        if one.is_elsewhere and age > timedelta(days=policy.rescue_days):
+        if one.is_elsewhere and age >= timedelta(days=policy.rescue_days):
             yield GiveUp(kind=Kind.RESCUE, name=one.ref, reason="its content is elsewhere", commit=one.commit)
-        elif older_than is not None and age > timedelta(days=older_than):
+        elif older_than is not None and age >= timedelta(days=older_than):
             yield GiveUp(kind=Kind.RESCUE, name=one.ref, reason=f"older than {older_than} days", commit=one.commit)

@@ -215,7 +215,7 @@ def _receipts(house: House) -> Iterator[ReceiptSeen]:
             if mark is None:
                 continue
             at = datetime.fromtimestamp(mark.mtime_ns // 10**9, UTC)
-            if at < border:  # a folder that was copied has other time stamps; only what may go is read
+            if at <= border:  # a folder that was copied has other time stamps; only what may go is read
                 at = written_at(house, path) or at
             yield ReceiptSeen(path=path, size=mark.size, at=at)
 
