@@ -28,6 +28,7 @@ _DECODERS: dict[type[Any], dict[str, tuple[str, Decoder]]] = {}
 _WIRE_NAMES: dict[str, str] = {}
 _SCALARS = (str, bool, float, NoneType)
 _PLAIN = frozenset({str, int, bool, float, NoneType})
+_WORDS = {True: "true", False: "false", None: "null"}
 _quoted = json.encoder.encode_basestring
 
 
@@ -104,18 +105,25 @@ def _indented(value: Any, line: str) -> str:
         return _quoted(value)
     if kind is int:
         return str(value)
+    if value is True or value is False or value is None:
+        return _WORDS[value]
     inner = line + "  "
     if kind is dict and value:
         pairs = [f"{inner}{_quoted(key)}: {_indented(item, inner)}" for key, item in value.items()]
         return "{" + ",".join(pairs) + line + "}"
     if kind is list and value:
         return "[" + ",".join([inner + _indented(item, inner) for item in value]) + line + "]"
+    if kind is dict or kind is list:
+        return "{}" if kind is dict else "[]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(document: Any) -> bytes:
     """Write a document in the one form that hashes are taken of: sorted keys, no spaces, UTF-8."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def decode(data: bytes, *, file: str = "") -> Any:

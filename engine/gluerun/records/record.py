@@ -25,7 +25,7 @@ def record(cls: type[T]) -> type[T]:
     defaults = {name: cls.__dict__[name] for name in fields if name in cls.__dict__}
     for name, member in (
         ("__fields__", fields),
-        ("__defaults__", defaults),
+        ("__blank__", {name: defaults.get(name) for name in fields}),
         ("__names__", frozenset(fields)),
         ("__required__", frozenset(fields) - defaults.keys()),
         ("__match_args__", fields),
@@ -55,12 +55,12 @@ def fields_of(cls: type[Any]) -> tuple[str, ...]:
 def _init(self: Any, **values: Any) -> None:
     cls = type(self)
     given = values.keys()
-    if not (cls.__names__ >= given >= cls.__required__):
+    made = cls.__blank__ | values  # in the order of the fields, whatever the order they are given in
+    if len(made) != len(cls.__blank__) or not cls.__required__ <= given:
         unknown = sorted(given - cls.__names__)
         missing = sorted(cls.__required__ - given)
         raise TypeError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
-    defaults = cls.__defaults__
-    self.__dict__.update({name: values[name] if name in values else defaults[name] for name in cls.__fields__})
+    self.__dict__.update(made)
 
 
 def _eq(self: Any, other: object) -> bool:

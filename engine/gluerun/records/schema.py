@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+# A cycle looks again after each round, mostly at files that are as they were: a record is frozen, so it serves again.
+_READ: dict[tuple[type[Any], bytes], Any] = {}
+_MOST = 500
+
 
 def check(name: str, document: Any, *, file: str = "") -> None:
     """Raise SchemaError with place and reason unless *document* is a valid *name*, such as ``lease.v0``."""
@@ -24,8 +28,13 @@ def check(name: str, document: Any, *, file: str = "") -> None:
 
 def load(cls: type[T], data: bytes, *, file: str = "") -> T:
     """Read a record from JSON that its schema accepts."""
-    document = codec.decode(data, file=file)
-    return admit(cls, document, file=file)
+    known = _READ.get((cls, data))
+    if known is None:
+        known = admit(cls, codec.decode(data, file=file), file=file)
+        if len(_READ) >= _MOST:
+            _READ.clear()
+        _READ[cls, data] = known
+    return known
 
 
 def admit(cls: type[T], document: Any, *, file: str = "") -> T:
