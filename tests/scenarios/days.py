@@ -199,7 +199,7 @@ class Days:
         else:
             return [f"it never comes to rest: {house.states()}"]
         for path in [path for path in self.spoilt if path.endswith("dispatch.json")]:
-            house.state_files.files.pop(path, None)
+            house.state_files.remove(path)
         faults = [*self.always(), *_once_each(house), *_leavings(house)]
         if not self.spoilt:
             faults += _lost(house)

@@ -25,6 +25,7 @@ class Segment:
         self.key = key
         self.files = dict(house.state_files.files)
         self.folders = set(house.state_files._folders)
+        self.inside = dict(house.state_files._inside)
         self.looked = set()
         self.wrote = set()
 
@@ -39,11 +40,11 @@ class Segment:
 class Answers:
     """What a state folder answers, each as a number that is found out once."""
 
-    def __init__(self, files, folders):
+    def __init__(self, files, folders, inside):
         self.files = files
         self.folders = folders
+        self.inside = inside
         self._known = {}
-        self._inside = None
 
     def __call__(self, question):
         """Return the answer to one question: what is asked, and of which path."""
@@ -59,25 +60,9 @@ class Answers:
                 return int(path in self.files or path in self.folders)
             case "leftovers":
                 return sum(name.endswith(".tmp") for name in self.files)
-        if self._inside is None:
-            self._inside = _listed(self.files, self.folders)
-        inside = self._inside.get(path, set())
-        torn = {name for name in inside if name.startswith(".") and name.endswith(".tmp")}
-        return len(torn) if what == "torn" else hash(tuple(sorted(inside - torn)))
-
-
-def _listed(files, folders):
-    """Return what is in each folder."""
-    listed = {}
-    for path in (*files, *folders):
-        rest = path
-        while rest:
-            rest, _, name = rest.rpartition("/")
-            inside = listed.setdefault(rest, set())
-            if name in inside:
-                break
-            inside.add(name)
-    return listed
+        inside = self.inside.get(path, ())
+        torn = [name for name in inside if name.startswith(".") and name.endswith(".tmp")]
+        return len(torn) if what == "torn" else hash(tuple([name for name in inside if name not in torn]))
 
 
 def _meaning(path, data):
@@ -123,7 +108,7 @@ class Known:
         """Begin a stretch of a way; True if from here it is known how it ends."""
         house = way.house
         key = everything_else(house, *way.place, *more)
-        answer = Answers(house.state_files.files, house.state_files._folders)
+        answer = Answers(house.state_files.files, house.state_files._folders, house.state_files._inside)
         for questions, answers in self.ways.get(key, {}).items():
             if hash(tuple([answer(one) for one in questions])) in answers:
                 way.was_foretold = True
@@ -142,6 +127,6 @@ class Known:
             later = {one for one in needs if one[0] not in ("read", "mark") or one[1] not in segment.wrote}
             needs = segment.looked | later
             questions = tuple(sorted(needs))
-            answer = Answers(segment.files, segment.folders)
+            answer = Answers(segment.files, segment.folders, segment.inside)
             answers = hash(tuple([answer(one) for one in questions]))
             self.ways.setdefault(segment.key, {}).setdefault(questions, set()).add(answers)

@@ -67,6 +67,9 @@ class SimFiles:
         self.free = 1 << 40
         self._folders: dict[str, FileMark] = {"": FileMark(mtime_ns=0, size=0, inode=1)}
         self._marks: dict[str, FileMark] = {}
+        self._inside: dict[
+            str, tuple[str, ...]
+        ] = {}  # what is in each folder, sorted: lists are asked for all the time
         self._steps = 1
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -306,9 +309,12 @@ class SimFiles:
                     self.room = self._marks[done.path].size
                 self.files.pop(done.path, None)
                 self._marks.pop(done.path, None)
+                self._leave(done.path)
             case "drop":
                 self._folders.pop(done.path, None)
+                self._leave(done.path)
             case "move":
+                self._leave(done.path)
                 self._put(done.new, self.files.pop(done.path, b""), self._marks.pop(done.path, None))
             case "append" if (was := self._marks.get(done.path)) is not None:
                 # Only the file changes, and its folder does not show it.
@@ -323,6 +329,8 @@ class SimFiles:
         self._touch(_split(path)[0])
 
     def _set(self, path: str, data: bytes, mark: FileMark) -> None:
+        if path not in self.files:
+            self._enter(path)
         self.files[path] = data
         # What is held back is a number here, and as large as that says.
         size = int(data) if path == BALLAST and self._has_ballast and data.isdigit() else len(data)
@@ -336,14 +344,19 @@ class SimFiles:
         was = self._folders.get(folder)
         self._folders[folder] = self._next(was)
         if was is None:
+            self._enter(folder)
             self._touch(_split(folder)[0])
 
-    def _list(self, folder: str) -> list[str]:
-        start = f"{_clean(folder)}/" if folder else ""
-        size = len(start)
-        inside = [path[size:] for path in self.files if path.startswith(start)]
-        inside += [path[size:] for path in self._folders if path and path.startswith(start)]
-        return sorted({path.partition("/")[0] for path in inside})
+    def _enter(self, path: str) -> None:
+        folder, name = _split(path)
+        self._inside[folder] = tuple(sorted((*self._inside.get(folder, ()), name)))
+
+    def _leave(self, path: str) -> None:
+        folder, name = _split(path)
+        self._inside[folder] = tuple(one for one in self._inside.get(folder, ()) if one != name)
+
+    def _list(self, folder: str) -> tuple[str, ...]:
+        return self._inside.get(_clean(folder), ())
 
     def _check_place(self, path: str) -> None:
         if not _clean(path) or path in self._folders:
