@@ -115,7 +115,7 @@ print(files.hold_back(1_000_000), flush=True)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what a waiter says that cannot tell
 code = f"head -c 9000000 /dev/zero > {state}/filled; exit 3"
 child = Child(name="a1", argv=("sh", "-c", code), cwd="/", env={"PATH": os.environ["PATH"]}, stdin="",
-              log="runs/r1/a1.log", marker="r1.1", timeout=60, grace=1)
+              log="runs/r1/a1.log", marker="r1.1", timeout=600, grace=1)
 try:
     done = InlineChildren(state, tiers=["marker"]).wait("r1", child)
     print(done.exit_code, files.names(""))

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from tests.patience import PATIENCE
 
 from gluerun.adapters.files import DiskFiles
 from gluerun.errors import StateError
@@ -481,7 +482,7 @@ def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(disk, tmp_path, way):
 
     reader = threading.Thread(target=look, daemon=True)
     reader.start()
-    reader.join(20)
+    reader.join(PATIENCE)
 
     assert said in ([b""], ["cannot read pipe: illegal seek"])
 

@@ -157,7 +157,7 @@ def test_nothing_is_imported_before_a_line_holds_a_beginning():
     )
     root = str(Path(masking.__file__).parents[2])
     argv = [sys.executable, "-I", "-S", "-c", code, root]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "['gluerun', 'gluerun.core', 'gluerun.core.masking']"

@@ -148,7 +148,7 @@ def lose_an_object(root):
 
 def leave_a_process(root):
     env = os.environ | {"GLUERUN_RUN": "RUN-planted"}
-    return subprocess.Popen(["sleep", "60"], cwd=root, env=env)
+    return subprocess.Popen(["sleep", "600"], cwd=root, env=env)
 
 
 PLANTED = {

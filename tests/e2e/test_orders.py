@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 from tests.e2e.backlog import writes
 from tests.e2e.conftest import outside_environment
+from tests.patience import PATIENCE
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "cli"
 
@@ -47,8 +48,8 @@ def test_a_loop_that_sleeps_ends_at_once_when_it_is_stopped(backlog, wheel_pytho
     with subprocess.Popen(argv, cwd=backlog.root, env=outside_environment(), stdout=subprocess.PIPE, text=True) as loop:
         backlog.until((backlog.root / ".gluerun-state/origin-state.json").exists, "the loop looked")
 
-        answer = asked(backlog, "stop", "--wait=30", "--reason", "enough", schema="ordered")
-        said, _ = loop.communicate(timeout=60)
+        answer = asked(backlog, "stop", f"--wait={PATIENCE}", "--reason", "enough", schema="ordered")
+        said, _ = loop.communicate(timeout=PATIENCE)
 
     assert answer["outcome"] in ("applied", "queued")
     assert (loop.returncode, said.splitlines()[0]) == (0, "ended: STOP is set")

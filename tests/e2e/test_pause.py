@@ -29,7 +29,7 @@ else:
         said = {{"id": f"m{{number}}", "role": "assistant", "model": "m", "content": [],
                 "usage": {{"input_tokens": 9, "cache_read_input_tokens": 0, "output_tokens": 1}}}}
         print(json.dumps({{"type": "assistant", "session_id": "the-one", "message": said}}), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

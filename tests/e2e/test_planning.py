@@ -20,7 +20,7 @@ CONFIG = {
 
 def repository(folder):
     def git(*words):
-        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=n@e", *words], cwd=folder, check=True, timeout=30)
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=n@e", *words], cwd=folder, check=True)
 
     (folder / "docs/orchestration/tasks").mkdir(parents=True)
     (folder / "docs/orchestration/dag.v0.json").write_text(json.dumps(GRAPH), encoding="utf-8")

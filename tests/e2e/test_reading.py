@@ -19,9 +19,9 @@ import pytest
 from jsonschema import Draft7Validator
 from tests.e2e.backlog import Backlog, writes
 from tests.e2e.conftest import outside_environment
+from tests.patience import PATIENCE, until
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "cli"
-PATIENCE = 40
 NODE = {"id": "api", "stage": "s", "area": "src", "layer": "l", "kind": "k", "requiredCompletion": "done",
         "dependsOn": []}  # fmt: skip
 # Every verb that only reads, the schema of its document, and the exit code that the story leads to.
@@ -151,9 +151,7 @@ def test_following_ends_with_the_terminal_key_and_no_trace(backlog):
     backlog.task(1, writes(1))
     with start(backlog, "logs", "TASK-0001", "--follow") as followed:
         # Once it waits for more it has begun: before that, an interrupt may come too early to be told nicely.
-        deadline = time.monotonic() + PATIENCE
-        while not _sleeps(followed.pid) and time.monotonic() < deadline:
-            select.select([], [], [], 0.05)
+        until(lambda: _sleeps(followed.pid), "it waits")
         followed.send_signal(signal.SIGINT)
         said, complaints = followed.communicate(timeout=PATIENCE)
 

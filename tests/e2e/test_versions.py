@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from tests.e2e.backlog import Backlog, git, writes
+from tests.patience import PATIENCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCHEMAS = CHECKOUT / "schemas" / "cli"
@@ -69,7 +70,7 @@ def root(wheel_python, tmp_path, monkeypatch):
 def backlog(root, tmp_path):
     """A repository in which `gluerun` is the launcher."""
 
-    def run(*words: str, cwd: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, cwd: Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         argv = [str(root / "bin" / "gluerun"), *words]
         return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -159,7 +160,7 @@ def test_a_repository_of_the_predecessor_migrates_and_its_backlog_runs_to_the_en
         for task, name in moves.items()
     }
     (tmp_path / "scenario.json").write_text(json.dumps(scenario))
-    script = {"kind": "scripted", "scenario": str(tmp_path / "scenario.json"), "timeoutSeconds": 60}
+    script = {"kind": "scripted", "scenario": str(tmp_path / "scenario.json"), "timeoutSeconds": PATIENCE}
     config = json.loads((repo / "gluerun.config.json").read_text())
     config |= {"runners": {"script": script}, "runner": "script", "requireAudit": False}
     (repo / "gluerun.config.json").write_text(json.dumps(config))
