@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from gluerun.release import SCHEMA, VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 
 def root() -> Path:
     """Return the folder that holds `schemas/`, `migrations/` and `SCHEMA_VERSION`."""
+    from pathlib import Path  # every process of a run imports this module, and most of them ask for no asset
+
     here = Path(__file__).resolve().parent
     packed = here / "_assets"
     return packed if packed.is_dir() else here.parent.parent

@@ -6,8 +6,6 @@ drive is started again and fed the kept answers up to where it was.
 
 from __future__ import annotations
 
-import traceback
-
 from gluerun.core import steps
 from gluerun.core.drive import DRIVES
 from gluerun.errors import GitError, GluerunError, ImpossibleError, StateError
@@ -56,6 +54,8 @@ def perform(house: House, run_id: str, bench: Hands = Bench) -> Ending:
     except GluerunError as error:
         ending = _broken_off(house, dispatch, error.message)
     except Exception as error:  # noqa: BLE001 the border of a run: its end must be told, whatever it was
+        import traceback  # a dear one, for something that should not be
+
         trace = traceback.format_exc()
         house.store.files.write(run_path(run_id, "crash.txt"), trace.encode())
         ending = _broken_off(house, dispatch, f"a defect of gluerun: {error!r}; see runs/{run_id}/crash.txt")
