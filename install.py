@@ -51,7 +51,6 @@ SOURCES = (
 VERSION_FILE = "engine/gluerun/release.py"
 
 RINGS = ("house", "records", "core", "contracts", "scenarios", "e2e", "agents")
-PARALLEL_RINGS = ("contracts", "scenarios", "e2e", "agents")  # the others are over before workers have started
 WHEEL_RINGS = {"e2e", "agents"}
 COVERED_RINGS = {"core": "gluerun.core", "records": "gluerun.records"}
 PYTEST_FAILED, PYTEST_NO_TESTS = 1, 5
@@ -988,7 +987,7 @@ def run_ring(run: RingRun) -> Tally:
     with tempfile.TemporaryDirectory(prefix="gluerun-report-") as scratch:
         xml = Path(scratch, "report.xml")
         argv = [*run.within, str(run.dev), "-P", "-m", "pytest", "--quiet", f"--junitxml={xml}"]
-        argv += ["-n2", "--dist=worksteal"] if run.ring in PARALLEL_RINGS else []
+        argv += ["-n2", "--dist=worksteal"]  # a runner of the CI has two cores
         argv += coverage_options(run.ring) if run.with_coverage else []
         argv += [*options, *(inside or [str(folder)])]
         measured = {**run.env, "COVERAGE_FILE": str(Path(scratch, "coverage"))}
