@@ -1,4 +1,4 @@
-"""From the end of a worker to the gate that proves its candidate: a real `gluerun auto`, scripted agents, a real gate."""
+"""From the end of a worker to the gate on its candidate: a real `gluerun auto`, scripted agents, a gate for merges."""
 
 from __future__ import annotations
 
