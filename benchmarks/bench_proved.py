@@ -85,7 +85,7 @@ def _plan(root: Path, stamps: Path, count: int) -> None:
     scenario = {}
     for number in range(1, count + 1):
         path = f"src/own/file{number:04d}.txt"
-        scenario[_name(number)] = {"worker": [{"write": {path: "good\n"}, "answer": {"summary": "done"}, "hold": 0.3}]}
+        scenario[_name(number)] = {"worker": [{"write": {path: "good\n"}, "answer": {"summary": "done"}, "hold": 1}]}
         needs = f"Depends on: {_name(number - 1)}\n\n" if number > 1 else ""
         (root / TASKS / f"{_name(number)}.md").write_text(
             f"# {_name(number)}: task {number}\n\n{needs}## Objective\n\nDo it\n\n"
