@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 
 from gluerun.core.spelling import name_of
-from gluerun.errors import GitError, NoRoomError, ToolMissingError
+from gluerun.errors import GitError, ImpossibleError, NoRoomError, ToolMissingError
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
+
+    # A pid, and our ends of its input, its output and its errors.
+    _Child = tuple[int, int, int, int]
 
 # What the system says, in its own English, of a disk and of a quota.
 _FULL = (b"No space left on device", b"Disk quota exceeded")
@@ -121,16 +125,20 @@ class GitCommand:
         *index* is a private index file to work on instead of the work tree's own, *give* its input, *also* what
         stands in its environment beside what always does. GitError if it ends with a code that is not in *ok*.
         """
-        return self._judge(args, self._start(args, at, index, give, also=also), ok)
+        return self.judge(args, self._start(args, at, index, give, also=also), ok)
 
     def run_some(self, *args: str, enough: int) -> Answer:
         """Run git until it ended or wrote *enough* bytes."""
         answer = self._start(args, None, None, b"", enough)
-        return answer if len(answer.out) >= enough else self._judge(args, answer, (0,))
+        return answer if len(answer.out) >= enough else self.judge(args, answer, (0,))
 
     def line(self, *args: str, at: str | None = None, index: str | None = None, give: bytes = b"") -> str:
         """Run git and return its one line of answer."""
         return self.run(*args, at=at, index=index, give=give).line
+
+    def beside(self, *args: str, at: str, index: str) -> Beside:
+        """Begin to run git and return at once; who calls it goes on beside it and then asks for its answer."""
+        return Beside(self, args, self._spawn(args, at, index), at)
 
     def _start(
         self,
@@ -141,6 +149,11 @@ class GitCommand:
         enough: int = 0,
         also: Mapping[str, str] | None = None,
     ) -> Answer:
+        return _finished(args, self._spawn(args, at, index, also), give, enough, at or self.root)
+
+    def _spawn(
+        self, args: tuple[str, ...], at: str | None, index: str | None, also: Mapping[str, str] | None = None
+    ) -> _Child:
         place = at or self.root
         # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
         literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
@@ -148,15 +161,12 @@ class GitCommand:
         self.started += 1
         try:
             more = {encode(key): encode(value) for key, value in (also or {}).items()}
-            return run_child(argv, {**self._environment(place, index), **more}, give, enough)
-        except TimeoutError:
-            raise GitError(
-                f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended", file=place
-            ) from None
+            return _begun(argv, {**self._environment(place, index), **more})
         except FileNotFoundError:
             raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
 
-    def _judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+    def judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+        """Return *answer*; GitError if it ends with a code that is not in *ok*."""
         if answer.code not in ok:
             raise refusal(f"{_summary(args)} failed with code {answer.code}", answer, self.root)
         return answer
@@ -197,8 +207,34 @@ def refusal(words: str, answer: Answer, place: str) -> GitError:
     return (NoRoomError if is_full else GitError)(f"{words}: {said[:2000]}", file=place)
 
 
-def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int) -> Answer:
-    """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
+class Beside:
+    """A git at work beside its caller. Who leaves without its answer ends it."""
+
+    def __init__(self, git: GitCommand, args: tuple[str, ...], child: _Child, place: str) -> None:
+        self._git = git
+        self._args = args
+        self._place = place
+        self._child: _Child | None = child
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            for end in self._child[1:]:
+                os.close(end)
+            _end(self._child[0])
+
+    def answer(self) -> Answer:
+        """Wait for its end and return its answer; GitError if it failed."""
+        if self._child is None:
+            raise ImpossibleError("its answer was taken already")
+        child, self._child = self._child, None
+        return self._git.judge(self._args, _finished(self._args, child, b"", 0, self._place), (0,))
+
+
+def _begun(argv: tuple[str, ...], env: Mapping[bytes, bytes]) -> _Child:
+    """Start a program; return its pid and our ends of its input, its output and its errors."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     in_end, into = os.pipe()
@@ -224,10 +260,19 @@ def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, en
     finally:
         for end in (in_end, out_end, err_end):
             os.close(end)
+    return pid, into, out, err
+
+
+def _finished(args: tuple[str, ...], child: _Child, give: bytes, enough: int, place: str) -> Answer:
+    """Talk with a program until it ends or wrote *enough* bytes (0: all); GitError if it takes too long."""
+    pid, into, out, err = child
     try:
         texts = _converse(into, out, err, give, enough)
-    except BaseException:
+    except BaseException as error:
         _end(pid)
+        if isinstance(error, TimeoutError):
+            words = f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended"
+            raise GitError(words, file=place) from None
         raise
     finally:
         os.close(out)
