@@ -45,9 +45,9 @@ def _say(text: str) -> int:
 
 def _stand_by(run_id: str) -> int:
     """Be the wrapper of one detached run as soon as whoever keeps this process says so, and end with them."""
-    from gluerun.adapters.standby import is_told
+    from gluerun.standby import is_told
 
-    return _run(run_id) if is_told() else 0
+    return _run(run_id) if is_told(os.getcwd(), run_id) else 0  # noqa: PTH109 pathlib is a dear import
 
 
 def _run(run_id: str) -> int:

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     Spawn = Callable[[list[str], Mapping[str, str]], "subprocess.Popen[bytes]"]
 
 FLAG = "--on-standby"
-# What is started beside it just now goes first.
-_BREATH_MS = 500
-# All that a prover imports on its way to the gate.
-_LOADED = (
-    "gluerun.wiring",
-    "gluerun.loop.run",
-    "gluerun.adapters.git_recycling",
-    "gluerun.adapters.git_worktrees",
-    "gluerun.records.slot",
-)
 
 
 class Standby:
@@ -75,26 +65,3 @@ class Standby:
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
-
-
-def is_told() -> bool:
-    """Load what a run needs and wait for the word to begin; False if it never comes."""
-    import select
-
-    word = select.poll()
-    word.register(0, select.POLLIN | select.POLLHUP)
-    word.poll(_BREATH_MS)
-    for name in _LOADED:
-        __import__(name)
-    log = b""
-    while not log.endswith(b"\n"):
-        if not (part := os.read(0, 4096)):
-            return False
-        log += part
-    handle = os.open(log[:-1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for old, new in ((null, 0), (handle, 1), (handle, 2)):
-        os.dup2(old, new)
-    os.close(handle)
-    os.close(null)
-    return True
