@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 
+from gluerun.adapters.processes import speak_to
+
 # What was started just before goes first.
 _BREATH_MS = 500
 
@@ -23,18 +25,8 @@ def is_told(root: str, run_id: str) -> bool:
         if not (part := os.read(0, 4096)):
             return False
         log += part
-    _speak_to(log[:-1])
+    speak_to(os.fsdecode(log[:-1]))
     return True
-
-
-def _speak_to(log: bytes) -> None:
-    """Let go of the pipe, and say everything to the run's log from now on, as a wrapper does."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    for old, new in ((null, 0), (handle, 1), (handle, 2)):
-        os.dup2(old, new)
-    os.close(null)
-    os.close(handle)
 
 
 def _rehearse(root: str, run_id: str) -> None:

@@ -47,6 +47,19 @@ def born(pid: int) -> float | None:
         return None
 
 
+def speak_to(log: str) -> None:
+    """Let this process, which stood by, say everything to its run's log from now on, and hear nothing, as a wrapper."""
+    null, handle = os.open(os.devnull, os.O_RDONLY), _open_log(log)
+    for old, new in ((null, 0), (handle, 1), (handle, 2)):
+        os.dup2(old, new)
+    os.close(null)
+    os.close(handle)
+
+
+def _open_log(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+
 class OsProcesses:
     """The processes of one repository's runs."""
 
@@ -72,7 +85,7 @@ class OsProcesses:
         self.reap()
         path = f"{self._files.root}/runs/{run_id}/wrapper.log"
         try:
-            log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            log = _open_log(path)
         except OSError as error:
             raise StateError(f"cannot open {path}: {error.strerror}", file=path) from error
         try:
