@@ -85,7 +85,7 @@ def _plan(root: Path, stamps: Path, count: int) -> None:
     scenario = {}
     for number in range(1, count + 1):
         path = f"src/own/file{number:04d}.txt"
-        scenario[_name(number)] = {"worker": [{"write": {path: "good\n"}, "answer": {"summary": "done"}, "hold": 1}]}
+        scenario[_name(number)] = {"worker": [{"write": {path: "good\n"}, "answer": {"summary": "done"}, "hold": 1.5}]}
         needs = f"Depends on: {_name(number - 1)}\n\n" if number > 1 else ""
         (root / TASKS / f"{_name(number)}.md").write_text(
             f"# {_name(number)}: task {number}\n\n{needs}## Objective\n\nDo it\n\n"
@@ -98,12 +98,16 @@ def _plan(root: Path, stamps: Path, count: int) -> None:
 
 
 def _worker(root: Path, number: int) -> tuple[float, list[float]]:
-    """Wait for the end of a task's worker; return when that was, and what starts of python took meanwhile."""
+    """Wait for the end of a task's worker; return when that was, and what starts of python took just before."""
     lease = root / STATE / f"leases/{_name(number)}.json"
     run = _until(lambda: _read(lease), "a worker is started")["runId"]
     who = _until(lambda: _read(root / STATE / f"runs/{run}/identity.json"), "it has signed in")
     handle = os.pidfd_open(who["pid"])
     try:
+        # The agent only waits, and whoever gets ready beside it has become so: as idle as this machine gets.
+        agent = root / STATE / f"scripted/{_name(number)}.worker"
+        _until(lambda: agent.exists() or None, "its agent works")
+        time.sleep(0.9)
         floors = [spent(FLOOR, str(root)).wall for _ in range(3)]
         poller = select.poll()
         poller.register(handle, select.POLLIN)
