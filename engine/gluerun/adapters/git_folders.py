@@ -49,20 +49,6 @@ def shared_of(folder: str) -> str:
     return folder if said is None else os.path.normpath(os.path.join(folder, decode(said).strip("\n")))
 
 
-def may_name_remotes(root: str) -> bool:
-    """Tell whether remotes may be named in files of their own, as long ago, and not only in git's settings."""
-    folder = folder_of(root)
-    shared = shared_of(folder) if folder is not None else None
-    return shared is None or any(_has_entries(join(shared, name)) for name in ("remotes", "branches"))
-
-
-def _has_entries(path: str) -> bool:
-    try:
-        return bool(os.listdir(encode(path)))
-    except FileNotFoundError:
-        return False
-
-
 def own_folder(root: str, place: str) -> str | None:
     """Return the git folder of *place* if it is a work tree of the repository at *root*, else None.
 

@@ -202,8 +202,7 @@ def _remote(git: GitCommand, branch: str) -> str:
     told = git.run("config", "-z", "--get-regexp", r"^(remote\.|branch\..*\.remote$)", ok=(0, 1)).out
     pairs = [one.partition(b"\n") for one in told.split(b"\0")]
     chosen = decode([b"", *(value for key, _, value in pairs if key == own)][-1])
-    is_named = any(key.startswith(b"remote.") for key, _, _ in pairs)
-    if not chosen and not is_named and not folders.may_name_remotes(git.root):
+    if not chosen and not any(key.startswith(b"remote.") for key, _, _ in pairs):
         return ""
     names = git.line("remote").split("\n")
     if chosen:
