@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 
 from gluerun.core.spelling import name_of
-from gluerun.errors import GitError, NoRoomError, ToolMissingError
+from gluerun.errors import GitError, ImpossibleError, NoRoomError, ToolMissingError
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Self
 
 # What the system says, in its own English, of a disk and of a quota.
 _FULL = (b"No space left on device", b"Disk quota exceeded")
@@ -121,12 +122,12 @@ class GitCommand:
         *index* is a private index file to work on instead of the work tree's own, *give* its input, *also* what
         stands in its environment beside what always does. GitError if it ends with a code that is not in *ok*.
         """
-        return self._judge(args, self._start(args, at, index, give, also=also), ok)
+        return self.judge(args, self._start(args, at, index, give, also=also), ok)
 
     def run_some(self, *args: str, enough: int) -> Answer:
         """Run git until it ended or wrote *enough* bytes."""
         answer = self._start(args, None, None, b"", enough)
-        return answer if len(answer.out) >= enough else self._judge(args, answer, (0,))
+        return answer if len(answer.out) >= enough else self.judge(args, answer, (0,))
 
     def line(self, *args: str, at: str | None = None, index: str | None = None, give: bytes = b"") -> str:
         """Run git and return its one line of answer."""
@@ -142,21 +143,36 @@ class GitCommand:
         also: Mapping[str, str] | None = None,
     ) -> Answer:
         place = at or self.root
+        argv, env = self.prepared(args, place, index, also)
+        try:
+            return run_child(argv, env, give, enough)
+        except TimeoutError:
+            raise self.too_long(args) from None
+        except FileNotFoundError:
+            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
+
+    def beside(self, *args: str, at: str, index: str) -> Beside:
+        """Begin to run git and return at once; who calls it goes on beside it and then asks for its answer."""
+        return Beside(self, args, begin_child(*self.prepared(args, at, index)))
+
+    def too_long(self, args: Sequence[str]) -> GitError:
+        """Return what to say of a git that did not end or answer in time."""
+        words = f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended"
+        return GitError(words, file=self.root)
+
+    def prepared(
+        self, args: Sequence[str], place: str, index: str | None = None, also: Mapping[str, str] | None = None
+    ) -> tuple[tuple[str, ...], Mapping[bytes, bytes]]:
+        """Return the command line and the environment of a git that is about to be started at *place*."""
         # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
         literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
         argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
         self.started += 1
-        try:
-            more = {encode(key): encode(value) for key, value in (also or {}).items()}
-            return run_child(argv, {**self._environment(place, index), **more}, give, enough)
-        except TimeoutError:
-            raise GitError(
-                f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended", file=place
-            ) from None
-        except FileNotFoundError:
-            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
+        more = {encode(key): encode(value) for key, value in (also or {}).items()}
+        return argv, {**self._environment(place, index), **more}
 
-    def _judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+    def judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+        """Return *answer*; GitError if it has a code that is not in *ok*."""
         if answer.code not in ok:
             raise refusal(f"{_summary(args)} failed with code {answer.code}", answer, self.root)
         return answer
@@ -190,6 +206,34 @@ class GitCommand:
         return {**kept, **{encode(key): encode(value) for key, value in ours.items()}}
 
 
+class Beside:
+    """A git at work beside its caller. Who leaves without its answer ends it."""
+
+    def __init__(self, git: GitCommand, args: tuple[str, ...], child: tuple[int, int, int, int]) -> None:
+        self._git = git
+        self._args = args
+        self._child: tuple[int, int, int, int] | None = child
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            for end in self._child[1:]:
+                os.close(end)
+            end_child(self._child[0])
+
+    def answer(self) -> Answer:
+        """Wait for its end and return its answer; GitError if it failed."""
+        if self._child is None:
+            raise ImpossibleError("its answer was taken already")
+        child, self._child = self._child, None
+        try:
+            return self._git.judge(self._args, _finished(child, b"", 0), (0,))
+        except TimeoutError:
+            raise self._git.too_long(self._args) from None
+
+
 def refusal(words: str, answer: Answer, place: str) -> GitError:
     """Return the error that says what git said; one of its own where the disk is full."""
     said = answer.err.decode("utf-8", "replace").strip() or "it said nothing"
@@ -199,6 +243,27 @@ def refusal(words: str, answer: Answer, place: str) -> GitError:
 
 def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int) -> Answer:
     """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
+    return _finished(begin_child(argv, env), give, enough)
+
+
+def _finished(child: tuple[int, int, int, int], give: bytes, enough: int) -> Answer:
+    pid, into, out, err = child
+    try:
+        texts = _converse(into, out, err, give, enough)
+    except BaseException:
+        end_child(pid)
+        raise
+    finally:
+        os.close(out)
+        os.close(err)
+    if enough and len(texts[0]) >= enough:
+        end_child(pid)
+        return Answer(code=0, out=texts[0], err=texts[1])
+    return Answer(code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out=texts[0], err=texts[1])
+
+
+def begin_child(argv: tuple[str, ...], env: Mapping[bytes, bytes]) -> tuple[int, int, int, int]:
+    """Start a program; return its process, where its input is written, and where its two outputs are read."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     in_end, into = os.pipe()
@@ -224,18 +289,7 @@ def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, en
     finally:
         for end in (in_end, out_end, err_end):
             os.close(end)
-    try:
-        texts = _converse(into, out, err, give, enough)
-    except BaseException:
-        _end(pid)
-        raise
-    finally:
-        os.close(out)
-        os.close(err)
-    if enough and len(texts[0]) >= enough:
-        _end(pid)
-        return Answer(code=0, out=texts[0], err=texts[1])
-    return Answer(code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out=texts[0], err=texts[1])
+    return pid, into, out, err
 
 
 _SIGTERM, _SIGKILL, _SIGPIPE = 15, 9, 13
@@ -294,7 +348,7 @@ def _feed(into: int, rest: memoryview) -> memoryview:
         return rest[:0]
 
 
-def _end(pid: int) -> None:
+def end_child(pid: int) -> None:
     """End git the gentle way first: on TERM it removes its own locks."""
     import time
 
@@ -310,6 +364,6 @@ def _end(pid: int) -> None:
             time.sleep(0.01)
 
 
-def _summary(args: tuple[str, ...]) -> str:
+def _summary(args: Sequence[str]) -> str:
     words = " ".join(("git", *args))
     return words if len(words) <= 120 else words[:119] + "…"
