@@ -74,9 +74,8 @@ class SimFiles:
         self.free = 1 << 40
         self._folders: dict[str, FileMark] = {"": FileMark(mtime_ns=0, size=0, inode=1)}
         self._marks: dict[str, FileMark] = {}
-        self._inside: dict[
-            str, tuple[str, ...]
-        ] = {}  # what is in each folder, sorted: lists are asked for all the time
+        # What is in each folder, sorted: lists are asked for all the time.
+        self._inside: dict[str, tuple[str, ...]] = {}
         self._steps = 1
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
