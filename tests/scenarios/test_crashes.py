@@ -258,6 +258,10 @@ class NeverSyncs(SimFiles):
     def write(self, path, data, *, durable=True):
         super().write(path, data, durable=False)
 
+    def write_all(self, files):
+        for path, data in files.items():
+            self.write(path, data)
+
 
 class NamesNoRefs(SimGit):
     """Moves refs and leaves it to the disk whether their names survive."""
@@ -273,6 +277,10 @@ class EpochsStandStill(SimFiles):
         if path.startswith("tasks/live/"):
             data = codec.encode(codec.decode(data) | {"epoch": 1})
         super().write(path, data, durable=durable)
+
+    def write_all(self, files):
+        for path, data in files.items():
+            self.write(path, data)
 
 
 class ForgetsImports(SimFiles):

@@ -301,8 +301,12 @@ class Store:
     # the loop's own
 
     def memory(self) -> CycleMemory:
-        """Return what the last cycle remembered; if that is lost, what the archive can tell of it."""
-        return self._or_none(CycleMemory, MEMORY) or memory_of(self.settled_tasks())
+        """Return what the last cycle remembered; if that is lost, what the tasks' records can tell of it.
+
+        A settled one may still lie among the living: a power loss can undo its move.
+        """
+        known = self._or_none(CycleMemory, MEMORY)
+        return known or memory_of([*self.settled_tasks(), *self.live_tasks()[0]])
 
     def has_memory(self) -> bool:
         """Tell whether anything is remembered."""
