@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gluerun.records.config import Integration
+from gluerun.records.order import OrderVerb
 from gluerun.testing import ROOT, Move, SimHouse
 
 ONE, TWO = "TASK-0001", "TASK-0002"
@@ -160,6 +161,61 @@ def test_a_remote_that_cannot_be_seen_holds_nothing_up_here():
 
     assert house.state(ONE) == "integrated"
     assert "fatal: Authentication failed" in str(house.cycle().trouble)
+
+
+def landed_unpushed(why: str) -> SimHouse:
+    """A house in which one task has landed and its push was refused in these words."""
+    house = pushing()
+    house.git.push_refused = why
+    while house.state(ONE) != "integrated":
+        house.cycle()
+    assert house.git.remote["main"] != house.git.head("main")
+    return house
+
+
+def test_a_refused_push_is_not_made_again_in_each_cycle_but_after_pauses_that_double_through_a_restart():
+    house = landed_unpushed("error: RPC failed")
+    asked = []
+
+    for minutes in (0.5, 0.5, 1, 1, 2, 2, 4, 4, 8, 30, 59, 2):  # each cycle opens the house anew
+        before = house.git.asked_to_push
+        house.cycle(minutes)
+        asked.append(house.git.asked_to_push - before)
+    assert asked == [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0]
+    assert len(house.events("push.failed")) == 1
+
+    house.git.push_refused = ""
+    house.cycle(60)
+    assert house.git.remote["main"] == house.git.head("main")
+    assert house.open().store.push_backoff() is None and house.events("push.ok")
+
+
+def test_a_protected_branch_is_told_once_in_the_remotes_own_words():
+    house = landed_unpushed("remote: error: GH006: Protected branch update failed")
+    said = [one for _ in range(5) for one in house.cycle().trouble]
+
+    assert said == [] and len(house.events("push.failed")) == 1
+    assert "GH006: Protected branch update failed" in house.events("push.failed")[0]["message"]
+    assert house.open().store.push_backoff().needs_you
+
+
+@pytest.mark.parametrize("what", ["target", "remote", "order"])
+def test_what_changes_lets_a_refused_push_be_made_again_at_once(what):
+    house = landed_unpushed("remote: error: GH006: Protected branch update failed")
+    house.cycle()
+    asked = house.git.asked_to_push
+    house.git.push_refused = ""
+
+    if what == "target":
+        house.colleague("mine.txt", "mine\n")
+    elif what == "remote":
+        house.git.remote["main"] = house.git.commits[house.git.head("main")].parents[1]
+    else:
+        house.order(OrderVerb.CLEAR_BACKOFF, "push")
+    house.cycle()
+
+    assert house.git.asked_to_push == asked + 1
+    assert house.git.remote["main"] == house.git.head("main")
 
 
 def test_a_signer_that_fails_is_named_and_parks_nobody():

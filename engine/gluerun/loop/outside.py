@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.outside import TOLD, push_hint, trouble
+from gluerun.core.outside import TOLD, push_words, refused, rests, trouble
 from gluerun.core.relation import Outside, Relation, relation
 from gluerun.errors import BusyError, GitError
 from gluerun.loop.hosting import holder
@@ -96,18 +96,27 @@ def push(house: House, world: World, origin_run: str, notes: Notes) -> None:
 
     What could not be pushed, or not be recorded because another cycle is at work, stays due.
     """
-    branch, seen = house.config.target_branch, world.outside
-    kind, hint, head, why = "push.blocked", "", None, secrets_in(house, branch)
-    if not why and seen is not None and seen.relation in TOLD:
+    branch, seen, rest = house.config.target_branch, world.outside, house.store.push_backoff()
+    head, there = house.doors.git.head(branch), seen.head if seen is not None else ""
+    kind, hint, why = "push.blocked", "", ""
+    if seen is not None and seen.relation in TOLD:
         why, hint = trouble(seen, branch)
+    elif rest is not None and rests(rest, head or "", there, house.now()):
+        return  # it was told, and `gluerun status` says when it is tried again
     if not why:
-        head = house.doors.git.head(branch)
+        why = secrets_in(house, branch)
+    if not why:
         why = house.doors.git.push(branch)
         kind = "push.failed" if why else "push.ok"
-        hint = push_hint(why)
+    later = refused(branch, why, head or "", there, rest, house.now()) if kind == "push.failed" else None
     if why:
-        notes.trouble.append(f"not pushed: {why}" + (f" ({hint})" if hint else ""))
+        said = f"not pushed: {why}" + (f" ({hint})" if hint else "")
+        notes.trouble.append(push_words(later) if later is not None else said)
     with suppress(BusyError), house.doors.locks.origin(holder(house, origin_run)):
+        if later is not None:
+            house.store.put_push_backoff(later)
+        elif rest is not None:
+            house.store.end_push_backoff()
         memory = house.store.memory()
         if not why and seen is not None and head is not None:
             for folder in (THERE, AGREED):

@@ -99,8 +99,10 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.push_refused = ""
         self.signer_fails = ""
         self.maintained = 0
+        self.asked_to_push = 0
         self.room: int | None = None
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
@@ -507,6 +509,7 @@ class SimGit:
 
     def push(self, branch: str) -> str:
         self.fault("push:before")
+        self.asked_to_push += 1
         if self.remote is None:
             return ""
         mine, there = self.head(branch), self.remote.get(branch)
@@ -514,6 +517,8 @@ class SimGit:
             return self.remote_refuses
         if mine is None:
             return f"error: there is no branch {branch}"
+        if self.push_refused:
+            return self.push_refused
         if there is not None and not (there in self.commits and self.contains(mine, there)):
             return f"! {branch} [rejected] (non-fast-forward)"
         self.remote[branch] = mine
