@@ -291,6 +291,10 @@ class Git(Protocol):
         """
         ...
 
+    def could_land(self, branch: str, new: str, old: str) -> Landed:
+        """Return what `land` would answer now; nothing moves."""
+        ...
+
     def finish_landing(self) -> bool:
         """Finish a landing that a crash cut in two; True if there was one."""
         ...
@@ -442,8 +446,10 @@ class Git(Protocol):
         """
         ...
 
-    def outgoing(self, branch: str, *, limit: int) -> str:
+    def outgoing(self, branch: str, *, limit: int, commit: str = "") -> str:
         """Return the differences of all commits that a push of *branch* would bring, cut after *limit* characters.
+
+        With *commit*, of a push that would move *branch* there to it.
 
         What the remote is known to have is not among them; empty if there is no remote or no such branch.
         """
@@ -456,8 +462,11 @@ class Git(Protocol):
         """
         ...
 
-    def push(self, branch: str) -> str:
-        """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
+    def push(self, branch: str, *, commit: str = "", old: str = "") -> str:
+        """Push *branch* to its remote, never by force; return "" or why it was not pushed.
+
+        With *commit* the branch there moves from *old* to it by compare-and-swap, wherever the one here is.
+        """
         ...
 
     def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:

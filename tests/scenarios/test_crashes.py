@@ -54,6 +54,7 @@ POWER_STATES = {
     "rebased": 270,
     "proposed": 270,
     "followed": 360,
+    "overtaken there": 330,
     "conflict": 455,
     "refused branches": 270,
     "widened": 375,

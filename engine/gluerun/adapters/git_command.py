@@ -100,8 +100,9 @@ class Answer:
 class GitCommand:
     """The program git, bound to one repository and to the engine's identity."""
 
-    def __init__(self, root: str, name: str, email: str) -> None:
+    def __init__(self, root: str, name: str, email: str, *, limit: float = TIME_LIMIT) -> None:
         self.root = root
+        self.limit = limit
         self.synced: dict[bytes, int] = {}
         self.name = name
         self.email = email
@@ -148,10 +149,10 @@ class GitCommand:
         self.started += 1
         try:
             more = {encode(key): encode(value) for key, value in (also or {}).items()}
-            return run_child(argv, {**self._environment(place, index), **more}, give, enough)
+            return run_child(argv, {**self._environment(place, index), **more}, give, enough, self.limit)
         except TimeoutError:
             raise GitError(
-                f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended", file=place
+                f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended", file=place
             ) from None
         except FileNotFoundError:
             raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
@@ -197,7 +198,9 @@ def refusal(words: str, answer: Answer, place: str) -> GitError:
     return (NoRoomError if is_full else GitError)(f"{words}: {said[:2000]}", file=place)
 
 
-def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int) -> Answer:
+def run_child(
+    argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int, limit: float = TIME_LIMIT
+) -> Answer:
     """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
@@ -225,7 +228,7 @@ def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, en
         for end in (in_end, out_end, err_end):
             os.close(end)
     try:
-        texts = _converse(into, out, err, give, enough)
+        texts = _converse(into, out, err, give, enough, limit)
     except BaseException:
         _end(pid)
         raise
@@ -242,11 +245,11 @@ _SIGTERM, _SIGKILL, _SIGPIPE = 15, 9, 13
 _SIGXFSZ = 25
 
 
-def _converse(into: int, out: int, err: int, give: bytes, enough: int) -> tuple[bytes, bytes]:
+def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: float) -> tuple[bytes, bytes]:
     import select
     import time
 
-    deadline = time.monotonic() + TIME_LIMIT
+    deadline = time.monotonic() + limit
     texts: dict[int, bytearray] = {out: bytearray(), err: bytearray()}
     waiting = select.poll()
     rest = memoryview(give)

@@ -9,6 +9,7 @@ from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, Susp
 from gluerun.errors import GitError
 from gluerun.loop import receipts
 from gluerun.loop.gating import gate_key
+from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import tidy_run
 from gluerun.ports import Landing
 from gluerun.records.dispatch import Dispatch, Role
@@ -21,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.records.task import Task
@@ -55,7 +57,7 @@ def _is_green(house: House, commit: str, command: str, occasion: Occasion, key: 
     return receipts.is_green(house, tree, whole) or (bool(key) and receipts.is_green(house, tree, key))
 
 
-def handle(house: House, action: Step, notes: Notes) -> bool:
+def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
     """Carry out one step of a repair. Each may be cut at any line: the record goes first, or last."""
     red = house.store.red_main()
     if isinstance(action, SuspectTarget):
@@ -79,7 +81,7 @@ def handle(house: House, action: Step, notes: Notes) -> bool:
             house.tell("target.unfound", action.reason, commit=red.head)
             return True
         case LandRevert():
-            return _land(house, action, notes)
+            return _land(house, world, action, notes)
 
 
 def suspect(house: House, action: SuspectTarget) -> bool:
@@ -245,11 +247,10 @@ def _message(subject: str, culprit: str) -> str:
     return f'Revert "{subject}"\n\nThis reverts commit {culprit}, on which the gate is red for the first time.\n'
 
 
-def _land(house: House, action: LandRevert, notes: Notes) -> bool:
+def _land(house: House, world: World, action: LandRevert, notes: Notes) -> bool:
     """Land the revert by one compare-and-swap; what follows from it is seen by the next look."""
     target = house.config.target_branch
-    with house.doors.locks.git():
-        landed = house.doors.git.land(target, action.commit, action.onto)
+    landed = move_target(house, world, action.commit, action.onto, notes)
     if landed.landing is Landing.BLOCKED:
         notes.trouble.append(f"the revert cannot land: {', '.join(landed.paths[:3])} in your checkout")
         return False

@@ -90,6 +90,8 @@ class Notes:
         self.is_green_unproved = False
         self.red_head = ""
         self.has_reverted = False
+        # Whether what moves the target may go to its remote first: who asked for a cycle that integrates sees to it.
+        self.sends = False
         self.next_task = 0
         self.next_approval = 0
         self.has_seen_inputs = False
