@@ -108,6 +108,25 @@ def test_where_it_is_allowed_the_proved_revert_lands_by_itself():
     assert house.events("target.reverted")
 
 
+def test_a_revert_that_a_checkout_is_in_the_way_of_says_so_once_and_lands_when_it_can():
+    """It was tried, and told, in each cycle."""
+    house = pushed("a.txt", BAD, on_red_main=OnRedMain.REVERT).dirty(BAD, "unsaved\n")
+    lines = [one for _ in range(16) for one in house.cycle().trouble]
+
+    assert house.target_files()[BAD] == "theirs\n" and lines == []
+    assert [event["data"]["paths"] for event in house.events("target.revert_waiting")] == [[BAD]]
+    (matter,) = (one for one in matters(look(house), Known()) if one.kind == "red")
+    assert f"lands as soon as it can: {BAD} in your checkout" in matter.words and matter.command == "git status"
+    assert "as soon as it can" in queue_page(look(house)).red_main
+    locked = [name for name in house.fuse.names if name == "git land:before"]
+    house.cycles(3)
+    assert [name for name in house.fuse.names if name == "git land:before"] == locked  # nothing is locked to find out
+
+    house.clean().until_quiet()
+    assert BAD not in house.target_files() and len(house.events("target.reverted")) == 1
+    assert set(house.states().values()) == {"integrated"}
+
+
 def test_where_people_merge_the_target_no_revert_lands_by_itself():
     house = pushed(BAD, on_red_main=OnRedMain.REVERT, integration=Integration(mode=IntegrationMode.PULL_REQUEST))
     house.until_quiet()

@@ -11,7 +11,7 @@ from gluerun.loop import receipts
 from gluerun.loop.gating import gate_key
 from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import tidy_run
-from gluerun.ports import Landing
+from gluerun.ports import Landed, Landing
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
@@ -81,7 +81,7 @@ def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
             house.tell("target.unfound", action.reason, commit=red.head)
             return True
         case LandRevert():
-            return _land(house, world, action, notes)
+            return _land(house, world, red, action, notes)
 
 
 def suspect(house: House, action: SuspectTarget) -> bool:
@@ -247,12 +247,19 @@ def _message(subject: str, culprit: str) -> str:
     return f'Revert "{subject}"\n\nThis reverts commit {culprit}, on which the gate is red for the first time.\n'
 
 
-def _land(house: House, world: World, action: LandRevert, notes: Notes) -> bool:
+def _land(house: House, world: World, red: RedMain, action: LandRevert, notes: Notes) -> bool:
     """Land the revert by one compare-and-swap; what follows from it is seen by the next look."""
     target = house.config.target_branch
+    if red.blocked_paths:  # it waits for a change there, and locks nothing of yours to find out
+        with house.doors.locks.git():
+            foreseen = house.doors.git.could_land(target, action.commit, action.onto)
+        if foreseen == Landed(landing=Landing.BLOCKED, paths=red.blocked_paths):
+            return False
     landed = move_target(house, world, action.commit, action.onto, notes)
     if landed.landing is Landing.BLOCKED:
-        notes.trouble.append(f"the revert cannot land: {', '.join(landed.paths[:3])} in your checkout")
+        house.store.put_red_main(replace(red, blocked_paths=landed.paths))
+        words = f"the revert of {red.culprit[:12]} waits: {', '.join(landed.paths[:3])} in a checkout"
+        house.tell("target.revert_waiting", words, commit=action.commit, paths=list(landed.paths))
         return False
     if landed.landing is Landing.LANDED:
         notes.has_reverted = True

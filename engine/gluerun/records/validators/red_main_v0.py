@@ -171,6 +171,17 @@ def validate(data, place=''):
                 for data__conflicts_x, data__conflicts_item in enumerate(data__conflicts):
                     if not isinstance(data__conflicts_item, str):
                         raise Invalid(place + '.conflicts[{data__conflicts_x}]'.format(**locals()), 'must be a string', data__conflicts_item)
+        if 'blockedPaths' in data_keys:
+            data_keys.remove('blockedPaths')
+            data__blockedPaths = data['blockedPaths']
+            if not isinstance(data__blockedPaths, (list,)):
+                raise Invalid(place + '.blockedPaths', 'must be a list', data__blockedPaths)
+            data__blockedPaths_is_list = isinstance(data__blockedPaths, (list,))
+            if data__blockedPaths_is_list:
+                data__blockedPaths_len = len(data__blockedPaths)
+                for data__blockedPaths_x, data__blockedPaths_item in enumerate(data__blockedPaths):
+                    if not isinstance(data__blockedPaths_item, str):
+                        raise Invalid(place + '.blockedPaths[{data__blockedPaths_x}]'.format(**locals()), 'must be a string', data__blockedPaths_item)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
