@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from tests.scenarios.backlogs import WorkingWatch
 
+from gluerun.core.collecting import Kind
 from gluerun.core.explain import explain
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
 from gluerun.core.outline import queue_page
+from gluerun.loop.collecting import collect
 from gluerun.loop.observe import observe
 from gluerun.loop.proving import prove_now
 from gluerun.records.config import Integration, IntegrationMode, OnRedMain
 from gluerun.records.pipeline import Occasion
-from gluerun.records.redmain import RedState
+from gluerun.records.redmain import REVERTS, RedState
 from gluerun.testing import SimHouse
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
@@ -106,6 +108,22 @@ def test_where_it_is_allowed_the_proved_revert_lands_by_itself():
     assert BAD not in house.target_files()
     assert "a.txt" in house.target_files()
     assert house.events("target.reverted")
+
+
+def test_an_old_proposal_is_collected_once_the_target_is_green_again_and_not_before():
+    house = pushed("a.txt", BAD).until_quiet()
+    red = red_main(house)
+
+    collect(house.open(), acting=True)
+    assert house.git.kept(REVERTS) == {red.ref: red.revert}
+
+    house.git.land("main", red.revert, red.head)
+    house.until_quiet()
+    (given,) = (one for one in collect(house.open(), acting=False).given if one.kind is Kind.REVERT)
+    assert given.name == red.ref and house.git.kept(REVERTS)
+    collect(house.open(), acting=True)
+    assert house.git.kept(REVERTS) == {} and house.events("revert.given-up")
+    assert BAD not in house.target_files()
 
 
 def test_a_revert_that_a_checkout_is_in_the_way_of_says_so_once_and_lands_when_it_can():

@@ -8,6 +8,9 @@ from enum import StrEnum
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 
+# Where proposed reverts are kept.
+REVERTS = "refs/gluerun/repair"
+
 
 class RedState(StrEnum):
     """How far the search for what made the target red is; `unfound` is one that ended without a culprit."""
@@ -76,4 +79,4 @@ class RedMain:
     @property
     def ref(self) -> str:
         """Return where the proposed revert is kept; empty if there is none."""
-        return f"refs/gluerun/repair/{self.culprit[:12]}" if self.revert else ""
+        return f"{REVERTS}/{self.culprit[:12]}" if self.revert else ""
