@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from tests.scenarios.backlogs import WorkingWatch
 
@@ -10,9 +12,12 @@ from gluerun.core.explain import explain
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
 from gluerun.core.outline import queue_page
+from gluerun.core.provenance import of_message
+from gluerun.edge.verifying import verify
 from gluerun.loop.collecting import collect
 from gluerun.loop.observe import observe
 from gluerun.loop.proving import prove_now
+from gluerun.records import codec
 from gluerun.records.config import Integration, IntegrationMode, OnRedMain
 from gluerun.records.pipeline import Occasion
 from gluerun.records.redmain import REVERTS, RedState
@@ -108,6 +113,24 @@ def test_where_it_is_allowed_the_proved_revert_lands_by_itself():
     assert BAD not in house.target_files()
     assert "a.txt" in house.target_files()
     assert house.events("target.reverted")
+
+
+def test_a_revert_says_what_it_takes_back_and_which_run_showed_that_to_be_red():
+    house = pushed("a.txt", BAD, "c.txt", on_red_main=OnRedMain.REVERT)
+    while not (red := red_main(house)) or not red.revert:
+        house.cycle()
+    house.until_quiet()
+
+    message = house.git.commits[red.revert].message
+    said = of_message(message)
+    receipt = house.state_files.read(f"runs/{said.run}/gate-check.json")
+    assert (said.reverts, said.faults, said.task) == (red.culprit, (), "")
+    assert said.run == red.shown[red.culprit] and codec.decode(receipt)["commit"] == red.culprit
+    assert codec.decode(receipt)["result"] == "red"
+    assert said.gate == hashlib.sha256(codec.canonical(codec.decode(receipt))).hexdigest()
+    assert said.engine and message.startswith('Revert "')
+    assert house.git.contains(house.git.head("main"), red.revert)
+    assert verify(house.open()).problems == ()  # it is no merge of a task
 
 
 def test_an_old_proposal_is_collected_once_the_target_is_green_again_and_not_before():

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from gluerun.core import pipeline, provenance
 from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, SuspectTarget
 from gluerun.errors import GitError
 from gluerun.loop import receipts
+from gluerun.loop.evidence import RECEIPT
 from gluerun.loop.gating import gate_key
 from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import tidy_run
+from gluerun.loop.store import run_path
 from gluerun.ports import Landed, Landing
+from gluerun.records import codec
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.redmain import Probe, RedMain, RedState
 from gluerun.records.task import ProofState
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +152,8 @@ def _take(house: House, red: RedMain, action: Probed) -> bool:
     if action.is_green:
         after = replace(after, green=(*red.green, action.commit))
     elif action.is_green is not None:
-        after = replace(after, red=(*red.red, action.commit))
+        shown = {**red.shown, action.commit: action.run_id}
+        after = replace(after, red=(*red.red, action.commit), shown=shown)
     if action.commit == red.revert:
         after = replace(after, revert_is_green=bool(action.is_green))
         said = "is green" if action.is_green else f"is not: {action.reason}"
@@ -235,7 +241,7 @@ def _found(house: House, red: RedMain, action: Diagnose) -> bool:
         if merge.conflicts:
             found = replace(found, conflicts=merge.conflicts)
         elif not merge.empty:
-            revert = git.commit_tree(merge.tree, [red.head], _message(subject, culprit))
+            revert = git.commit_tree(merge.tree, [red.head], _message(house, red, culprit, subject))
             found = replace(found, revert=revert)
             git.keep(found.ref, revert)
     house.store.put_red_main(found)
@@ -243,8 +249,13 @@ def _found(house: House, red: RedMain, action: Diagnose) -> bool:
     return True
 
 
-def _message(subject: str, culprit: str) -> str:
-    return f'Revert "{subject}"\n\nThis reverts commit {culprit}, on which the gate is red for the first time.\n'
+def _message(house: House, red: RedMain, culprit: str, subject: str) -> str:
+    """Return what a revert says of itself: what it takes back, and which run of which receipt showed that to be red."""
+    run = red.shown.get(culprit, "")
+    data = house.store.files.read(run_path(run, RECEIPT)) if run else None
+    receipt = hashlib.sha256(codec.canonical(codec.decode(data))).hexdigest() if data is not None else ""
+    said = provenance.Provenance(reverts=culprit, run=run, gate=receipt, engine=VERSION)
+    return provenance.revert_message(subject, said)
 
 
 def _land(house: House, world: World, red: RedMain, action: LandRevert, notes: Notes) -> bool:

@@ -41,7 +41,8 @@ class RedMain:
     `head` is what was asked, `run` who found it red, `was_red` whether any head of this repair was. `line` is the
     target's first-parent line, the oldest first, from what was green last, or as far as anybody looks; `green` and
     `red` are the commits of it of which that is known. `revert` is the commit that takes the `culprit` back, with
-    `conflicts` there is none. `blocked_paths` are in the way of one that would land by itself.
+    `conflicts` there is none; `shown` names of a red commit the run that showed it. `blocked_paths` are in the way of
+    one that would land by itself.
     """
 
     SCHEMA = "red-main.v0"
@@ -64,6 +65,7 @@ class RedMain:
     revert: str = ""
     revert_is_green: bool | None = None
     conflicts: tuple[str, ...] = ()
+    shown: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     blocked_paths: tuple[str, ...] = ()
 
     @property
