@@ -538,6 +538,10 @@ class Messenger(Protocol):
         """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
         ...
 
+    def ask(self, command: str, document: dict[str, Any]) -> tuple[str, str]:
+        """Do as `run` does; return the beginning of what the command printed, and why it failed."""
+        ...
+
     def post(self, url: str, document: dict[str, Any]) -> str:
         """Post *document* as JSON to a web address; say why that failed, empty if it did not."""
         ...

@@ -512,8 +512,9 @@ class TestPlainCommits:
 GH = """#!/bin/sh
 echo "$@" >> "$GH_CALLS"
 case "$1 $2" in
-"pr view") test -e "$GH_CALLS.made" ;;
-"pr create") while [ $# -gt 1 ]; do shift; done; cp "$1" "$GH_CALLS.body" && touch "$GH_CALLS.made" ;;
+"pr view") test -e "$GH_CALLS.made" && echo https://example.org/pull/7 ;;
+"pr create") while [ $# -gt 1 ]; do shift; done
+    cp "$1" "$GH_CALLS.body" && touch "$GH_CALLS.made" && echo https://example.org/pull/7 ;;
 esac
 """
 
@@ -549,7 +550,8 @@ class TestPullRequests:
         assert "--base main --head work/one --title TASK-0001: Thing 1 --body-file " in calls[1]
         assert "Gluerun-Task: TASK-0001" in Path(place.folder, "calls.body").read_text()
         assert place.run("rev-parse", "work/one", at=place.remote) == known.tasks[0].head_sha
-        assert house.store.live_task("TASK-0001").proof.request is Request.MADE
+        proof = house.store.live_task("TASK-0001").proof
+        assert (proof.request, proof.pull_request) == (Request.MADE, "https://example.org/pull/7")
 
     def test_without_gh_it_is_said_and_stays_wanted(self, place, monkeypatch):
         house, known = self.proposed(place, monkeypatch)
