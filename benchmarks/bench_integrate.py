@@ -136,7 +136,7 @@ def _land_by_doors(house: House, branch: str, base: str, head: str) -> None:
     merge = door.merge(base, head)
     commit = door.commit_tree(merge.tree, [base, head], "integrate")
     assert door.land("main", commit, base).landing is Landing.LANDED
-    assert door.delete_branch(branch, head)
+    assert door.delete_branches({branch: head})
 
 
 def _merge(place: Path, branch: str) -> None:

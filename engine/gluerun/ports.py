@@ -86,6 +86,13 @@ class Files(Protocol):
         """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
         ...
 
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Put each of *files* at its path, whole or not at all; all of them survive power loss once this returns.
+
+        It costs fewer syncs than as many writes; which of them a power loss under way finds is not certain.
+        """
+        ...
+
     def create(self, path: str, data: bytes) -> bool:
         """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
         ...
@@ -94,8 +101,11 @@ class Files(Protocol):
         """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
         ...
 
-    def move(self, path: str, new: str) -> bool:
-        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+    def move(self, path: str, new: str, *, durable: bool = True) -> bool:
+        """Rename *path* to *new*, replacing it; False if *path* is not there (any more).
+
+        If it is not *durable* a power loss may undo it: what is moved is never lost by that.
+        """
         ...
 
     def empty(self, path: str) -> None:
@@ -259,6 +269,13 @@ class Git(Protocol):
         """
         ...
 
+    def clashes(self, ours: str, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return those of *heads* that conflict with *ours*, and the paths on which they do: many for one process.
+
+        What git makes nothing of is left out: whoever merges it is told why.
+        """
+        ...
+
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
@@ -274,6 +291,10 @@ class Git(Protocol):
 
         There is at least one parent.
         """
+        ...
+
+    def storing(self) -> AbstractContextManager[None]:
+        """Let commits that are stored meanwhile cost less than a process each."""
         ...
 
     def advance(self, branch: str, new: str, old: str) -> bool:
@@ -420,8 +441,8 @@ class Git(Protocol):
         """
         ...
 
-    def delete_branch(self, branch: str, old: str) -> bool:
-        """Delete a branch that is at *old*; False if it is not."""
+    def delete_branches(self, heads: Mapping[str, str]) -> frozenset[str]:
+        """Delete the branches that are where *heads* says; return which. GitError if one of these cannot be."""
         ...
 
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:

@@ -55,6 +55,15 @@ class TestFiles:
         files.write("runs/r1/x.json", b"two" * 500_000, durable=durable)
         assert files.read("runs/r1/x.json") == b"two" * 500_000
 
+    def test_many_are_written_at_once(self, files):
+        files.write("live/2", b"old")
+        files.write_all({"live/1": b"one", "live/2": b"two", "done/3": b""})
+        files.write_all({})
+        assert [files.read(path) for path in ("live/1", "live/2", "done/3")] == [b"one", b"two", b""]
+        with pytest.raises(StateError, match="cannot write live"):
+            files.write_all({"live/1": b"new", "live": b""})
+        assert (files.names("live"), files.read("live/1")) == (["1", "2"], b"new")
+
     def test_create_puts_once(self, files):
         assert files.create("inbox/o.json", b"first")
         assert not files.create("inbox/o.json", b"second")
@@ -70,11 +79,12 @@ class TestFiles:
         files.append("log/events.ndjson", b"2\n")
         assert files.read("log/events.ndjson") == b"1\n2\n"
 
-    def test_move_replaces_and_makes_the_folder(self, files):
+    @pytest.mark.parametrize("durable", [True, False])
+    def test_move_replaces_and_makes_the_folder(self, files, durable):
         files.write("live/t.json", b"t")
         files.write("archive/00/old.json", b"old")
-        assert files.move("live/t.json", "archive/01/t.json")
-        assert files.move("archive/01/t.json", "archive/00/old.json")
+        assert files.move("live/t.json", "archive/01/t.json", durable=durable)
+        assert files.move("archive/01/t.json", "archive/00/old.json", durable=durable)
         assert (files.names("live"), files.read("archive/00/old.json")) == ([], b"t")
 
     def test_move_of_nothing_says_so(self, files):
@@ -331,9 +341,20 @@ class TestDiskFiles:
         DiskFiles(str(tmp_path), mode=0o600).write("secret", b"")
         assert os.stat(tmp_path / "secret").st_mode & 0o777 == 0o600
 
-    @pytest.mark.parametrize(("durable", "synced"), [(True, ["file", "folder"]), (False, [])])
-    def test_only_durable_writes_wait_for_the_disk(self, disk, monkeypatch, durable, synced):
-        disk.write("a/x", b"")
+    @pytest.mark.parametrize(
+        ("change", "synced"),
+        [
+            (lambda disk: disk.write("a/x", b"new"), ["file", "folder"]),
+            (lambda disk: disk.write("a/x", b"new", durable=False), []),
+            (lambda disk: disk.create("a/z", b"new"), ["file", "folder"]),
+            (lambda disk: disk.write_all({"a/x": b"1", "a/y": b"2", "b/x": b"3"}), ["file"] * 3 + ["folder"] * 2),
+            (lambda disk: disk.move("a/x", "b/y"), ["folder"] * 2),
+            (lambda disk: disk.move("a/x", "b/y", durable=False), []),
+        ],
+        ids=["write", "write-not-durable", "create", "write-all", "move", "move-not-durable"],
+    )
+    def test_only_what_is_durable_waits_for_the_disk(self, disk, monkeypatch, change, synced):
+        disk.write_all({"a/x": b"", "b/x": b""})
         calls = []
         real = os.fsync
 
@@ -342,12 +363,13 @@ class TestDiskFiles:
             real(handle)
 
         monkeypatch.setattr(os, "fsync", spy)
-        disk.write("a/x", b"new", durable=durable)
+        change(disk)
         assert calls == synced
 
 
 WAYS = {
     "write": lambda files: files.write("a/x", b"new"),
+    "write_all": lambda files: files.write_all({"a/x": b"new"}),
     "create": lambda files: files.create("a/y", b"new"),
     "append": lambda files: files.append("a/z", b"new"),
     "move": lambda files: files.move("b/x", "a/x"),
@@ -659,6 +681,36 @@ class TestSimFiles:
         files.move("a/status", "b/status")
         assert files.unsure() == {"b/status": (b"", b"ne", b"newer")}
         files.append("b/status", b"!")
+        assert files.unsure() == {}
+
+    def test_many_that_are_being_written_are_not_certain_yet_but_whole(self):
+        files = SimFiles()
+        files.write("a/1", b"old")
+        seen = []
+        files.fault = lambda name: seen.append(files.unsure())
+        files.write_all({"a/1": b"one", "a/2": b"two"})
+        first = {"a/1": (b"old", b"one")}
+        assert seen == [{}, first, first, {**first, "a/2": (None, b"two")}]
+        assert files.unsure() == {}
+
+    def test_a_move_that_is_not_synced_may_be_undone_and_loses_nothing(self):
+        def moved(found):
+            files = SimFiles()
+            files.write("live/t", b"t")
+            files.move("live/t", "done/t", durable=False)
+            assert files.unsure() == {"done/t": (None, b"t")}
+            files.lose_power(found)
+            return files.files
+
+        assert (moved(None), moved({"done/t": None})) == ({"live/t": b"t"}, {"live/t": b"t"})
+        assert moved({"done/t": b"t"}) == {"done/t": b"t"}
+
+    @pytest.mark.parametrize("folder", ["live", "done"])
+    def test_a_sync_of_either_folder_makes_a_move_certain(self, folder):
+        files = SimFiles()
+        files.write("live/t", b"t")
+        files.move("live/t", "done/t", durable=False)
+        files.write(f"{folder}/other", b"")
         assert files.unsure() == {}
 
     def test_what_an_append_added_is_there_whatever_its_name_may_be(self):

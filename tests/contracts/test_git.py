@@ -214,10 +214,34 @@ class TestRefsAndCommits:
     def test_a_branch_is_deleted_only_at_its_old_value(self, world):
         world.git.advance("side", world.base, ZERO)
         new = branch_with(world, "x", {"x": b"x"})
-        assert not world.git.delete_branch("side", new)
-        assert world.git.delete_branch("side", world.base)
-        assert not world.git.delete_branch("side", world.base)
+        assert world.git.delete_branches({"side": new}) == set()
+        assert world.git.delete_branches({"side": world.base}) == {"side"}
+        assert world.git.delete_branches({"side": world.base}) == set()
         assert world.git.head("side") is None
+
+    def test_branches_are_deleted_together_but_for_those_that_moved_or_are_gone(self, world):
+        names = [f"side-{number}" for number in range(5)]
+        for name in names:
+            world.git.advance(name, world.base, ZERO)
+        new = branch_with(world, "x", {"x": b"x"})
+        world.git.advance("side-1", new, world.base)
+        heads = {**dict.fromkeys(names, world.base), "gone": world.base}
+
+        assert world.git.delete_branches(heads) == {"side-0", "side-2", "side-3", "side-4"}
+        assert world.git.heads(names) == {"side-1": new}
+        assert world.git.delete_branches({}) == set()
+
+    def test_a_chain_of_commits_is_stored_as_it_grows(self, world):
+        heads = [branch_with(world, name, {f"{name}/file": name.encode()}) for name in "xyz"]
+        at, found = world.base, []
+        with world.git.storing():
+            for head in heads:
+                at = world.git.commit_tree(world.git.merge(at, head).tree, [at, head], f"é {head}\n\nOf: {head}\n")
+                found.append(at)
+        assert world.git.advance("chain", at, ZERO)
+        assert list(world.git.trailers("chain", "Of")) == heads[::-1]
+        assert [one.parents for one in world.git.told(found)] == list(zip([world.base, *found], heads, strict=False))
+        assert {one: world.git.file_at(at, f"{one}/file") for one in "xyz"} == {"x": b"x", "y": b"y", "z": b"z"}
 
     def test_kept_refs_are_ours_alone(self, world):
         world.git.keep("refs/gluerun/kept/one", world.base)
@@ -280,6 +304,18 @@ class TestMergesAndChanges:
         assert merged.conflicts == ("a",)
         text = world.git.file_at(world.git.commit_tree(merged.tree, [one], "m"), "a")
         assert b"<<<<<<<" in text and b"A\n" in text and b"B\n" in text and b">>>>>>>" in text
+
+    def test_many_are_asked_at_once_whether_they_conflict(self, world):
+        one = branch_with(world, "x", {"a": b"A\n"})
+        heads = [branch_with(world, f"y{at}", {"a" if at % 2 else "b": b"new %d\n" % at}) for at in range(5)]
+        island = world.git.publish("refs/gluerun/island", {"a": b"i"}, "root")
+        before = world.git.processes if hasattr(world.git, "processes") else None
+
+        assert world.git.clashes(one, heads) == {heads[1]: ("a",), heads[3]: ("a",)}
+        assert before is None or world.git.processes == before + 1
+        assert world.git.clashes(one, []) == {}
+        # What has nothing in common, or is not there, says nothing of the others.
+        assert world.git.clashes(one, [island, heads[0], "1" * 40, heads[1]]) == {heads[1]: ("a",)}
 
     def test_removed_here_and_changed_there_is_a_conflict(self, world):
         one, other = branch_with(world, "x", {"a": None}), branch_with(world, "y", {"a": b"B\n"})

@@ -75,9 +75,25 @@ def keeps_its_promises(world) -> None:
     assert world.git.kept("refs") == before
 
 
+def stores_a_chain(world) -> None:
+    """Fill the disk while commits are stored one upon another, and make room again."""
+    tree = world.git.tree_of(world.base)
+    with world.git.storing():
+        first = world.git.commit_tree(tree, [world.base], "first")
+        for room in (0, 4096):  # there is not even room to tell git of it; there is that, and none for the commit
+            world.leave(room)
+            with pytest.raises(NoRoomError, match="No space left on device"):
+                world.git.commit_tree(tree, [first], "second")
+        world.make_room()
+        second = world.git.commit_tree(tree, [first], "second")
+    assert [one.parents for one in world.git.told([second])] == [(first,)]
+
+
 def on_a_real_disk(folder: str) -> None:
     """Keep the promises on the disk at *folder*."""
-    keeps_its_promises(SmallDisk(Path(folder)))
+    world = SmallDisk(Path(folder))
+    keeps_its_promises(world)
+    stores_a_chain(world)
 
 
 def test_a_full_disk_in_memory():

@@ -11,7 +11,6 @@ from gluerun.core.collecting import (
     ConfigSeen,
     Kind,
     ReceiptSeen,
-    RescueSeen,
     RevertSeen,
     RunSeen,
     Seen,
@@ -88,8 +87,7 @@ def test_a_border_of_no_days_lies_behind_what_was_made_in_this_very_second():
         runs=(run("new", days=0),),
         configs=(ConfigSeen(digest="c", path="configs/c.json", size=1, at=NOW),),
         receipts=(ReceiptSeen(path="receipts/aa/aa-b-c.json", size=1, at=NOW),),
-        rescues=(RescueSeen(ref="refs/gluerun/rescue/a", commit="a", at=NOW, is_live=False, is_elsewhere=False),),
     )
-    plan = plan_collection(seen, Collection(keep_days=0, keep_runs=0), rescues_older_than=0)
+    plan = plan_collection(seen, Collection(keep_days=0, keep_runs=0))
 
-    assert [one.kind for one in plan] == [Kind.RUN, Kind.CONFIG, Kind.RECEIPT, Kind.RESCUE]
+    assert [one.kind for one in plan] == [Kind.RUN, Kind.CONFIG, Kind.RECEIPT]

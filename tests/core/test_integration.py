@@ -89,6 +89,11 @@ def links(*states, **changes):
     return now(*made, **{"sightings": alive, **changes})
 
 
+def names(begin, end):
+    return tuple(map(name, range(begin, end)))
+
+
+BATCH = batch_size(Rate().value, 2)
 ADVANCE = advance(1)
 STOP = Stop(run_id=PROVER, task_id="TASK-0001", reason="the prover is past its deadline")
 DONE = ProofDone(task_id="TASK-0001", run_id=PROVER, reason="the gate was green on the candidate")
@@ -136,8 +141,8 @@ ALONE = proof(alone=True)
         (now(accepted(2), ONE), [chain(1, 2)]),
         (now(replace(ONE, updated_at=after(9)), accepted(2)), [chain(2, 1)]),
         (now(replace(ONE, priority=-1), accepted(2)), [chain(2, 1)]),
-        (now(*map(accepted, range(1, 41))), [chain(*range(1, 1 + batch_size(Rate().value, 2)))]),
-        (now(ONE, accepted(2, of={"gate_command": "other"}), accepted(3)), [chain(1)]),
+        (now(*map(accepted, range(1, 41))), [chain(*range(1, 1 + BATCH), behind=names(1 + BATCH, 41))]),
+        (now(ONE, accepted(2, of={"gate_command": "other"}), accepted(3)), [chain(1, behind=names(2, 4))]),
         (now(PROVED), [ADVANCE]),
         (now(WAITS), [ADVANCE]),
         (now(PROVED, target_head=OTHER), [chain(1, onto=OTHER, reason="the target branch moved")]),

@@ -10,7 +10,7 @@ import pytest
 ENGINE = Path(__file__).resolve().parents[2] / "engine" / "gluerun"
 ROOM = "loop/rescue.py"
 # What can take something away: methods of the repository's door.
-DOOR = {"remove_worktree", "delete_branch", "add_worktree", "seed_worktree", "forget", "keep", "advance", "land"}
+DOOR = {"remove_worktree", "delete_branches", "add_worktree", "seed_worktree", "forget", "keep", "advance", "land"}
 DOOR.add("recycle_worktree")
 # Who else may call one, and why nothing is lost by it.
 REASONS = {
@@ -28,7 +28,7 @@ REASONS = {
 # Words of git that reset, delete or overwrite; each with the module that may say it, and why.
 WORDS = {"reset", "checkout", "clean", "stash", "prune", "gc", "branch", "switch", "restore", "rm", "update-ref"}
 SAID = {
-    ("adapters/git.py", "update-ref"): "`keep`, `forget` and `delete_branch`: the callers are looked at above",
+    ("adapters/git.py", "update-ref"): "`keep`, `forget` and `delete_branches`: the callers are looked at above",
     ("adapters/git_landing.py", "update-ref"): "compare-and-swap",
     (
         "adapters/git_worktrees.py",

@@ -29,7 +29,7 @@ SLOW_MINUTES = 90
 FATES = ("there", "empty", "gone", "locked")
 FATE_LASTS = 5
 WORDS = {"EIO": "input/output error", "ENOSPC": "no space left on device", "EACCES": "permission denied"}
-GIVES_SPACE = ("remove", "remove_worktree", "delete_branch", "unlock", "move", "finish_landing")
+GIVES_SPACE = ("remove", "remove_worktree", "delete_branches", "unlock", "move", "finish_landing")
 
 
 class Crashing:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gluerun.records.config import ApprovalRule
 from gluerun.records.dispatch import Role
+from gluerun.records.record import replace
 from gluerun.sim.crash import SimCrash
 from gluerun.testing import SimHouse
 
@@ -211,6 +212,29 @@ def test_a_change_that_clashes_with_the_target_never_reaches_a_gate():
     assert house.state(ONE) == "parked"
     assert house.record(ONE).last_failure.failure_class == "integration-conflict"
     assert not house.events("integration.started")
+
+
+def test_who_clashes_with_the_target_is_told_before_its_turn_comes():
+    many = len(TASKS)
+    house = SimHouse(gate_slots=1, max_retries=0, max_concurrent=many, max_dispatch=many)
+    for name in TASKS:
+        house.given(name, owned=[f"{name}.txt"], gate="other" if name == TASKS[-1] else None).hold(name)
+    house.cycle()
+    for name in TASKS[-2:]:
+        house.colleague(f"{name}.txt", "theirs\n")
+    house.open().store.learn_rate(lambda rate: replace(rate, bad=99.0))  # so that one is chained at a time
+    for name in TASKS:
+        house.release(name)
+
+    house.cycle()
+    house.cycle(work=False)
+
+    assert [house.state(name) for name in TASKS[-2:]] == ["parked", "parked"]
+    assert house.record(TASKS[-1]).last_failure.failure_class == "integration-conflict"
+    assert house.record(TASKS[-1]).last_failure.places == (f"{TASKS[-1]}.txt",)
+    assert house.record(ONE).proof is not None and house.record(TWO).proof is None
+    house.until_quiet()
+    assert [house.state(name) for name in TASKS[:-2]] == ["integrated"] * (many - 2)
 
 
 def test_who_is_more_urgent_goes_first_and_the_gate_of_another_waits():

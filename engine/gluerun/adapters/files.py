@@ -15,7 +15,7 @@ from gluerun.ports import BALLAST, FileMark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _TEMPORARY = ".tmp"
 _TURNS = 5
@@ -81,10 +81,22 @@ class DiskFiles:
     def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Put *data* at *path*, whole or not at all; with *durable* it survives power loss."""
         self._put(path, data, durable=durable, replace=True)
+        if durable:
+            self._sync_names(path)
+
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Put each of *files* at its path, whole or not at all; all of them survive power loss once this returns."""
+        for path, data in files.items():
+            self._put(path, data, durable=True, replace=True)
+        for path in {os.path.dirname(path): path for path in files}.values():
+            self._sync_names(path)
 
     def create(self, path: str, data: bytes) -> bool:
         """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
-        return self._put(path, data, durable=True, replace=False)
+        was_put = self._put(path, data, durable=True, replace=False)
+        if was_put:
+            self._sync_names(path)
+        return was_put
 
     def append(self, path: str, data: bytes) -> None:
         """Add *data* at the end of *path*, durably; a crash may leave a torn tail."""
@@ -110,8 +122,8 @@ class DiskFiles:
         if is_new:
             self._sync_names(path)
 
-    def move(self, path: str, new: str) -> bool:
-        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+    def move(self, path: str, new: str, *, durable: bool = True) -> bool:
+        """Rename *path* to *new*, replacing it; False if *path* is not there (any more)."""
         source, target = self._at(path), self._at(new)
         try:
             for _ in range(_TURNS):
@@ -124,11 +136,11 @@ class DiskFiles:
                     _make_folder(os.path.dirname(target))
             else:
                 raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", target)
-            for folder in {os.path.dirname(source), os.path.dirname(target)}:
+            for folder in {os.path.dirname(source), os.path.dirname(target)} if durable else ():
                 _sync_folder(folder)
         except OSError as error:
             if self._gives_way(error):
-                return self.move(path, new) or os.path.lexists(target)
+                return self.move(path, new, durable=durable) or os.path.lexists(target)
             raise refusal("move", path, error) from error
         return True
 
@@ -201,7 +213,9 @@ class DiskFiles:
             _allocate(handle, size)
 
         try:
-            return self._put_once(self._at(BALLAST), self.root, BALLAST, fill, durable=True, replace=True)
+            was_put = self._put_once(self._at(BALLAST), self.root, BALLAST, fill, durable=True, replace=True)
+            _sync_folder(self.root)
+            return was_put
         except OSError as error:
             if error.errno in _FULL:
                 return False
@@ -247,6 +261,7 @@ class DiskFiles:
         return f"{self.root}/{path}"
 
     def _put(self, path: str, data: bytes, *, durable: bool, replace: bool) -> bool:
+        """Put *data* at *path*; if *durable* its content survives power loss, its name only after a sync of names."""
         target = self._at(path)
         folder, name = os.path.split(target)
         if not name or target == self.root:
@@ -304,8 +319,6 @@ class DiskFiles:
             raise
         finally:
             os.close(handle)
-        if durable:
-            self._sync(folder)
         return True
 
     def _sync_names(self, path: str) -> None:

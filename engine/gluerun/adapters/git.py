@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from gluerun.adapters import git_folders as folders
 from gluerun.adapters import git_publishing as publishing
@@ -16,10 +17,11 @@ from gluerun.ports import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from gluerun.adapters.git_landing import Landings
+    from gluerun.adapters.git_storing import StoredCommits
     from gluerun.adapters.git_worktrees import WorkTrees
     from gluerun.ports import Landed, Logged, Merge, Stored
 
@@ -47,6 +49,7 @@ class RepositoryGit:
         self._state = os.path.abspath(state)
         self._lock = lock or _Unlocked
         self._fault = fault
+        self._stored: StoredCommits | None = None
 
     @property
     def processes(self) -> int:
@@ -98,10 +101,33 @@ class RepositoryGit:
 
         return merge(self._git, ours, theirs)
 
+    def clashes(self, ours: str, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        from gluerun.adapters.git_merging import merges
+
+        found = zip(heads, merges(self._git, [(ours, head) for head in heads]), strict=True)
+        return {
+            head: merge.conflicts
+            for head, merge in found
+            if not isinstance(merge, GitError) and merge.conflicts and not merge.unrelated
+        }
+
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
+        if self._stored is not None and not sign and not author:
+            return self._stored.store(tree, parents, message)
         return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        from gluerun.adapters.git_storing import StoredCommits
+
+        self._stored = StoredCommits(self._git)
+        try:
+            yield
+        finally:
+            self._stored.end()
+            self._stored = None
 
     def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
         return publishing.commit_over(self._git, tree, files, parents, message)
@@ -230,15 +256,20 @@ class RepositoryGit:
         with self._lock():
             return maintain(self._git)
 
-    def delete_branch(self, branch: str, old: str) -> bool:
-        ref = f"refs/heads/{branch}"
-        answer = self._git.run("update-ref", "--no-deref", "-d", ref, old, ok=(0, 1, 128))
+    def delete_branches(self, heads: Mapping[str, str]) -> frozenset[str]:
+        if not heads:
+            return frozenset()
+        give = "".join(f"delete refs/heads/{branch}\0{old}\0" for branch, old in heads.items())
+        answer = self._git.run("update-ref", "--no-deref", "-z", "--stdin", give=encode(give), ok=(0, 1, 128))
         if answer.code == 0:
-            return True
-        if self.head(branch) != old:
-            return False
+            return frozenset(heads)
+        # It is all or nothing: those that are elsewhere by now are left out, and it is asked again.
+        there = self.heads(tuple(heads))
+        still = {branch: old for branch, old in heads.items() if there.get(branch) == old}
+        if len(still) < len(heads):
+            return self.delete_branches(still)
         said = answer.err.decode("utf-8", "replace").strip()
-        raise GitError(f"the branch {branch} cannot be deleted: {said}", file=self._git.root)
+        raise GitError(f"the branches {', '.join(heads)} cannot be deleted: {said}", file=self._git.root)
 
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         return publishing.publish(self._git, ref, files, message)

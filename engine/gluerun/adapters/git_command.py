@@ -15,7 +15,7 @@ from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # What the system says, in its own English, of a disk and of a quota.
 _FULL = (b"No space left on device", b"Disk quota exceeded")
@@ -143,19 +143,29 @@ class GitCommand:
         also: Mapping[str, str] | None = None,
     ) -> Answer:
         place = at or self.root
+        argv, env = self.prepared(args, place, index, also)
+        try:
+            return run_child(argv, env, give, enough, self.limit)
+        except TimeoutError:
+            raise self.too_long(args) from None
+        except FileNotFoundError:
+            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
+
+    def too_long(self, args: Sequence[str]) -> GitError:
+        """Return what to say of a git that did not end or answer in time."""
+        words = f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended"
+        return GitError(words, file=self.root)
+
+    def prepared(
+        self, args: Sequence[str], place: str, index: str | None = None, also: Mapping[str, str] | None = None
+    ) -> tuple[tuple[str, ...], Mapping[bytes, bytes]]:
+        """Return the command line and the environment of a git that is about to be started at *place*."""
         # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
         literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
         argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
         self.started += 1
-        try:
-            more = {encode(key): encode(value) for key, value in (also or {}).items()}
-            return run_child(argv, {**self._environment(place, index), **more}, give, enough, self.limit)
-        except TimeoutError:
-            raise GitError(
-                f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended", file=place
-            ) from None
-        except FileNotFoundError:
-            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
+        more = {encode(key): encode(value) for key, value in (also or {}).items()}
+        return argv, {**self._environment(place, index), **more}
 
     def _judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
         if answer.code not in ok:
@@ -202,6 +212,23 @@ def run_child(
     argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int, limit: float = TIME_LIMIT
 ) -> Answer:
     """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
+    pid, into, out, err = begin_child(argv, env)
+    try:
+        texts = _converse(into, out, err, give, enough, limit)
+    except BaseException:
+        end_child(pid)
+        raise
+    finally:
+        os.close(out)
+        os.close(err)
+    if enough and len(texts[0]) >= enough:
+        end_child(pid)
+        return Answer(code=0, out=texts[0], err=texts[1])
+    return Answer(code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out=texts[0], err=texts[1])
+
+
+def begin_child(argv: tuple[str, ...], env: Mapping[bytes, bytes]) -> tuple[int, int, int, int]:
+    """Start a program; return its process, where its input is written, and where its two outputs are read."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     in_end, into = os.pipe()
@@ -227,18 +254,7 @@ def run_child(
     finally:
         for end in (in_end, out_end, err_end):
             os.close(end)
-    try:
-        texts = _converse(into, out, err, give, enough, limit)
-    except BaseException:
-        _end(pid)
-        raise
-    finally:
-        os.close(out)
-        os.close(err)
-    if enough and len(texts[0]) >= enough:
-        _end(pid)
-        return Answer(code=0, out=texts[0], err=texts[1])
-    return Answer(code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out=texts[0], err=texts[1])
+    return pid, into, out, err
 
 
 _SIGTERM, _SIGKILL, _SIGPIPE = 15, 9, 13
@@ -297,7 +313,7 @@ def _feed(into: int, rest: memoryview) -> memoryview:
         return rest[:0]
 
 
-def _end(pid: int) -> None:
+def end_child(pid: int) -> None:
     """End git the gentle way first: on TERM it removes its own locks."""
     import time
 
@@ -313,6 +329,6 @@ def _end(pid: int) -> None:
             time.sleep(0.01)
 
 
-def _summary(args: tuple[str, ...]) -> str:
+def _summary(args: Sequence[str]) -> str:
     words = " ".join(("git", *args))
     return words if len(words) <= 120 else words[:119] + "…"

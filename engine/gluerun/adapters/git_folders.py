@@ -100,6 +100,12 @@ def copy_index(folder: str, index: str) -> bool:
     return True
 
 
+def put(path: str, data: bytes) -> None:
+    """Put *data* at *path* for somebody who reads it at once; a crash may leave half of it there."""
+    with open(encode(path), "wb") as file:
+        file.write(data)
+
+
 def put_durably(path: str, data: bytes) -> None:
     """Put *data* at *path*, whole or not at all, so that it survives power loss."""
     folder, name = os.path.split(path)

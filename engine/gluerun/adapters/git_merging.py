@@ -52,7 +52,9 @@ def _strangers(git: GitCommand, ours: str, theirs: str, at: str | None, settings
 
 def merges(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence[str] = ()) -> list[Merge | GitError]:
     """Return what git makes of each of *pairs*, or why it makes nothing of it."""
-    from concurrent.futures import ThreadPoolExecutor
+    if len(pairs) <= _AT_ONCE:
+        return _chunk(git, pairs, settings)
+    from concurrent.futures import ThreadPoolExecutor  # a dear import
     from os import cpu_count
 
     chunks = [pairs[begin : begin + _AT_ONCE] for begin in range(0, len(pairs), _AT_ONCE)]

@@ -153,13 +153,15 @@ class Stop:
 class Chain:
     """Build the candidates of accepted tasks one upon another, the first *onto* a commit: links of the merge queue.
 
-    With `alone` nothing will be built on it.
+    With `alone` nothing will be built on it. Those `behind` are not built yet, only asked whether they clash with the
+    target.
     """
 
     task_ids: tuple[str, ...]
     onto: str
     reason: str
     alone: bool = False
+    behind: tuple[str, ...] = ()
 
 
 @record

@@ -187,7 +187,7 @@ def _rescues(seen: Seen, policy: Collection, older_than: int | None) -> Iterator
         age = seen.now - one.at
         if one.is_live:
             continue
-        if one.is_elsewhere and age >= timedelta(days=policy.rescue_days):
+        if one.is_elsewhere and age > timedelta(days=policy.rescue_days):
             yield GiveUp(kind=Kind.RESCUE, name=one.ref, reason="its content is elsewhere", commit=one.commit)
-        elif older_than is not None and age >= timedelta(days=older_than):
+        elif older_than is not None and age > timedelta(days=older_than):
             yield GiveUp(kind=Kind.RESCUE, name=one.ref, reason=f"older than {older_than} days", commit=one.commit)

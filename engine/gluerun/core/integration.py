@@ -272,8 +272,10 @@ def _of_the_chain(world: World, queue: Queue, slots: _Slots) -> Iterator[Action]
         yield CallOff(task_id=names[cut - 1], reason="a change before it is shown to be red")
     if done.append:
         first = queue.waiting[0]
+        behind = (*queue.waiting[done.append :], *queue.behind)
         yield Chain(
             task_ids=tuple(task.task_id for task in queue.waiting[: done.append]),
+            behind=tuple(task.task_id for task in behind),
             onto=queue.tip or world.target_head or "",
             alone=is_solo(world, first),
             reason="accepted" if first.proof is None else "the target branch moved",

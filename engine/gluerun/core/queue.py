@@ -30,8 +30,9 @@ class Queue:
     """Accepted tasks in the order in which they come, and what is made of them so far.
 
     `chain` are the links that may land one after the other; `waiting` those that may be chained behind them now;
-    `alone` the ones with a candidate that nothing is built on; `aside` those that wait for somebody's checkout;
-    `stale` have a candidate that stands on nothing any more. Who waits for its pull request is in none of them.
+    `behind` come after these; `alone` are those with a candidate that nothing is built on; `aside` those that wait for
+    somebody's checkout; `stale` have a candidate that stands on nothing any more. Who waits for its pull request is in
+    none of them.
     """
 
     order: tuple[Task, ...]
@@ -40,6 +41,7 @@ class Queue:
     waiting: tuple[Task, ...] = ()
     aside: tuple[Task, ...] = ()
     stale: tuple[Task, ...] = ()
+    behind: tuple[Task, ...] = ()
 
     @property
     def tip(self) -> str | None:
@@ -82,13 +84,15 @@ def queue_of(world: World) -> Queue:
         else:
             stale += [task] if proof is not None else []
             free.append(task)
+    waiting = _next(world, chain, free, solo)
     return Queue(
         order=order,
         chain=chain,
         alone=tuple(alone),
-        waiting=_next(world, chain, free, solo),
+        waiting=waiting,
         aside=tuple(aside),
         stale=tuple(stale),
+        behind=tuple(task for task in free if task not in waiting and task.task_id not in solo),
     )
 
 

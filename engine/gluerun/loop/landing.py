@@ -11,9 +11,10 @@ from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
 from gluerun.loop.gating import gate_key
 from gluerun.loop.moving import move_target
-from gluerun.loop.rescue import give_up_branch, tidy_run
+from gluerun.loop.rescue import give_up_branches, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
+from gluerun.records.config import IntegrationMode
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.gate import GateCheck
 from gluerun.records.paths import overlap
@@ -24,8 +25,6 @@ from gluerun.records.task import Proof, ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gluerun.core.refusals import Refused
     from gluerun.core.world import World
     from gluerun.loop.house import House
@@ -40,7 +39,8 @@ _PAUSE = timedelta(seconds=30)
 def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
     """Carry out one step of integration."""
     if isinstance(action, Chain):
-        return _chain(house, world, action, notes)
+        with house.doors.git.storing():
+            return _chain(house, world, action, notes)
     task = world.task(action.task_id)
     if task is None:
         return False
@@ -54,7 +54,7 @@ def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
         case Advance(links=links):
             return _advance(house, world, [one for name in links if (one := world.task(name))], notes)
         case Notice(commit=commit):
-            _record_landing(house, task, commit, notes, noticed=True)
+            _record_landings(house, [(task, commit)], notes, noticed=True)
             return True
 
 
@@ -64,6 +64,7 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
     One that only clashes with a change before it is left for later: that one may never land.
     """
     at, has_changed = action.onto, False
+    chained: list[Task] = []
     for task_id in action.task_ids:
         task = world.task(task_id)
         if task is None:
@@ -101,9 +102,25 @@ def _chain(house: House, world: World, action: Chain, notes: Notes) -> bool:
         )
         if _is_proved_already(house, task, world.target_head or "", built.commit):
             proof = replace(proof, state=ProofState.PROVED)
-        house.store.put_task(lifecycle.proving(task, proof))
-        at, has_changed = built.commit, True
-    return has_changed
+        chained.append(lifecycle.proving(task, proof))
+        at = built.commit
+    house.store.put_tasks(chained)
+    return _forecast(house, world, action, notes) or has_changed or bool(chained)
+
+
+def _forecast(house: House, world: World, action: Chain, notes: Notes) -> bool:
+    """Send back at once who would clash with the target when its turn comes, all of them for one question to git.
+
+    A branch that is replayed commit by commit clashes elsewhere than one that is merged: it is asked in its turn.
+    """
+    if not action.behind or world.target_head is None or house.config.integration.mode is IntegrationMode.REBASE:
+        return False
+    behind = [task for name in action.behind if (task := world.task(name)) is not None]
+    clashes = house.doors.git.clashes(world.target_head, [task.head_sha for task in behind if task.head_sha])
+    for task in behind:
+        if paths := clashes.get(task.head_sha or ""):
+            settle(house, world, integration.conflict(world, task, paths), notes)
+    return bool(clashes)
 
 
 def _refuse(house: House, world: World, task: Task, refused: Refused, notes: Notes) -> bool:
@@ -177,7 +194,7 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     red_run = task.proof.red_run if task.proof is not None and task.proof.reruns else None
     _count(house, action.run_id, red_run)
     if task.proof is not None and task.proof.reruns:
-        learn(house, Rate.after_flake)
+        house.store.learn_rate(Rate.after_flake)
         names = [one.name for one in house.store.flakes().flakes if red_run and one.run_id == red_run]
         words = f"{task.task_id}: the gate was red and then green on {task.proof.candidate[:12]}"
         words += f" ({', '.join(names[:3])})" if names else ""
@@ -204,12 +221,6 @@ def _count(house: House, run_id: str, red_run: str | None) -> tuple[str, ...]:
     if after.flakes != state.flakes:
         house.store.put_flakes(after)
     return flakes.only_flaky(check, flakes.known(after, house.now()))
-
-
-def learn(house: House, words: Callable[[Rate], Rate]) -> None:
-    """Keep what gates have shown: by it the batches get their size."""
-    state = house.store.queue_state()
-    house.store.put_queue_state(replace(state, rate=words(state.rate)))
 
 
 def _learn_time(house: House, run_id: str) -> None:
@@ -259,10 +270,9 @@ def _advance(house: House, world: World, links: list[Task], notes: Notes) -> boo
     landed = move_target(house, world, proof.candidate, world.target_head or "", notes)
     match landed.landing:
         case Landing.LANDED:
-            learn(house, lambda rate: rate.after_green(len(links)))
-            for task in links:
-                if task.proof is not None:
-                    _record_landing(house, task, task.proof.candidate, notes, noticed=False)
+            house.store.learn_rate(lambda rate: rate.after_green(len(links)))
+            commits = [(task, task.proof.candidate) for task in links if task.proof is not None]
+            _record_landings(house, commits, notes, noticed=False)
             return True
         case Landing.MOVED:
             return True  # the next look sees where it is now, and that nothing stands on it
@@ -282,29 +292,37 @@ def _wait_for_checkout(house: House, links: list[Task], paths: tuple[str, ...], 
     return True
 
 
-def _record_landing(house: House, task: Task, commit: str, notes: Notes, *, noticed: bool) -> None:
-    """Record a landing; the task's own record goes last, so that a crash lets all of it be done again."""
-    if task.spec.dag_node:
-        _remember_for_node(house, task, task.spec.dag_node)
-    drop_other_receipt(house.store, house.doors.git, task, commit)
-    _end_prover(house, task, notes)  # it asked about less than what was shown meanwhile
-    give_up_branch(house, task)
-    house.store.put_task(lifecycle.integrated(task, commit, house.now()))
-    house.tell(
-        "integration.integrated",
-        f"{task.task_id} is in {task.spec.target_branch}",
-        task=task.task_id,
-        run=task.run_id,
-        commit=commit,
-        noticed=True if noticed else None,
-    )
-    notes.landed(task, commit, house.config.gate_command)
+def _record_landings(house: House, landed: list[tuple[Task, str]], notes: Notes, *, noticed: bool) -> None:
+    """Record that tasks are in the target, each by its commit; their own records go last.
+
+    So a crash lets all of it be done again, for each that has not been recorded.
+    """
+    tasks = [task for task, _ in landed]
+    _remember_for_nodes(house, tasks)
+    for task, commit in landed:
+        drop_other_receipt(house.store, house.doors.git, task, commit)
+        _end_prover(house, task, notes)  # it asked about less than what was shown meanwhile
+    give_up_branches(house, tasks)
+    now = house.now()
+    house.store.put_tasks([lifecycle.integrated(task, commit, now) for task, commit in landed])
+    for task, commit in landed:
+        house.tell(
+            "integration.integrated",
+            f"{task.task_id} is in {task.spec.target_branch}",
+            task=task.task_id,
+            run=task.run_id,
+            commit=commit,
+            noticed=True if noticed else None,
+        )
+        notes.landed(task, commit, house.config.gate_command)
 
 
-def _remember_for_node(house: House, task: Task, node: str) -> None:
-    """Let a node know of a landed task before the task is settled: nobody looks for it there afterwards."""
+def _remember_for_nodes(house: House, tasks: list[Task]) -> None:
+    """Let nodes know of landed tasks before these are settled: nobody looks for them there afterwards."""
     memory = house.store.memory()
-    known = memory.node_tasks.get(node, ())
-    if task.task_id not in known:
-        node_tasks = memory.node_tasks | {node: (*known, task.task_id)}
+    node_tasks = dict(memory.node_tasks)
+    for task in tasks:
+        if (node := task.spec.dag_node) and task.task_id not in (known := node_tasks.get(node, ())):
+            node_tasks[node] = (*known, task.task_id)
+    if node_tasks != memory.node_tasks:
         house.store.put_memory(replace(memory, node_tasks=node_tasks), durable=True)

@@ -13,6 +13,8 @@ from gluerun.records.names import is_branch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gluerun.loop.house import House
     from gluerun.records.dispatch import Dispatch
     from gluerun.records.task import Task
@@ -57,7 +59,7 @@ def leave_branch(house: House, task: Task, run_id: str, branch: str, into: str) 
     """Keep what a branch holds beside *into*, and remove it: its task goes on under another one."""
     if (head := house.doors.git.head(branch)) is not None:
         rescue_branch(house, task, run_id, branch, into)
-        house.doors.git.delete_branch(branch, head)
+        house.doors.git.delete_branches({branch: head})
 
 
 def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch: str) -> None:
@@ -85,10 +87,9 @@ def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> 
     return why
 
 
-def give_up_branch(house: House, task: Task) -> None:
-    """Remove a landed task's branch: only if nobody has added to it, for the target holds what was there."""
-    if task.head_sha:
-        house.doors.git.delete_branch(task.spec.worker_branch, task.head_sha)
+def give_up_branches(house: House, tasks: Sequence[Task]) -> None:
+    """Remove the branches of landed tasks: only where nobody has added to it, for the target holds what was there."""
+    house.doors.git.delete_branches({task.spec.worker_branch: task.head_sha for task in tasks if task.head_sha})
 
 
 def tidy_run(house: House, run_id: str) -> None:

@@ -17,6 +17,7 @@ from gluerun.records.failure import Failure, FailureNote
 from gluerun.records.lease import LeaseStatus, NodeLeaseStatus
 from gluerun.records.packet import Packet
 from gluerun.records.pause import PAUSED
+from gluerun.records.rate import Rate
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 
@@ -139,8 +140,7 @@ def settle(house: House, world: World, action: Settle, notes: Notes) -> bool:
     if action.run_id is None:
         notes.failed_integrations.append(task.task_id)
         if action.note.failure_class is Failure.INTEGRATION_GATE_RED:
-            state = house.store.queue_state()
-            house.store.put_queue_state(replace(state, rate=state.rate.after_culprit()))
+            house.store.learn_rate(Rate.after_culprit)
     return True
 
 

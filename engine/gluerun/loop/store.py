@@ -23,7 +23,7 @@ from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
     from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gluerun.records.approval import Approval
     from gluerun.records.lease import LeaseStatus
     from gluerun.records.order import Order
+    from gluerun.records.rate import Rate
 
     T = TypeVar("T")
 
@@ -123,14 +124,18 @@ class Store:
 
     def put_task(self, task: Task) -> None:
         """Write a task; a terminal one leaves the living by a rename, its last word already written."""
-        path = f"{LIVE}/{task.task_id}.json"
-        self.files.write(path, schema.dump(task))
-        if task.is_terminal:
-            self.shelve(task.task_id)
+        self.put_tasks([task])
+
+    def put_tasks(self, tasks: Sequence[Task]) -> None:
+        """Write many tasks as one at a time, but for less."""
+        self.files.write_all({f"{LIVE}/{task.task_id}.json": schema.dump(task) for task in tasks})
+        for task in tasks:
+            if task.is_terminal:
+                self.shelve(task.task_id)
 
     def shelve(self, task_id: str) -> None:
-        """Move a terminal task to the archive."""
-        self.files.move(f"{LIVE}/{task_id}.json", archive_path(task_id))
+        """Move a terminal task to the archive; a power loss may undo it, and then the next look does it again."""
+        self.files.move(f"{LIVE}/{task_id}.json", archive_path(task_id), durable=False)
         self.shelved.add(task_id)
 
     def settled_ids(self) -> list[str]:
@@ -323,6 +328,11 @@ class Store:
     def put_queue_state(self, state: QueueState) -> None:
         """Write what the merge queue has learned; nothing is lost with it."""
         self.files.write(QUEUE, schema.dump(state), durable=False)
+
+    def learn_rate(self, words: Callable[[Rate], Rate]) -> None:
+        """Keep what gates have shown: by it the batches get their size."""
+        state = self.queue_state()
+        self.put_queue_state(replace(state, rate=words(state.rate)))
 
     def red_main(self) -> RedMain | None:
         """Return what is known of a target that is red by itself; None if it never was, or nobody can read it."""

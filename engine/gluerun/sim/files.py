@@ -4,6 +4,8 @@ What a power loss may find follows the syncs of the real side, operation by oper
 
 - a durable write or a creation syncs the file, gives it its name, syncs the folder;
 - a write that is not durable syncs nothing: its name may still be what it was, its file may be empty or half;
+- of many that are written at once each file is synced, and their folders at the end;
+- a move that is not durable syncs nothing: it may be undone, as a whole;
 - an append syncs the file, and the folder if the file is new; a move syncs both folders, a removal its one;
 - a folder that is synced knows all of its names for certain, also those of files that are not synced;
 - a sweep syncs nothing; a new folder is synced into the one above it.
@@ -36,14 +38,19 @@ class Operation:
     data: bytes = b""
     new: str = ""
     durable: bool = True
+    is_named: bool = True
 
 
 @record
 class Unsure:
-    """A name of which a power loss may find something else: what it was before, and whether its file is synced."""
+    """A name of which a power loss may find something else: what it was before, and whether its file is synced.
+
+    With a *source* the file stands there again if what was before is found here.
+    """
 
     older: tuple[bytes | None, ...]
     is_synced: bool
+    source: str = ""
 
 
 class SimFiles:
@@ -89,6 +96,14 @@ class SimFiles:
         self._check_place(path)
         self._do(Operation(verb="write", path=path, data=bytes(data), durable=durable))
 
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Put each of *files* at its path, whole or not at all; all of them survive power loss once this returns."""
+        for path, data in files.items():
+            self._check_place(path)
+            self._do(Operation(verb="write", path=path, data=bytes(data), is_named=False))
+        for folder in {_split(path)[0] for path in files}:
+            self._sync(folder)
+
     def create(self, path: str, data: bytes) -> bool:
         """Put *data* at *path* only if nothing is there; tell whether it was put. Durable."""
         self._show("mark", path)
@@ -104,13 +119,13 @@ class SimFiles:
         self._check_place(path)
         self._do(Operation(verb="append", path=path, data=bytes(data)))
 
-    def move(self, path: str, new: str) -> bool:
-        """Rename *path* to *new*, replacing it, durably; False if *path* is not there (any more)."""
+    def move(self, path: str, new: str, *, durable: bool = True) -> bool:
+        """Rename *path* to *new*, replacing it; False if *path* is not there (any more)."""
         self._check_place(new)
         self._show("read", path)
         if _clean(path) not in self.files:
             return False
-        self._do(Operation(verb="move", path=path, new=new))
+        self._do(Operation(verb="move", path=path, new=new, durable=durable))
         return True
 
     def empty(self, path: str) -> None:
@@ -204,6 +219,9 @@ class SimFiles:
         """Lose the power: what is *found* stands where it was not certain, without it the least that there can be."""
         least = {path: states[0] for path, states in self.unsure().items()}
         for path, data in {**least, **(found or {})}.items():
+            unsure = self._unsure.get(path)
+            if unsure is not None and unsure.source and data in unsure.older:
+                self._apply(Operation(verb="write", path=unsure.source, data=self.files[path]))
             if data is None:
                 self._apply(Operation(verb="remove", path=path))
             else:
@@ -222,6 +240,12 @@ class SimFiles:
 
     def _note(self, done: Operation, before: tuple[bytes | None, ...], *, was_new: bool) -> None:
         """Keep what a power loss may find of one operation, and of what it syncs besides."""
+        if not done.is_named:
+            self._unsure[done.path] = Unsure(older=before, is_synced=True)
+            return
+        if done.verb == "move" and not done.durable:
+            self._note_move(done)
+            return
         if not done.durable:
             self._unsure[done.path] = Unsure(older=before, is_synced=done.verb == "remove")
             return
@@ -238,8 +262,24 @@ class SimFiles:
         else:
             self._unsure.pop(done.path, None)
         for folder in {_split(done.path)[0], _split(done.new or done.path)[0]}:
-            for path in [one for one in self._unsure if _split(one)[0] == folder]:
-                self._unsure[path] = Unsure(older=(), is_synced=self._unsure[path].is_synced)
+            self._sync(folder)
+
+    def _note_move(self, done: Operation) -> None:
+        """Keep what a power loss may find of a move that is not synced: all of it undone, or what is there now.
+
+        What was not certain of the file goes with it; a file that is not synced may then be torn, but under one name.
+        """
+        moved = self._unsure.pop(done.path, None)
+        if moved is None or moved.is_synced:
+            self._unsure[done.new] = Unsure(older=(None,), is_synced=True, source=done.path)
+        else:
+            self._unsure[done.new] = Unsure(older=(), is_synced=False)
+
+    def _sync(self, folder: str) -> None:
+        """Let every name in *folder* be certain; so is a move from there, for a rename is one thing."""
+        for path, unsure in list(self._unsure.items()):
+            if folder in {_split(path)[0], _split(unsure.source or path)[0]}:
+                self._unsure[path] = Unsure(older=(), is_synced=unsure.is_synced)
                 self._forget_if_sure(path)
 
     def _forget_if_sure(self, path: str) -> None:

@@ -7,6 +7,7 @@ sees what a process that died there would have left behind.
 from __future__ import annotations
 
 import posixpath
+from contextlib import nullcontext
 
 from gluerun.errors import GitError, NoRoomError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge, Stored
@@ -29,6 +30,7 @@ from gluerun.sim.git_model import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any
 
 HEADS = "refs/heads/"
@@ -186,6 +188,10 @@ class SimGit:
         empty = bool(shared) and made == self._commit(ours).tree
         return Merge(tree=made, conflicts=conflicts, unrelated=not shared, empty=empty)
 
+    def clashes(self, ours: str, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        merges = {head: self.merge(ours, head) for head in heads if head in self.commits}
+        return {head: one.conflicts for head, one in merges.items() if one.conflicts and not one.unrelated}
+
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
@@ -204,6 +210,9 @@ class SimGit:
         new = self._store(whole, tuple(dict.fromkeys(parents)), message)
         self.fault("commit_over:after")
         return Stored(commit=new, tree=self.tree_of(new))
+
+    def storing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def advance(self, branch: str, new: str, old: str) -> bool:
         self.fault("advance:before")
@@ -443,13 +452,13 @@ class SimGit:
         self.maintained += 1
         return ""
 
-    def delete_branch(self, branch: str, old: str) -> bool:
-        self.fault("delete_branch:before")
-        if self.head(branch) != old:
-            return False
-        del self.refs[HEADS + branch]
-        self.fault("delete_branch:after")
-        return True
+    def delete_branches(self, heads: Mapping[str, str]) -> frozenset[str]:
+        gone = frozenset(branch for branch, old in heads.items() if self.head(branch) == old)
+        for branch in sorted(gone):
+            self.fault("delete_branches:before")
+            del self.refs[HEADS + branch]
+            self.fault("delete_branches:after")
+        return gone
 
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
         self.fault("publish:before")
