@@ -1,6 +1,6 @@
 """Run the benchmarks and print what was promised beside what was found.
 
-    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|chain|launcher|queue|worktrees ...]
+    python benchmarks/run.py [cycle|quiet|dispatch|wait|integrate|chain|launcher|proved|queue|worktrees ...]
                              [--rounds N] [--json]
 
 Every figure is a median of rounds in which the variants ran in turn; a ratio is taken within one run.
@@ -22,6 +22,7 @@ import bench_cycle
 import bench_dispatch
 import bench_integrate
 import bench_launcher
+import bench_proved
 import bench_queue
 import bench_wait
 import bench_worktrees
@@ -38,6 +39,7 @@ BENCHES = {
     "integrate": bench_integrate.integrate,
     "chain": bench_chain.chain,
     "launcher": bench_launcher.launcher,
+    "proved": bench_proved.proved,
     "queue": bench_queue.queue,
     "worktrees": bench_worktrees.worktrees,
 }

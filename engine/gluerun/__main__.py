@@ -12,6 +12,8 @@ def main() -> None:
     argv = sys.argv[1:]
     if argv[:1] == ["run"] and len(argv) == 2:
         sys.exit(_run(argv[1]))
+    if argv[:1] == ["run"] and argv[2:] == ["--on-standby"]:
+        sys.exit(_stand_by(argv[1]))
     if argv[:1] == ["reconcile"] and (said := _quiet(argv)) is not None:
         sys.exit(_say(said))
     from gluerun.cli.main import run
@@ -39,6 +41,13 @@ def _say(text: str) -> int:
         # Whoever read our output has gone; the exit must not say so either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _stand_by(run_id: str) -> int:
+    """Be the wrapper of one detached run as soon as whoever keeps this process says so, and end with them."""
+    from gluerun.standby import is_told
+
+    return _run(run_id) if is_told(os.getcwd(), run_id) else 0  # noqa: PTH109 pathlib is a dear import
 
 
 def _run(run_id: str) -> int:

@@ -505,6 +505,21 @@ class Processes(Protocol):
         """Start the detached wrapper of a run whose folder stands, and return its pid at once."""
         ...
 
+    def stand_by(self, run_id: str) -> None:
+        """Have a process loaded for a run that may be started soon, unless one is; a hint, and it ends with this one.
+
+        It has no folder, no pulse and nothing in hand until `start` is called with what `enlist` has returned.
+        """
+        ...
+
+    def enlist(self) -> str:
+        """Return the run for which a process stands by, once; empty if none does."""
+        ...
+
+    def dismiss(self) -> None:
+        """End the process that stands by, if one does."""
+        ...
+
     def life(self, run_id: str) -> Life:
         """Tell whether the run's wrapper lives, or only some of its tree, or nobody.
 

@@ -9,7 +9,7 @@ import pytest
 
 from gluerun.adapters import git_folders
 from gluerun.adapters.git import RepositoryGit
-from gluerun.adapters.git_refs import heads, is_elsewhere
+from gluerun.adapters.git_refs import below, heads, is_elsewhere
 
 
 def git(root: Path, *words: str) -> str:
@@ -106,3 +106,31 @@ def test_a_folder_that_git_tidies_away_meanwhile_stops_nobody(root):
     git_folders.sync_ref(str(root), "refs/heads/gone/far/away", synced)
 
     assert any(folder.endswith(b"refs/heads") for folder in synced)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["refs", "refs/heads", "refs/heads/", "refs/heads/loose", "refs/heads/main", "refs/he"]
+)
+def test_the_refs_of_a_folder_are_what_git_says(root, prefix):
+    lines = git(root, "for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
+
+    assert below(str(root), prefix) == dict(line.split() for line in lines)
+
+
+def test_a_folder_with_a_ref_that_leads_to_another_is_left_to_git(root):
+    git(root, "symbolic-ref", "refs/heads/alias", "refs/heads/main")
+
+    assert below(str(root), "refs/heads") is None
+
+
+def test_a_remote_is_asked_for_by_one_git_as_long_as_there_is_none(root, tmp_path):
+    door = RepositoryGit(str(root), str(tmp_path / "state"))
+
+    assert (door.fetch("main", "refs/gluerun/there"), door.processes) == ("", 1)
+
+    git(root, "remote", "add", "there", "nowhere")
+    assert "nowhere" in door.fetch("main", "refs/gluerun/there")
+
+    git(root, "remote", "remove", "there")
+    git(root, "config", "branch.main.remote", "elsewhere")
+    assert "elsewhere" in door.fetch("main", "refs/gluerun/there")

@@ -26,7 +26,9 @@ linux = pytest.mark.skipif(not tree.LINUX, reason="reads /proc")
 WRAPPER = """
 import os, subprocess, sys, time
 from gluerun.adapters.processes import OsProcesses
-root, run, mode = sys.argv[1:]
+root, run, mode = sys.argv[1:4]
+if "--on-standby" in sys.argv and not sys.stdin.buffer.readline():
+    sys.exit()
 folder = f"{root}/state/runs/{run}"
 pulse = []
 if mode == "mute":
@@ -114,6 +116,7 @@ class RealStage:
         return f"{self.root}/state/runs/{run}"
 
     def close(self):
+        self.processes.dismiss()
         for run in os.listdir(f"{self.root}/state/runs"):
             self.processes.end(run, grace=0)
         for name in ("keeper", "holder"):
@@ -198,6 +201,100 @@ class TestProcesses:
         who = stage.processes.sign_in(MINE)
         assert stage.processes.sign_in(MINE) == who
         assert stage.processes.life(MINE) is Life.ALIVE
+
+    def test_a_run_that_stands_by_is_named_once(self, stage):
+        assert stage.processes.enlist() == ""
+        stage.processes.stand_by(R1)
+        stage.processes.stand_by(R2)
+
+        assert (stage.processes.enlist(), stage.processes.enlist()) == (R1, "")
+
+        assert stage.start(R1) > 1
+        assert stage.processes.life(R1) is Life.ALIVE
+
+    def test_who_is_dismissed_does_not_stand_by(self, stage):
+        stage.processes.stand_by(R1)
+        stage.processes.dismiss()
+
+        assert stage.processes.enlist() == ""
+        assert stage.processes.life(R1) is Life.DEAD
+
+    def test_another_one_may_stand_by_once_the_first_has_begun(self, stage):
+        stage.processes.stand_by(R1)
+        assert stage.processes.enlist() == R1
+        stage.start(R1)
+
+        stage.processes.stand_by(R2)
+
+        assert stage.processes.enlist() == R2
+        stage.processes.dismiss()
+        assert stage.processes.life(R1) is Life.ALIVE
+
+
+def waiting_for(run):
+    """Return the pid of the process that stands by for a run, as anybody can find it."""
+    until(lambda: tree.carriers("GLUERUN_RUN", run))
+    (pid,) = tree.carriers("GLUERUN_RUN", run)
+    return pid
+
+
+@linux
+class TestStandby:
+    def test_who_stood_by_becomes_the_wrapper(self, real):
+        real.processes.stand_by(R1)
+        pid = waiting_for(R1)
+        assert real.processes.enlist() == R1
+
+        assert real.start(R1) == pid
+
+        real.settle(R1)
+        with open(f"{real.folder(R1)}/identity.json") as stored:
+            assert json.load(stored)["pid"] == pid
+
+    def test_one_that_was_killed_is_not_enlisted(self, real):
+        real.processes.stand_by(R1)
+        os.kill(pid := waiting_for(R1), signal.SIGKILL)
+        until(lambda: tree.look(pid) is None)
+
+        assert real.processes.enlist() == ""
+
+        real.processes.stand_by(R2)
+        assert real.processes.enlist() == R2
+        real.processes.dismiss()
+
+    def test_a_run_whose_standby_dies_at_the_last_moment_starts_all_the_same(self, real):
+        real.processes.stand_by(R1)
+        pid = waiting_for(R1)
+        assert real.processes.enlist() == R1
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: tree.look(pid) is None)
+
+        assert real.start(R1) != pid
+
+        real.settle(R1)
+        assert real.processes.life(R1) is Life.ALIVE
+
+    def test_it_ends_with_whoever_keeps_it_however_that_ends(self, real):
+        words = (
+            "import os, signal, sys; from gluerun.adapters.processes import OsProcesses; root, run = sys.argv[1:];"
+            "OsProcesses(root, f'{root}/state', lambda run: [sys.executable, '-c', 'input()']).stand_by(run);"
+            "input(); os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        keeper = subprocess.Popen([sys.executable, "-c", words, real.root, R1], stdin=subprocess.PIPE)
+        waiting_for(R1)
+
+        keeper.communicate(b"\n")
+
+        until(lambda: not tree.carriers("GLUERUN_RUN", R1))
+
+    def test_the_engine_itself_leaves_nothing_behind_where_the_word_never_comes(self, real, tmp_path):
+        argv = [sys.executable, "-P", "-m", "gluerun", "run", "RUN-20260101T000000Z-00000001", "--on-standby"]
+        null = subprocess.DEVNULL
+        done = subprocess.run(argv, cwd=tmp_path, stdin=null, capture_output=True, timeout=PATIENCE, check=False)
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert os.listdir(tmp_path / "state/runs") == []
+        assert not (tmp_path / ".gluerun-state").exists()
 
 
 @linux

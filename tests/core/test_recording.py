@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.worlds import NOW, accepted, proof
 
 from gluerun.core import recording
 from gluerun.core.scope import violations
 from gluerun.errors import SchemaError
 from gluerun.records.origin import CycleMemory
 from gluerun.records.record import replace
-from gluerun.records.task import ProofState
 
 IDS = st.integers(0, 10**12 - 1)
 OLD, NEW = "a" * 40, "b" * 40
@@ -64,37 +60,6 @@ def test_no_task_may_own_records(protected):
              "docs/orchestration/asked/000/APR-0001.json")  # fmt: skip
 
     assert violations(paths, ("docs",), (), protect_orchestration=protected) == paths
-
-
-# --- when --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("states", "seconds"),
-    [
-        ([None], 300),
-        ([ProofState.WAITING], 300),
-        ([ProofState.PROVED], 600),
-        ([ProofState.CHAINED], 600),
-        ([ProofState.CHAINED, ProofState.RED], 600),
-        ([None, ProofState.WAITING, ProofState.PROVED], 600),
-        ([ProofState.PROVING], 300 + 1800),
-        ([ProofState.PROVED, ProofState.PROVING], 300 + 1800),
-    ],
-)
-def test_records_leave_a_proof_alone_until_they_are_due_twice_and_its_gate_may_have_ended(states, seconds):
-    tasks = [accepted(at, proof=proof(state) if state else None) for at, state in enumerate(states, 1)]
-
-    assert recording.next_commit(NOW, 300, tasks, gate=1800) == NOW + timedelta(seconds=seconds)
-    assert recording.next_commit(NOW, 300, tasks, gate=60) == NOW + timedelta(seconds=min(seconds, 600))
-
-
-def test_records_wait_for_no_candidate_that_a_checkout_keeps_from_landing_unless_it_is_proved():
-    built = proof(ProofState.CHAINED, blocked_paths=("a.txt",))
-
-    for state, seconds in ((ProofState.CHAINED, 300), (ProofState.PROVED, 300), (ProofState.PROVING, 2100)):
-        tasks = [accepted(1, proof=replace(built, state=state))]
-        assert recording.next_commit(NOW, 300, tasks, gate=1800) == NOW + timedelta(seconds=seconds)
 
 
 def test_a_request_for_approval_lies_on_the_shelf_of_its_thousand():

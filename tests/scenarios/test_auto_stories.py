@@ -12,6 +12,7 @@ from gluerun.loop.auto import auto
 from gluerun.loop.house import kept_config
 from gluerun.loop.resident import resident
 from gluerun.records.dispatch import Role
+from gluerun.records.pipeline import GateSpec, Occasion
 from gluerun.records.task import Status
 from gluerun.testing import Move, SimHouse, ended, markdown, speaker
 
@@ -286,3 +287,49 @@ def test_a_crash_between_writing_down_and_telling_tells_it_all_the_same():
     assert len(told(house, "needs-you")) == 2
     house.cycle()
     assert len(told(house, "needs-you")) == 2
+
+
+MERGES = (GateSpec(name="merged", command="check", when=(Occasion.MERGE,)),)
+
+
+def test_a_proof_takes_the_run_that_stands_by_and_nobody_stands_by_afterwards():
+    house = SimHouse(gate_command="", gates=MERGES).given(ONE)
+    stood = []
+
+    def look(report, world):
+        stood.append(house.processes.standby)
+        if any(stood):
+            house.let_work()
+
+    assert auto(house.open(), tell=look).integrated == (ONE,)
+
+    (proof,) = house.events("integration.started")
+    assert proof["data"]["run"] in stood
+    assert house.processes.standby == ""
+
+
+def test_where_no_merge_has_a_gate_nobody_stands_by():
+    house = SimHouse(gate_command="").given(ONE)
+    stood = []
+
+    def look(report, world):
+        stood.append(house.processes.standby)
+        house.let_work()
+
+    auto(house.open(), tell=look)
+
+    assert set(stood) == {""}
+
+
+def test_a_run_that_stands_by_is_given_up_with_the_loop_that_keeps_it():
+    house = SimHouse(gate_command="", gates=MERGES).given(ONE)
+    house.hold(ONE)
+
+    def look(report, world):
+        if house.processes.standby:
+            raise FullDiskError("no room", "make some")
+
+    with pytest.raises(FullDiskError):
+        auto(house.open(), tell=look)
+
+    assert house.processes.standby == ""

@@ -10,7 +10,7 @@ from gluerun.core.project_state import PAGE
 from gluerun.core.recording import accepted_path, archived_path, asked_path, is_record, living_path
 from gluerun.edge.approval_page import approval_page
 from gluerun.edge.verifying import verify
-from gluerun.records.config import ApprovalRule, ControlState
+from gluerun.records.config import ApprovalRule, ControlState, Integration
 from gluerun.records.order import OrderVerb
 from gluerun.records.task import ProofState
 from gluerun.sim.files import SimFiles
@@ -223,35 +223,39 @@ def proving(**changes) -> SimHouse:
     return house
 
 
-def test_a_proof_under_way_is_left_alone_until_the_records_are_due_twice():
-    house = proving(control_commit_seconds=600, gate_timeout_sec=600)
-    proof = house.record(ONE).proof
+def test_a_proof_under_way_goes_on_when_records_move_the_target():
+    house = proving(control_commit_seconds=60)
+    before, count = house.record(ONE).proof, len(own(house))
     house.given(THREE, depends_on=[TWO])
-    for _ in range(14):
-        house.cycle(work=False)
-    assert house.record(ONE).proof == proof
-    assert len(own(house)) == 1
+    house.cycle(work=False)
 
-    for _ in range(6):
-        house.cycle(work=False)
+    after = house.record(ONE).proof
+    assert len(own(house)) == count + 1
+    assert (after.run_id, after.slot, after.since) == (before.run_id, before.slot, before.since)
+    assert (after.target_head, before.target_head) == (own(house)[-1], own(house)[-2])
+    assert after.candidate != before.candidate
 
-    assert len(own(house)) == 2
-    assert house.record(ONE).proof.target_head == own(house)[-1]
-
-
-def test_a_proof_that_records_overtake_is_begun_again_and_lands():
-    house = proving(control_commit_seconds=60, gate_timeout_sec=60)
-    house.given(THREE, depends_on=[TWO])
-    for _ in range(3):
-        house.cycle(work=False)
-    assert len(own(house)) == 2
     house.let_work()
-    house.cycle()
-
+    house.cycles(2)
     assert house.state(ONE) == "integrated"
-    assert len(house.events("integration.called_off")) == 1
-    assert len(house.events("integration.started")) == 2
+    assert merge_of(house, ONE) == after.candidate
+    assert not house.events("integration.called_off")
+    assert len(house.events("integration.started")) == 1
     assert verify(house.open(), ()).is_whole
+
+
+def test_a_candidate_that_cannot_be_built_on_the_records_is_proved_again_once_it_can():
+    house = proving(control_commit_seconds=60, integration=Integration(sign=True))
+    house.given(THREE, depends_on=[TWO])
+    house.git.signer_fails = "gpg: no secret key"
+    for _ in range(2):
+        house.cycle(work=False)
+    assert len(house.events("integration.called_off")) == 1
+
+    house.git.signer_fails = ""
+    house.cycles(3)
+    assert house.state(ONE) == "integrated"
+    assert len(house.events("integration.started")) == 2
 
 
 # --- the queue ----------------------------------------------------------------------------------------------
@@ -300,24 +304,24 @@ def test_a_batch_lands_by_one_move_and_each_merge_brings_the_records_of_its_own_
     assert verify(house.open(), ()).is_whole
 
 
-def test_a_busy_queue_is_left_alone_until_a_gate_may_have_ended_and_no_longer():
-    house = busy(control_commit_seconds=600, gate_timeout_sec=1200)
+def test_a_busy_queue_stands_on_the_records_and_loses_no_gate():
+    house = busy(control_commit_seconds=600)
     house.given(FIVE, depends_on=[FOUR])
     proofs = {task: house.record(task).proof for task in (ONE, TWO, THREE)}
-    for _ in range(26):
-        house.cycle(work=False)
-    assert len(own(house)) == 1
-    assert {task: house.record(task).proof for task in proofs} == proofs
-
-    for _ in range(6):
+    for _ in range(12):
         house.cycle(work=False)
 
     assert len(own(house)) == 2
     assert living_path(FIVE) in house.target_files()
-    assert chained(house) == [ONE, TWO, THREE]  # all of it is built again on the records
-    assert len(house.events("integration.called_off")) == 2
+    assert chained(house) == [ONE, TWO, THREE]
+    for task, before in proofs.items():
+        after = house.record(task).proof
+        assert (after.state, after.run_id, after.slot) == (before.state, before.run_id, before.slot)
     house.cycles(4)
     assert {house.state(task) for task in proofs} == {"integrated"}
+    assert not house.events("integration.called_off")
+    assert len(house.events("integration.started")) == 2
+    assert verify(house.open(), ()).is_whole
 
 
 def test_no_number_of_landings_keeps_records_from_the_branch_for_ever():

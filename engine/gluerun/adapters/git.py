@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from gluerun.adapters import git_folders as folders
 from gluerun.adapters import git_publishing as publishing
 from gluerun.adapters.git_command import GitCommand, decode, encode
+from gluerun.adapters.git_refs import below as refs_below
 from gluerun.adapters.git_refs import heads as refs_in_files
 from gluerun.adapters.git_trees import differences, parse_batch, parse_tree
 from gluerun.core.spelling import bytes_of
@@ -215,7 +216,8 @@ class RepositoryGit:
         folders.sync_ref(self._git.root, ref, self._git.synced)
 
     def kept(self, prefix: str) -> dict[str, str]:
-        return self._refs(prefix)
+        told = refs_below(self._git.root, prefix)
+        return self._refs(prefix) if told is None else told
 
     def forget(self, ref: str, old: str) -> bool:
         if not ref.startswith(OURS):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 
 from gluerun.core.spelling import name_of
-from gluerun.errors import GitError, NoRoomError, ToolMissingError
+from gluerun.errors import GitError, ImpossibleError, NoRoomError, ToolMissingError
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 # What the system says, in its own English, of a disk and of a quota.
 _FULL = (b"No space left on device", b"Disk quota exceeded")
@@ -122,12 +123,12 @@ class GitCommand:
         *index* is a private index file to work on instead of the work tree's own, *give* its input, *also* what
         stands in its environment beside what always does. GitError if it ends with a code that is not in *ok*.
         """
-        return self._judge(args, self._start(args, at, index, give, also=also), ok)
+        return self.judge(args, self._start(args, at, index, give, also=also), ok)
 
     def run_some(self, *args: str, enough: int) -> Answer:
         """Run git until it ended or wrote *enough* bytes."""
         answer = self._start(args, None, None, b"", enough)
-        return answer if len(answer.out) >= enough else self._judge(args, answer, (0,))
+        return answer if len(answer.out) >= enough else self.judge(args, answer, (0,))
 
     def line(self, *args: str, at: str | None = None, index: str | None = None, give: bytes = b"") -> str:
         """Run git and return its one line of answer."""
@@ -151,6 +152,10 @@ class GitCommand:
         except FileNotFoundError:
             raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
 
+    def beside(self, *args: str, at: str, index: str) -> Beside:
+        """Begin to run git and return at once; who calls it goes on beside it and then asks for its answer."""
+        return Beside(self, args, begin_child(*self.prepared(args, at, index)))
+
     def too_long(self, args: Sequence[str]) -> GitError:
         """Return what to say of a git that did not end or answer in time."""
         words = f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended"
@@ -167,7 +172,8 @@ class GitCommand:
         more = {encode(key): encode(value) for key, value in (also or {}).items()}
         return argv, {**self._environment(place, index), **more}
 
-    def _judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+    def judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
+        """Return *answer*; GitError if it has a code that is not in *ok*."""
         if answer.code not in ok:
             raise refusal(f"{_summary(args)} failed with code {answer.code}", answer, self.root)
         return answer
@@ -201,6 +207,34 @@ class GitCommand:
         return {**kept, **{encode(key): encode(value) for key, value in ours.items()}}
 
 
+class Beside:
+    """A git at work beside its caller. Who leaves without its answer ends it."""
+
+    def __init__(self, git: GitCommand, args: tuple[str, ...], child: tuple[int, int, int, int]) -> None:
+        self._git = git
+        self._args = args
+        self._child: tuple[int, int, int, int] | None = child
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            for end in self._child[1:]:
+                os.close(end)
+            end_child(self._child[0])
+
+    def answer(self) -> Answer:
+        """Wait for its end and return its answer; GitError if it failed."""
+        if self._child is None:
+            raise ImpossibleError("its answer was taken already")
+        child, self._child = self._child, None
+        try:
+            return self._git.judge(self._args, _finished(child, b"", 0, self._git.limit), (0,))
+        except TimeoutError:
+            raise self._git.too_long(self._args) from None
+
+
 def refusal(words: str, answer: Answer, place: str) -> GitError:
     """Return the error that says what git said; one of its own where the disk is full."""
     said = answer.err.decode("utf-8", "replace").strip() or "it said nothing"
@@ -212,7 +246,11 @@ def run_child(
     argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int, limit: float = TIME_LIMIT
 ) -> Answer:
     """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
-    pid, into, out, err = begin_child(argv, env)
+    return _finished(begin_child(argv, env), give, enough, limit)
+
+
+def _finished(child: tuple[int, int, int, int], give: bytes, enough: int, limit: float) -> Answer:
+    pid, into, out, err = child
     try:
         texts = _converse(into, out, err, give, enough, limit)
     except BaseException:

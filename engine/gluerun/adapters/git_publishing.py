@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import GitCommand, encode, pieces
+from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
 from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.core.spelling import bytes_of
@@ -162,7 +162,9 @@ def fetch(git: GitCommand, branch: str, ref: str) -> str:
     """Let *ref* be what *branch* is at on its remote; return "" or why that cannot be seen."""
     remote = _remote(git, branch)
     if not remote:
-        git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
+        # Where nobody has a remote that is asked at the beginning of every cycle.
+        if refs(git.root, [ref]) != {}:
+            git.run("update-ref", "--no-deref", "-d", ref, ok=_ANY)
         return ""
     words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"+refs/heads/{branch}:{ref}")
     try:
@@ -205,7 +207,12 @@ def _reasons(answer: Answer) -> str:
 
 
 def _remote(git: GitCommand, branch: str) -> str:
-    chosen = git.run("config", "--get", f"branch.{branch}.remote", ok=(0, 1)).line
+    own = encode(f"branch.{branch}.remote")
+    told = git.run("config", "-z", "--get-regexp", r"^(remote\.|branch\..*\.remote$)", ok=(0, 1)).out
+    pairs = [one.partition(b"\n") for one in told.split(b"\0")]
+    chosen = decode([b"", *(value for key, _, value in pairs if key == own)][-1])
+    if not chosen and not any(key.startswith(b"remote.") for key, _, _ in pairs):
+        return ""
     names = git.line("remote").split("\n")
     if chosen:
         return chosen if chosen != "." else ""

@@ -184,10 +184,12 @@ def _renew(git: GitCommand, place: str, folder: str, mode: int, commits: tuple[s
     stamps = (folders.read(folders.join(folder, YOUNG)) or b"").split(b"\0")
     young = dict(zip(stamps[::2], stamps[1::2], strict=False))
     os.replace(encode(folders.join(folder, KEPT)), encode(draft))
-    names = {name for name in git.run("ls-files", "-z", at=place, index=draft).out.split(b"\0") if name}
-    looked = git.run(*SUSPICIOUS, "diff-files", "--name-only", "-z", "--ignore-submodules=all", at=place, index=draft)
-    changed = {name for name in looked.out.split(b"\0") if name}
-    extra, missing = _strange(encode(place), names, mode)
+    # Each looks at every file: git by what it has noted of them, we by what stands there.
+    words = (*SUSPICIOUS, "diff-files", "--name-only", "-z", "--ignore-submodules=all")
+    with git.beside(*words, at=place, index=draft) as looking:
+        names = {name for name in git.run("ls-files", "-z", at=place, index=draft).out.split(b"\0") if name}
+        extra, missing = _strange(encode(place), names, mode)
+        changed = {name for name in looking.answer().out.split(b"\0") if name}
     top = encode(place) + b"/"
     changed |= {name for name in young.keys() & names - missing - changed if _stamp(top + name) != young[name]}
     for one in (*extra, *changed):

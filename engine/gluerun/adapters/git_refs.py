@@ -38,6 +38,30 @@ def refs(root: str, wanted: list[str]) -> dict[str, str] | None:
     return found | {ref: packed[ref] for ref in missing if ref in packed}
 
 
+def below(root: str, prefix: str) -> dict[str, str] | None:
+    """Return what *prefix*, and every ref in that folder, points to; None if only git itself can tell."""
+    shared = _shared(root)
+    if shared is None:
+        return None
+    found, waiting = {}, [prefix.rstrip("/")]
+    while waiting:
+        ref = waiting.pop()
+        path = folders.join(shared, ref)
+        try:
+            waiting += [f"{ref}/{decode(name)}" for name in os.listdir(encode(path)) if not name.endswith(b".lock")]
+            continue
+        except FileNotFoundError:
+            continue  # nobody, or removed since
+        except NotADirectoryError:
+            said = _said(path)
+        if said is not None and not _is_commit(said):
+            return None
+        if said is not None:
+            found[ref] = said
+    packed = {ref: at for ref, at in _packed(shared).items() if f"{ref}/".startswith(f"{prefix.rstrip('/')}/")}
+    return dict(sorted((packed | found).items()))
+
+
 def is_elsewhere(root: str, branch: str) -> bool:
     """Tell whether every work tree is surely on another branch; False if only git itself can tell."""
     shared = _shared(root)

@@ -12,13 +12,14 @@ import time
 
 from gluerun.adapters import cgroups, locks, stopping, tree
 from gluerun.adapters.files import DiskFiles
+from gluerun.adapters.standby import Standby
 from gluerun.errors import BusyError, StateError
 from gluerun.records.dispatch import Life
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gluerun.records.dispatch import Identity
 
@@ -26,6 +27,8 @@ MARKER = "GLUERUN_RUN"
 PULSE = "GLUERUN_PULSE_FD"
 # Beside the files of a child stands, while it lives, the name of the group that holds its tree.
 GROUP_FILE = ".cgroup"
+# What the module that starts processes calls these; an idle cycle does not import it.
+_PIPE, _NOTHING = -1, -3
 
 
 def wrapper_command(run_id: str) -> list[str]:
@@ -42,6 +45,19 @@ def born(pid: int) -> float | None:
         return None if found.status() == psutil.STATUS_ZOMBIE else float(found.create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def speak_to(log: str) -> None:
+    """Let this process, which stood by, say everything to its run's log from now on, and hear nothing, as a wrapper."""
+    null, handle = os.open(os.devnull, os.O_RDONLY), _open_log(log)
+    for old, new in ((null, 0), (handle, 1), (handle, 2)):
+        os.dup2(old, new)
+    os.close(null)
+    os.close(handle)
+
+
+def _open_log(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
 
 class OsProcesses:
@@ -62,29 +78,19 @@ class OsProcesses:
         self._command = command
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._pulses: dict[str, int] = {}
+        self._standby = Standby(self._spawn_aside)
 
     def start(self, run_id: str) -> int:
         """Start the detached wrapper of a run whose folder stands, and return its pid at once."""
-        import subprocess
-
         self.reap()
         path = f"{self._files.root}/runs/{run_id}/wrapper.log"
         try:
-            log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            log = _open_log(path)
         except OSError as error:
             raise StateError(f"cannot open {path}: {error.strerror}", file=path) from error
-        env = {**os.environ, MARKER: run_id}
-        env.pop(PULSE, None)
         try:
-            started = subprocess.Popen(
-                list(self._command(run_id)),
-                cwd=self._root,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                close_fds=True,
+            started = self._standby.start(run_id, path) or self._spawn(
+                list(self._command(run_id)), _env(run_id), taken=_NOTHING, told=log
             )
         except OSError as error:
             raise StateError(
@@ -95,6 +101,38 @@ class OsProcesses:
             os.close(log)
         self._started[run_id] = started
         return started.pid
+
+    def stand_by(self, run_id: str) -> None:
+        """Have a process loaded that `enlist` names and `start` only has to tell; it ends with this one."""
+        try:
+            self._standby.keep(run_id, list(self._command(run_id)), _env(run_id))
+        except OSError:
+            pass  # whoever starts the run will hear of it
+
+    def enlist(self) -> str:
+        """Return the run for which a process stands by, once; empty if none does."""
+        return self._standby.enlist()
+
+    def dismiss(self) -> None:
+        """End the process that stands by."""
+        self._standby.dismiss()
+
+    def _spawn(self, argv: list[str], env: Mapping[str, str], *, taken: int, told: int) -> subprocess.Popen[bytes]:
+        import subprocess
+
+        return subprocess.Popen(
+            argv,
+            cwd=self._root,
+            env=env,
+            stdin=taken,
+            stdout=told,
+            stderr=told,
+            start_new_session=True,
+            close_fds=True,
+        )
+
+    def _spawn_aside(self, argv: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        return self._spawn(argv, env, taken=_PIPE, told=_NOTHING)
 
     def reap(self) -> None:
         """Take leave of the wrappers that have ended, so that they do not stay as zombies."""
@@ -204,6 +242,12 @@ class OsProcesses:
 
     def _pulse(self, run_id: str) -> str:
         return f"{self._files.root}/runs/{run_id}/pulse"
+
+
+def _env(run_id: str) -> dict[str, str]:
+    env = {**os.environ, MARKER: run_id}
+    env.pop(PULSE, None)
+    return env
 
 
 def _is_alive(who: Identity) -> bool:

@@ -103,7 +103,15 @@ class Kin:
         ]
         return asked or list(members)
 
+    def _has_nobody(self) -> bool:
+        """Tell whether nobody is there by whom others could be found: that is known without a look at everybody."""
+        if self._leaders or self._known or self._adopts:
+            return False
+        return not tree.carriers(*self._marker) and not any(group.pids() for group in self._groups())
+
     def _scan(self) -> list[Seen]:
+        if self._has_nobody():
+            return []
         seen = tree.table()
         mine = {pid for pid in seen if self._known.get(pid) == seen[pid].ticks}
         mine |= {pid for pid in self._leaders if pid in seen and pid not in self._known}

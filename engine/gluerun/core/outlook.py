@@ -7,9 +7,11 @@ from gluerun.core.frontier import frontier, is_stuck
 from gluerun.core.graph import eligible, is_complete
 from gluerun.core.integration import is_waiting_for_target
 from gluerun.core.launch import dispatch_gate, plan_launch, seats
+from gluerun.core.pipeline import has_gate
 from gluerun.core.planners import no_planner, state_of, why_not
 from gluerun.core.queue import is_asked, is_current
 from gluerun.records.dispatch import Role
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record, replace
 from gluerun.records.spent import Spent
 from gluerun.records.task import ProofState, Status
@@ -58,6 +60,18 @@ def living_runs(world: World) -> tuple[str, ...]:
     workers = [lease.run_id for lease in world.leases]
     planners = [lease.run_id for lease in world.node_leases]
     return tuple(workers + planners + provers)
+
+
+def may_prove(world: World) -> bool:
+    """Tell whether a candidate may have to be proved as soon as something ends that is under way."""
+    if not world.config.auto_integrate:
+        return False
+    busy = {lease.task_id for lease in world.leases}
+    return any(
+        (task.status is Status.ACCEPTED or task.task_id in busy)
+        and has_gate(world.config, task.spec.gate_command, Occasion.MERGE)
+        for task in world.tasks
+    )
 
 
 def runs_of(world: World, task_id: str) -> tuple[str, ...]:

@@ -1,21 +1,14 @@
-"""Records of tasks on the target branch: where they lie there, and when the engine may commit them by itself."""
+"""Records of tasks on the target branch: where they lie there."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from gluerun.records import names
 from gluerun.records.paths import ACCEPTED, ARCHIVED, ASKED, LIVING, RECORDS, covers
 from gluerun.records.record import replace
-from gluerun.records.task import ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
     from gluerun.records.origin import CycleMemory
-    from gluerun.records.task import Task
 
 RECORD = "task.json"
 # The last of a thousand folders holds what is numbered higher, by three digits a folder again.
@@ -73,20 +66,6 @@ def without_records(patch: str) -> str:
         if not is_ours:
             kept.append(line)
     return "".join(kept)
-
-
-def next_commit(since: datetime, interval: int, tasks: Iterable[Task], *, gate: int) -> datetime:
-    """Return when the engine may commit records next, the last time having been *since*.
-
-    A chain stands on the target as it is. While there is one it is left alone until the records are due twice, and
-    while one of its prefixes is proved, for as long as a *gate* may take, so that one begun since comes to its end.
-    What waits for somebody's checkout may wait for ever, and holds nothing up.
-    """
-    proofs = [task.proof for task in tasks if task.proof is not None]
-    is_proving = any(proof.state is ProofState.PROVING for proof in proofs)
-    has_chain = any(proof.state is not ProofState.WAITING and not proof.is_in_the_way for proof in proofs)
-    longer = max(interval, gate) if is_proving else interval if has_chain else 0
-    return since + timedelta(seconds=interval + longer)
 
 
 def carried(memory: CycleMemory, old: str, new: str) -> CycleMemory:

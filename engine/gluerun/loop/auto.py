@@ -7,7 +7,7 @@ from functools import partial
 
 from gluerun.core.actions import Start
 from gluerun.core.budgets import Used, tasks_done, used_up, with_day, within
-from gluerun.core.outlook import outlook
+from gluerun.core.outlook import may_prove, outlook
 from gluerun.errors import BusyError, FullDiskError
 from gluerun.loop import telling
 from gluerun.loop.booking import spent_today
@@ -67,7 +67,10 @@ def auto(
     """
     origin_run = new_origin_run(house)
     with house.doors.locks.resident(holder(house, origin_run, "auto")):
-        report = _Loop(house, origin_run, tell, reopen, complain).run(forever=forever)
+        try:
+            report = _Loop(house, origin_run, tell, reopen, complain).run(forever=forever)
+        finally:
+            house.doors.processes.dismiss()
     if house.config.notifies:
         telling.tell_end(house, origin_run, _told(report))
     return report
@@ -125,7 +128,16 @@ class _Loop:
             over = late or ahead.over
             if over and (not forever or late or world.stop):
                 return self._summary(world, over)
+            self._stand_by(world)
             house.doors.watch.wait(ahead.runs, ahead.seconds)
+
+    def _stand_by(self, world: World) -> None:
+        """Keep a process at hand for the next proof while one may come: its loading is what would take longest."""
+        processes = self.house.doors.processes
+        if may_prove(world):
+            processes.stand_by(self.house.new_run())
+        else:
+            processes.dismiss()
 
     def _wait_for_room(self, error: FullDiskError) -> None:
         """Sit out a full disk: what is under way goes on without a loop, and nobody would come back to it."""

@@ -139,7 +139,7 @@ def _prove(house: House, world: World, task: Task, action: Prove) -> bool:
         return False
     if proof.run_id is not None:
         tidy_run(house, proof.run_id)
-    run_id = house.new_run()
+    run_id = house.doors.processes.enlist() or house.new_run()
     again = action.reason.startswith("again:")
     task = replace(task, infra_tries=task.infra_tries + 1 if again else 0)
     red_run = proof.run_id if action.rerun else proof.red_run

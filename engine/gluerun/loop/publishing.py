@@ -44,7 +44,12 @@ def publish(house: House, memory: CycleMemory, world: World, notes: Notes) -> Cy
         case ControlState.REF:
             return _to_ref(house, memory, world)
         case ControlState.BRANCH:
-            return commit_records(house, memory, world, notes)
+            memory = commit_records(house, memory, world, notes)
+            if notes.followed is not None:
+                from gluerun.loop.carrying import carry  # most cycles commit nothing
+
+                carry(house, world, *notes.followed)
+            return memory
         case ControlState.OFF:
             return memory
 

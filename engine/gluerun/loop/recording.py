@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from functools import partial
 
 from gluerun.core.project_state import PAGE, counts, on_page
 from gluerun.core.recording import (
@@ -19,7 +18,6 @@ from gluerun.core.recording import (
     carried,
     is_record,
     living_path,
-    next_commit,
 )
 from gluerun.errors import GluerunError
 from gluerun.loop.moving import move_target
@@ -27,9 +25,8 @@ from gluerun.ports import Landing
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
 from gluerun.records.paths import ACCEPTED, LIVING
-from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record, replace
-from gluerun.records.task import ProofState, Status, Task
+from gluerun.records.task import Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,10 +132,9 @@ def commit_records(house: House, memory: CycleMemory, world: World, notes: Notes
     wants_page = state != memory.project_state and bool(seen or memory.project_state)
     if seen == wanted and not wants_page:
         return memory if memory.records_due is None else replace(memory, records_due=None)
-    now, interval = house.now(), min(house.config.control_commit_seconds, LONGEST)
-    since = min(memory.recorded_at or now - timedelta(seconds=interval), now)
-    next_one = partial(next_commit, interval=interval, tasks=world.tasks, gate=_gate_seconds(house, world))
-    due = next_one(since)
+    now, interval = house.now(), timedelta(seconds=min(house.config.control_commit_seconds, LONGEST))
+    since = min(memory.recorded_at or now - interval, now)
+    due = since + interval
     memory = replace(memory, published=seen, recorded_at=since, records_due=due)
     draft = _drafted(house, world, gone, text) if now >= due else None
     if draft is None:
@@ -147,7 +143,7 @@ def commit_records(house: House, memory: CycleMemory, world: World, notes: Notes
     landing, paths = _put(house, world, draft, notes)
     if landing is Landing.BLOCKED and paths == (PAGE,) and draft.files.keys() - {PAGE}:
         # What a person is writing around the loop's own words need not hold up the records.
-        done = replace(done, project_state="", records_due=next_one(now))
+        done = replace(done, project_state="", records_due=now + interval)
         draft = replace(draft, files={path: data for path, data in draft.files.items() if path != PAGE})
         landing, paths = _put(house, world, draft, notes)
     if landing is Landing.MOVED:
@@ -155,7 +151,7 @@ def commit_records(house: House, memory: CycleMemory, world: World, notes: Notes
     if landing is Landing.BLOCKED:
         if paths != memory.records_blocked:
             house.tell("origin.control_state_deferred", "a checkout is not clean", paths=list(paths))
-        return replace(memory, recorded_at=now, records_due=next_one(now), records_blocked=paths)
+        return replace(memory, recorded_at=now, records_due=now + interval, records_blocked=paths)
     house.store.shelved.clear()
     done = replace(done, records_blocked=())
     return replace(carried(done, draft.head, paths[0]), push_due=True) if paths else done
@@ -167,14 +163,6 @@ class Draft:
 
     head: str
     files: Files
-
-
-def _gate_seconds(house: House, world: World) -> int:
-    """Return for how long a gate that is running now may take."""
-    from gluerun.core import pipeline  # only where there is anything to be put on the branch
-
-    commands = {one.spec.gate_command for one in world.tasks if one.proof and one.proof.state is ProofState.PROVING}
-    return max((pipeline.seconds(house.config, one, Occasion.MERGE) for one in commands), default=0)
 
 
 def _drafted(house: House, world: World, gone: list[str], text: str) -> Draft | None:

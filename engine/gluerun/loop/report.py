@@ -89,6 +89,7 @@ class Notes:
         self.green_run = ""
         self.is_green_unproved = False
         self.red_head = ""
+        self.followed: tuple[str, str] | None = None
         self.has_reverted = False
         # Whether what moves the target may go to its remote first: who asked for a cycle that integrates sees to it.
         self.sends = False
@@ -126,6 +127,7 @@ class Notes:
 
     def follow(self, old: str, new: str) -> None:
         """Let what is noted of the target's head be about a newer one that brought nothing but records."""
+        self.followed = (old, new)
         self.green_head, self.red_head = moved(self.green_head, old, new), moved(self.red_head, old, new)
         self.exhausted = {node: moved(head, old, new) for node, head in self.exhausted.items()}
         self.held_nodes = {node: moved(mark, old, new) for node, mark in self.held_nodes.items()}

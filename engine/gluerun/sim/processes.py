@@ -25,6 +25,7 @@ class SimProcesses:
         self._lives: dict[str, Life] = {}
         self._who: dict[str, Identity] = {}
         self.started: list[str] = []
+        self.standby = ""
         self.immortal: set[str] = set()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -34,6 +35,19 @@ class SimProcesses:
         """Register a run as alive and return its pid; nothing runs until the story lets it."""
         self.started.append(run_id)
         return self._be_born(run_id).pid
+
+    def stand_by(self, run_id: str) -> None:
+        """Have a run stand by, unless one does."""
+        self.standby = self.standby or run_id
+
+    def enlist(self) -> str:
+        """Return the run that stands by, once; empty if none does."""
+        found, self.standby = self.standby, ""
+        return found
+
+    def dismiss(self) -> None:
+        """Let nobody stand by."""
+        self.standby = ""
 
     def life(self, run_id: str) -> Life:
         """Tell whether the run's wrapper lives, or only some of its tree, or nobody."""
