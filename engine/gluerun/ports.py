@@ -312,6 +312,10 @@ class Git(Protocol):
         """
         ...
 
+    def could_land(self, branch: str, new: str, old: str) -> Landed:
+        """Return what `land` would answer now; nothing moves."""
+        ...
+
     def finish_landing(self) -> bool:
         """Finish a landing that a crash cut in two; True if there was one."""
         ...
@@ -463,8 +467,10 @@ class Git(Protocol):
         """
         ...
 
-    def outgoing(self, branch: str, *, limit: int) -> str:
+    def outgoing(self, branch: str, *, limit: int, commit: str = "") -> str:
         """Return the differences of all commits that a push of *branch* would bring, cut after *limit* characters.
+
+        With *commit*, of a push that would move *branch* there to it.
 
         What the remote is known to have is not among them; empty if there is no remote or no such branch.
         """
@@ -477,8 +483,11 @@ class Git(Protocol):
         """
         ...
 
-    def push(self, branch: str) -> str:
-        """Push *branch* to its remote, never by force; return "" or why it was not pushed."""
+    def push(self, branch: str, *, commit: str = "", old: str = "") -> str:
+        """Push *branch* to its remote, never by force; return "" or why it was not pushed.
+
+        With *commit* the branch there moves from *old* to it by compare-and-swap, wherever the one here is.
+        """
         ...
 
     def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:
@@ -563,6 +572,10 @@ class Messenger(Protocol):
 
     def run(self, command: str, document: dict[str, Any]) -> str:
         """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
+        ...
+
+    def ask(self, command: str, document: dict[str, Any]) -> tuple[str, str]:
+        """Do as `run` does; return the beginning of what the command printed, and why it failed."""
         ...
 
     def post(self, url: str, document: dict[str, Any]) -> str:

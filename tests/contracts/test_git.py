@@ -537,11 +537,26 @@ class TestLanding:
         else:
             world.write(world.root, path, data)
         before = world.git.dirt(world.root)
+        foreseen = world.git.could_land("main", new, world.base)
         landed = world.git.land("main", new, world.base)
-        assert landed == Landed(landing=Landing.BLOCKED, paths=(path,))
+        assert landed == foreseen == Landed(landing=Landing.BLOCKED, paths=(path,))
         assert world.git.head("main") == world.base and world.git.dirt(world.root) == before
         assert world.read(world.root, path) == data
         assert not world.git.finish_landing()
+
+    def test_what_a_landing_would_come_to_is_told_without_one(self, world):
+        new = branch_with(world, "x", {"a": b"A", "new/x": b"x"})
+        world.write(world.root, "docs/guide", b"edited")
+        before = world.git.dirt(world.root)
+        assert world.git.could_land("main", new, world.base) == Landed(landing=Landing.LANDED)
+        assert world.git.could_land("side", new, ZERO) == Landed(landing=Landing.LANDED)
+        assert world.git.could_land("main", new, new).landing is not Landing.LANDED
+        assert world.git.could_land("side", new, new) == Landed(landing=Landing.MOVED)
+        assert world.git.head("main") == world.base and world.git.head("side") is None
+        assert world.git.dirt(world.root) == before and world.read(world.root, "a") != b"A"
+        assert not world.git.finish_landing()
+        assert world.git.land("main", new, world.base).landing is Landing.LANDED
+        assert world.git.could_land("main", new, world.base) == Landed(landing=Landing.MOVED)
 
     def test_an_ignored_file_in_the_way_blocks(self, world):
         new = branch_with(world, "x", {".gitignore": b"", "x.log": b"theirs"})
@@ -648,6 +663,31 @@ class TestPublishing:
         world.move_remote()
         theirs = world.remote_head()
         assert "rejected" in world.git.push("main")
+        assert world.remote_head() == theirs
+
+    def test_a_commit_is_pushed_from_what_was_seen_there_and_the_branch_here_stays(self, world):
+        world.with_remote()
+        world.git.push("main")
+        one = branch_with(world, "x", {"a": b"A"})
+        two = branch_with(world, "y", {"a": b"AA"}, base=one)
+        assert "docs/guide" not in world.git.outgoing("main", limit=10_000, commit=two)
+        assert "+AA" in world.git.outgoing("main", limit=10_000, commit=two)
+
+        assert world.git.push("main", commit=one, old=world.base) == ""
+        assert world.remote_head() == one and world.git.head("main") == world.base
+        # Not from where it is not any more, and never backwards.
+        assert "stale" in world.git.push("main", commit=two, old=world.base)
+        assert "does not follow" in world.git.push("main", commit=world.base, old=one)
+        assert world.remote_head() == one
+        assert world.git.push("main", commit=two, old=one) == "" and world.remote_head() == two
+
+    def test_what_somebody_else_pushed_in_between_is_never_overwritten_by_a_commit_of_ours(self, world):
+        world.with_remote()
+        world.git.push("main")
+        one = branch_with(world, "x", {"a": b"A"})
+        world.move_remote()
+        theirs = world.remote_head()
+        assert "rejected" in world.git.push("main", commit=one, old=world.base)
         assert world.remote_head() == theirs
 
 

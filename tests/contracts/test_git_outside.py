@@ -20,6 +20,7 @@ from gluerun.core.world import World
 from gluerun.errors import GitError
 from gluerun.loop.candidates import Candidate, build
 from gluerun.loop.house import House
+from gluerun.loop.moving import move_target
 from gluerun.loop.observe import observe
 from gluerun.loop.outside import AGREED, THERE, agree, follow, look_out, push, see
 from gluerun.loop.proposing import make_requests, propose
@@ -168,6 +169,40 @@ class TestTheRemote:
         place.run("merge", "-q", "--no-edit", theirs[:12])
         assert place.seen() is Relation.AHEAD and place.pushed() == ""
         assert place.there() == place.git.head("main")
+
+    def test_what_lands_moves_the_remote_first_and_whoever_came_before_is_followed(self, place):
+        assert place.seen() is Relation.SAME
+        seen, notes = see(place.house, place.first, place.tasks), Notes()
+        notes.sends = True
+        one = place.branch("one", {"b.txt": "1\n"})
+
+        landed = move_target(place.house, place.world(seen), one, place.first, notes)
+
+        assert landed.landing is Landing.LANDED and place.there() == one == place.git.head("main")
+        assert place.read("b.txt") == "1\n" and place.seen() is Relation.SAME
+
+        two, seen = place.branch("two", {"c.txt": "2\n"}, one), see(place.house, one, place.tasks)
+        theirs = place.colleague({"d.txt": "theirs\n"})  # after the look
+        landed = move_target(place.house, place.world(seen), two, one, notes)
+
+        assert landed.landing is Landing.MOVED and place.there() == theirs == place.git.head("main")
+        assert place.read("d.txt") == "theirs\n" and place.run("status", "--porcelain") == ""
+
+    def test_a_remote_that_refuses_lets_it_land_here_and_the_push_stays_due(self, place):
+        place.hook("update", "echo 'not on this branch' >&2; exit 1")
+        place.seen()
+        one, notes = place.branch("one", {"b.txt": "1\n"}), Notes()
+        notes.sends = True
+
+        landed = move_target(
+            place.house, place.world(see(place.house, place.first, place.tasks)), one, place.first, notes
+        )
+
+        assert landed.landing is Landing.LANDED and place.git.head("main") == one and place.there() == place.first
+        assert place.seen() is Relation.AHEAD and "not on this branch" in place.pushed()
+        rest = place.house.store.push_backoff()
+        assert rest is not None and rest.needs_you and "not on this branch" in rest.reason
+        assert place.pushed() == ""  # it was told, and rests
 
     def test_a_remote_that_was_rewound_by_force_keeps_what_it_was_rewound_to(self, place):
         place.seen()
@@ -477,8 +512,9 @@ class TestPlainCommits:
 GH = """#!/bin/sh
 echo "$@" >> "$GH_CALLS"
 case "$1 $2" in
-"pr view") test -e "$GH_CALLS.made" ;;
-"pr create") while [ $# -gt 1 ]; do shift; done; cp "$1" "$GH_CALLS.body" && touch "$GH_CALLS.made" ;;
+"pr view") test -e "$GH_CALLS.made" && echo https://example.org/pull/7 ;;
+"pr create") while [ $# -gt 1 ]; do shift; done
+    cp "$1" "$GH_CALLS.body" && touch "$GH_CALLS.made" && echo https://example.org/pull/7 ;;
 esac
 """
 
@@ -514,7 +550,8 @@ class TestPullRequests:
         assert "--base main --head work/one --title TASK-0001: Thing 1 --body-file " in calls[1]
         assert "Gluerun-Task: TASK-0001" in Path(place.folder, "calls.body").read_text()
         assert place.run("rev-parse", "work/one", at=place.remote) == known.tasks[0].head_sha
-        assert house.store.live_task("TASK-0001").proof.request is Request.MADE
+        proof = house.store.live_task("TASK-0001").proof
+        assert (proof.request, proof.pull_request) == (Request.MADE, "https://example.org/pull/7")
 
     def test_without_gh_it_is_said_and_stays_wanted(self, place, monkeypatch):
         house, known = self.proposed(place, monkeypatch)

@@ -31,6 +31,14 @@ class TestAMessenger:
 
         assert "3" in messenger.run("exit 3", MESSAGE)
 
+    def test_what_a_command_prints_is_heard_if_it_went_well(self, messenger):
+        if isinstance(messenger, SimMessenger):
+            messenger.prints = "yes\n"
+        assert messenger.ask("cat > /dev/null; echo yes", MESSAGE) == ("yes\n", "")
+        if isinstance(messenger, SimMessenger):
+            messenger.fails = "the command ended with 3"
+        assert messenger.ask("echo yes; exit 3", MESSAGE) == ("", "the command ended with 3")
+
 
 class TestOnThisMachine:
     def test_a_command_gets_the_message_in_the_repository(self, tmp_path):

@@ -11,6 +11,7 @@ from gluerun.core.collecting import (
     ConfigSeen,
     Kind,
     ReceiptSeen,
+    RevertSeen,
     RunSeen,
     Seen,
     plan_collection,
@@ -48,6 +49,18 @@ def test_what_lives_weighs_and_stays_however_old_it_is():
 
     assert given(living, MIDDLE, NEW, max_mb=4) == [("middle", BEYOND.format(4)), ("new", BEYOND.format(4))]
     assert given(living, max_mb=1) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "is_live", "goes"), [(90, False, True), (89, False, False), (900, True, False), (900, False, True)]
+)
+def test_a_proposed_revert_goes_when_the_target_is_green_again_and_it_is_as_old_as_a_rescue_may_get(
+    days, is_live, goes
+):
+    one = RevertSeen(ref="refs/gluerun/repair/c", commit="c", at=NOW - timedelta(days=days), is_live=is_live)
+    plan = plan_collection(Seen(now=NOW, reverts=(one,)), Collection())
+
+    assert [(it.kind, it.name, it.commit) for it in plan] == ([(Kind.REVERT, one.ref, "c")] if goes else [])
 
 
 def test_the_newest_runs_stay_however_heavy_they_are():

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from tests.core.worlds import CANDIDATE, HEAD, TARGET, accepted, proof, world
+from tests.core.worlds import CANDIDATE, HEAD, NOW, TARGET, accepted, proof, world
 
 from gluerun.core.actions import Advance, Chain, Follow, Prove, subject
+from gluerun.core.board import board
+from gluerun.core.due import next_due
 from gluerun.core.expect import expect
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
-from gluerun.core.outside import TOLD, plan_following, push_hint, trouble
+from gluerun.core.orders import held_now
+from gluerun.core.outline import queue_page
+from gluerun.core.outside import TOLD, plan_following, push_hint, push_words, refused, rests, trouble
 from gluerun.core.plan import plan_cycle, plan_landing, plan_remote
 from gluerun.core.relation import Outside, Relation, relation
+from gluerun.records.origin import PushBackoff
 from gluerun.records.record import replace
 
 
@@ -72,6 +79,73 @@ def test_nothing_is_built_proved_or_landed_on_a_target_that_has_yet_to_follow():
     told = plan_cycle(behind)
     assert isinstance(told[0], Follow) and subject(told[0]) == "c" * 12
     assert expect(behind, told[0]).target_head == CANDIDATE
+
+
+NETWORK, PROTECTED = "fatal: unable to access: Could not resolve host", "remote: error: GH006: Protected branch"
+
+
+def pushed_back(why: str, times: int, *, here: str = HEAD) -> tuple[PushBackoff, int]:
+    """Return the back-off after so many refusals in a row, and how many seconds it lasts."""
+    found = None
+    for _ in range(times):
+        found = refused("main", why, here, TARGET, found, NOW)
+    assert found is not None
+    return found, int((found.until - NOW).total_seconds())
+
+
+@pytest.mark.parametrize(
+    ("why", "times", "seconds", "needs_you"),
+    [
+        (NETWORK, 1, 60, False),
+        (NETWORK, 2, 120, False),
+        (NETWORK, 6, 1920, False),
+        (NETWORK, 7, 3600, False),
+        (NETWORK, 2000, 3600, False),
+        ("a word that nobody knows", 3, 240, False),
+        (PROTECTED, 1, 3600, True),
+        (PROTECTED, 9, 3600, True),
+        ("fatal: Authentication failed", 1, 3600, True),
+    ],
+)
+def test_a_refused_push_rests_twice_as_long_each_time_up_to_an_hour(why, times, seconds, needs_you):
+    found, lasts = pushed_back(why, times)
+
+    assert (lasts, found.needs_you, found.reason) == (seconds, needs_you, why)
+    assert f"not pushed: {why}" in push_words(found) and f"{found.until:%H:%M:%SZ}" in push_words(found)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "seconds", "holds"),
+    [
+        (HEAD, TARGET, 0, True),
+        (HEAD, TARGET, 59, True),
+        (HEAD, TARGET, 60, False),
+        (CANDIDATE, TARGET, 1, False),
+        (HEAD, CANDIDATE, 1, False),
+        (HEAD, "", 1, False),
+        # A clock that was set back must not keep anybody from pushing for years.
+        (HEAD, TARGET, -1, False),
+    ],
+)
+def test_what_has_moved_is_pushed_at_once(here, there, seconds, holds):
+    found, _ = pushed_back(NETWORK, 1)
+
+    assert rests(found, here, there, NOW + timedelta(seconds=seconds)) is holds
+    assert refused("main", NETWORK, here, there, found, NOW).times == (2 if (here, there) == (HEAD, TARGET) else 1)
+
+
+@pytest.mark.parametrize("why", [NETWORK, PROTECTED])
+def test_a_refused_push_is_among_the_matters_on_the_board_and_in_the_queue(why):
+    found, _ = pushed_back(why, 1)
+    here = world(push_backoff=found)
+
+    (matter,) = (one for one in matters(here, Known()) if one.kind == "back-off")
+    assert (matter.about, matter.command, matter.needs_you) == ("main", "gluerun clear-backoff push", found.needs_you)
+    assert why in matter.words
+    assert [(one.provider, one.until) for one in board(here, Known()).backoffs] == [("push", found.until)]
+    assert why in queue_page(here).push and queue_page(world()).push == ""
+    assert next_due(here) == found.until
+    assert held_now(here) == ["push"]
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,13 @@ DOOR.add("recycle_worktree")
 # Who else may call one, and why nothing is lost by it.
 REASONS = {
     ("loop/bench.py", "seed_worktree"): "the place was made a moment before, by `begin_work`",
-    ("loop/landing.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
-    ("loop/repairing.py", "land"): "as above: a revert that is allowed to land by itself, and takes no work away",
+    ("loop/moving.py", "land"): "moves by compare-and-swap, and only where nothing of the user's is in the way",
     ("loop/repairing.py", "keep"): "a revert that nobody else refers to, under a name of its own",
     (
         "loop/outside.py",
         "land",
     ): "follows the remote forward, as any landing: by compare-and-swap and past nobody's files",
     ("loop/outside.py", "keep"): "what was last seen of the remote; nothing of a place or a branch",
-    ("loop/recording.py", "land"): "the same, and what it brings are the engine's own records",
     ("edge/probing.py", "add_worktree"): "in the scratch repository of a probe, which nobody else sees",
     ("loop/collecting.py", "forget"): "only what a policy gave up, by compare-and-swap",
 }

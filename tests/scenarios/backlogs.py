@@ -311,6 +311,13 @@ def push_beside(house):
             git.forget("refs/gluerun/theirs", git.remote["main"])
 
 
+def overtaken_there():
+    """A task whose target is pushed, to a remote where somebody else pushes just before its landing."""
+    house = pushed()
+    house.fuse.once("git push:before", partial(push_beside, house))
+    return house
+
+
 def commit_over(house):
     house.colleague("a.txt", "hers")
 
@@ -564,6 +571,9 @@ SCENARIOS = {
     ),
     "proposed": Crashing(proposed, *[let_cycle, merge_request] * 8, wants={ONE: "integrated"}, files=("a.txt",)),
     "followed": Crashing(pushed, let_cycle, push_beside, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")),
+    "overtaken there": Crashing(
+        overtaken_there, let_cycle, let_cycle, wants={ONE: "integrated"}, files=("a.txt", "theirs.txt")
+    ),
     "conflict": Crashing(conflict, let_cycle, commit_over, wants={ONE: "integrated"}, files=("a.txt",)),
     "refused branches": Crashing(
         refusable,

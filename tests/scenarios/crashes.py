@@ -16,7 +16,7 @@ from gluerun.core.recording import archived_path, living_path
 from gluerun.edge.views import spendings
 from gluerun.errors import REFUSED, FullDiskError, GitError, GluerunError, NoRoomError, StateError
 from gluerun.loop.journal import broken_link
-from gluerun.records.config import ControlState
+from gluerun.records.config import ControlState, IntegrationMode
 from gluerun.records.dispatch import Role
 from gluerun.sim.crash import PowerCut, SimCrash
 
@@ -56,7 +56,7 @@ class Crashing:
 
     def judge(self, house):
         """Return what is wrong with a house at rest, one sentence each."""
-        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost, _untold)
+        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost, _untold, _unpushed)
         return [fault for check in checks for fault in check(house)]
 
     def _ends(self, house):
@@ -332,6 +332,17 @@ def _lost(house):
     yield from (
         f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept
     )
+
+
+def _unpushed(house):
+    """Say that the remote does not have just what the target has, where merges are pushed."""
+    mode = house.config.integration.mode
+    if (
+        house.config.push
+        and mode is not IntegrationMode.PULL_REQUEST
+        and house.git.remote["main"] != house.git.head("main")
+    ):
+        yield "the target and its remote differ"
 
 
 def _untold(house):

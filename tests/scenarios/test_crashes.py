@@ -54,6 +54,7 @@ POWER_STATES = {
     "rebased": 180,
     "proposed": 180,
     "followed": 240,
+    "overtaken there": 220,
     "conflict": 300,
     "refused branches": 180,
     "widened": 250,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from gluerun.records.config import Integration
+from gluerun.records.config import ControlState, Integration
+from gluerun.records.order import OrderVerb
+from gluerun.sim.crash import SimCrash
 from gluerun.testing import ROOT, Move, SimHouse
 
 ONE, TWO = "TASK-0001", "TASK-0002"
@@ -160,6 +164,154 @@ def test_a_remote_that_cannot_be_seen_holds_nothing_up_here():
 
     assert house.state(ONE) == "integrated"
     assert "fatal: Authentication failed" in str(house.cycle().trouble)
+
+
+def test_somebody_pushes_just_before_our_landing_and_nobody_has_to_merge_anything():
+    """The seconds between the look and the landing: both had moved, and a person was asked to merge them."""
+    house = pushing().given(TWO, owned=["b.txt"]).agent(TWO, [Move(writes={"b.txt": "2"})])
+    house.fuse.once("git push:before", partial(somebody_pushes, house, "theirs.txt"))
+
+    house.until_quiet()
+
+    head = house.git.head("main")
+    assert house.git.remote["main"] == head and house.states() == {ONE: "integrated", TWO: "integrated"}
+    assert on_main(house).keys() >= {"a.txt", "b.txt", "theirs.txt"}
+    theirs = house.events("remote.followed")[0]["data"]["commit"]
+    assert [event["data"]["commit"] for event in house.events("push.overtaken")] == [theirs]
+    assert not house.events("push.failed") + house.events("push.blocked")
+    # Whatever stands on the target was proved on what they pushed.
+    landed = house.events("integration.integrated")
+    assert all(house.git.contains(event["data"]["commit"], theirs) for event in landed) and landed
+
+
+def test_what_has_left_before_a_crash_lands_as_it_is_and_not_once_more():
+    house = pushing()
+    house.fuse.once("git push:after", _die)
+    with pytest.raises(SimCrash):
+        house.until_quiet()
+    there = house.git.remote["main"]
+    assert there != house.git.head("main") and house.state(ONE) == "accepted"
+
+    house.until_quiet()
+
+    assert house.git.head("main") == there == house.git.remote["main"] and house.state(ONE) == "integrated"
+    assert house.events("integration.integrated")[0]["data"]["noticed"]
+
+
+def _die() -> None:
+    raise SimCrash("here")
+
+
+def test_a_checkout_in_the_way_keeps_what_would_land_from_leaving():
+    house = pushing().given(TWO, owned=["README.md"]).agent(TWO, [Move(writes={"README.md": "2"})])
+    house.dirty("README.md", "unsaved\n").cycles(8)
+
+    assert house.states() == {ONE: "integrated", TWO: "waiting"}  # and holds nobody else up
+    assert house.git.remote["main"] == house.git.head("main") and on_main(house)["README.md"] != b"2"
+    assert house.git.worktrees[ROOT].files["README.md"][1] == b"unsaved\n"
+
+    house.clean().until_quiet()
+    assert house.state(TWO) == "integrated" and house.git.remote["main"] == house.git.head("main")
+
+
+def test_a_checkout_that_gets_in_the_way_once_it_has_left_is_named_and_followed_later():
+    house = pushing().given(TWO, owned=["README.md"]).agent(TWO, [Move(writes={"README.md": "2"})])
+    house.fuse.once("git push:after", partial(house.dirty, "README.md", "unsaved\n"))
+    house.hold(ONE).cycles(6)
+
+    last = house.cycle()
+
+    assert house.state(TWO) == "accepted" and house.git.worktrees[ROOT].files["README.md"][1] == b"unsaved\n"
+    assert "main cannot follow its remote, and nothing lands until it can: README.md in your checkout" in last.trouble
+    house.clean().release(ONE).until_quiet()
+    assert house.states() == {ONE: "integrated", TWO: "integrated"}
+    assert house.git.remote["main"] == house.git.head("main")
+
+
+def test_a_push_whose_answer_was_lost_counts_as_what_the_remote_has():
+    house = pushing()
+    house.fuse.once("git push:before", partial(_arrives, house))
+
+    house.until_quiet()
+
+    head = house.git.head("main")
+    assert house.git.remote["main"] == head and house.state(ONE) == "integrated"
+    assert house.git.commits[head].message.startswith(f"integrate({ONE})")
+    assert not house.events("push.overtaken") + house.events("push.failed")
+
+
+def _arrives(house: SimHouse) -> None:
+    house.git.remote["main"] = house.record(ONE).proof.candidate
+
+
+def test_records_on_the_target_leave_first_too_and_meet_nobody():
+    house = pushing(control_state=ControlState.BRANCH, control_commit_seconds=60).until_quiet()
+    house.fuse.once("git push:before", partial(somebody_pushes, house, "theirs.txt"))
+    house.given(TWO).hold(TWO).cycles(6)
+
+    assert house.events("push.overtaken") and not house.events("push.blocked")
+    house.release(TWO).until_quiet()
+    assert house.git.remote["main"] == house.git.head("main") and "theirs.txt" in on_main(house)
+
+
+def test_a_landing_costs_one_push_and_where_nothing_is_pushed_none():
+    assert pushing().until_quiet().git.asked_to_push == 1
+    assert pushing().configure(push=False).until_quiet().git.asked_to_push == 0
+
+
+def landed_unpushed(why: str) -> SimHouse:
+    """A house in which one task has landed and its push was refused in these words."""
+    house = pushing()
+    house.git.push_refused = why
+    while house.state(ONE) != "integrated":
+        house.cycle()
+    assert house.git.remote["main"] != house.git.head("main")
+    return house
+
+
+def test_a_refused_push_is_not_made_again_in_each_cycle_but_after_pauses_that_double_through_a_restart():
+    house = landed_unpushed("error: RPC failed")
+    asked = []
+
+    for minutes in (0.5, 0.5, 1, 1, 2, 2, 4, 4, 8, 30, 59, 2):  # each cycle opens the house anew
+        before = house.git.asked_to_push
+        house.cycle(minutes)
+        asked.append(house.git.asked_to_push - before)
+    assert asked == [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0]
+    assert len(house.events("push.failed")) == 1
+
+    house.git.push_refused = ""
+    house.cycle(60)
+    assert house.git.remote["main"] == house.git.head("main")
+    assert house.open().store.push_backoff() is None and house.events("push.ok")
+
+
+def test_a_protected_branch_is_told_once_in_the_remotes_own_words():
+    house = landed_unpushed("remote: error: GH006: Protected branch update failed")
+    said = [one for _ in range(5) for one in house.cycle().trouble]
+
+    assert said == [] and len(house.events("push.failed")) == 1
+    assert "GH006: Protected branch update failed" in house.events("push.failed")[0]["message"]
+    assert house.open().store.push_backoff().needs_you
+
+
+@pytest.mark.parametrize("what", ["target", "remote", "order"])
+def test_what_changes_lets_a_refused_push_be_made_again_at_once(what):
+    house = landed_unpushed("remote: error: GH006: Protected branch update failed")
+    house.cycle()
+    asked = house.git.asked_to_push
+    house.git.push_refused = ""
+
+    if what == "target":
+        house.colleague("mine.txt", "mine\n")
+    elif what == "remote":
+        house.git.remote["main"] = house.git.commits[house.git.head("main")].parents[1]
+    else:
+        house.order(OrderVerb.CLEAR_BACKOFF, "push")
+    house.cycle()
+
+    assert house.git.asked_to_push == asked + 1
+    assert house.git.remote["main"] == house.git.head("main")
 
 
 def test_a_signer_that_fails_is_named_and_parks_nobody():

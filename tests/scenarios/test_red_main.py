@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from tests.scenarios.backlogs import WorkingWatch
 
+from gluerun.core.collecting import Kind
 from gluerun.core.explain import explain
 from gluerun.core.knowing import Known
 from gluerun.core.matters import matters
 from gluerun.core.outline import queue_page
+from gluerun.core.provenance import of_message
+from gluerun.edge.verifying import verify
+from gluerun.loop.collecting import collect
 from gluerun.loop.observe import observe
 from gluerun.loop.proving import prove_now
+from gluerun.records import codec
 from gluerun.records.config import Integration, IntegrationMode, OnRedMain
 from gluerun.records.pipeline import Occasion
-from gluerun.records.redmain import RedState
+from gluerun.records.redmain import REVERTS, RedState
 from gluerun.testing import SimHouse
 
 ONE, TWO, THREE = "TASK-0001", "TASK-0002", "TASK-0003"
@@ -106,6 +113,59 @@ def test_where_it_is_allowed_the_proved_revert_lands_by_itself():
     assert BAD not in house.target_files()
     assert "a.txt" in house.target_files()
     assert house.events("target.reverted")
+
+
+def test_a_revert_says_what_it_takes_back_and_which_run_showed_that_to_be_red():
+    house = pushed("a.txt", BAD, "c.txt", on_red_main=OnRedMain.REVERT)
+    while not (red := red_main(house)) or not red.revert:
+        house.cycle()
+    house.until_quiet()
+
+    message = house.git.commits[red.revert].message
+    said = of_message(message)
+    receipt = house.state_files.read(f"runs/{said.run}/gate-check.json")
+    assert (said.reverts, said.faults, said.task) == (red.culprit, (), "")
+    assert said.run == red.shown[red.culprit] and codec.decode(receipt)["commit"] == red.culprit
+    assert codec.decode(receipt)["result"] == "red"
+    assert said.gate == hashlib.sha256(codec.canonical(codec.decode(receipt))).hexdigest()
+    assert said.engine and message.startswith('Revert "')
+    assert house.git.contains(house.git.head("main"), red.revert)
+    assert verify(house.open()).problems == ()  # it is no merge of a task
+
+
+def test_an_old_proposal_is_collected_once_the_target_is_green_again_and_not_before():
+    house = pushed("a.txt", BAD).until_quiet()
+    red = red_main(house)
+
+    collect(house.open(), acting=True)
+    assert house.git.kept(REVERTS) == {red.ref: red.revert}
+
+    house.git.land("main", red.revert, red.head)
+    house.until_quiet()
+    (given,) = (one for one in collect(house.open(), acting=False).given if one.kind is Kind.REVERT)
+    assert given.name == red.ref and house.git.kept(REVERTS)
+    collect(house.open(), acting=True)
+    assert house.git.kept(REVERTS) == {} and house.events("revert.given-up")
+    assert BAD not in house.target_files()
+
+
+def test_a_revert_that_a_checkout_is_in_the_way_of_says_so_once_and_lands_when_it_can():
+    """It was tried, and told, in each cycle."""
+    house = pushed("a.txt", BAD, on_red_main=OnRedMain.REVERT).dirty(BAD, "unsaved\n")
+    lines = [one for _ in range(16) for one in house.cycle().trouble]
+
+    assert house.target_files()[BAD] == "theirs\n" and lines == []
+    assert [event["data"]["paths"] for event in house.events("target.revert_waiting")] == [[BAD]]
+    (matter,) = (one for one in matters(look(house), Known()) if one.kind == "red")
+    assert f"lands as soon as it can: {BAD} in your checkout" in matter.words and matter.command == "git status"
+    assert "as soon as it can" in queue_page(look(house)).red_main
+    locked = [name for name in house.fuse.names if name == "git land:before"]
+    house.cycles(3)
+    assert [name for name in house.fuse.names if name == "git land:before"] == locked  # nothing is locked to find out
+
+    house.clean().until_quiet()
+    assert BAD not in house.target_files() and len(house.events("target.reverted")) == 1
+    assert set(house.states().values()) == {"integrated"}
 
 
 def test_where_people_merge_the_target_no_revert_lands_by_itself():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gluerun.core.requests import address_in
+from gluerun.edge.queues import queue
 from gluerun.edge.views import board
 from gluerun.loop.store import run_path
 from gluerun.records.config import Integration, IntegrationMode
@@ -40,13 +42,41 @@ def test_what_is_proved_becomes_a_request_with_its_evidence_and_nothing_lands():
     assert house.git.remote[branch] == task.head_sha
     body = f"/sim/.gluerun-state/{run_path(task.run_id, 'pull-request.md')}"
     assert command == (
-        f"gh pr view {branch} >/dev/null 2>&1 || gh pr create --base main --head {branch} "
-        f"--title 'TASK-0001: Do TASK-0001' --body-file {body}"
+        f"url=$(gh pr view {branch} --json url,state --jq 'select(.state != \"CLOSED\") | .url' 2>/dev/null); "
+        f'if [ -n "$url" ]; then echo "$url"; else gh pr create --base main --head {branch} '
+        f"--title 'TASK-0001: Do TASK-0001' --body-file {body}; fi"
     )
     page = house.state_files.read(run_path(task.run_id, "pull-request.md")).decode()
     assert task.head_sha in page and task.packet_sha256 in page and "- It is done." in page
     assert page.endswith(f"Gluerun-Task: {ONE}\nGluerun-Run: {task.run_id}\n")
     assert "a person merges it" in str(board(house.open()))
+
+
+def test_the_address_of_a_pull_request_is_kept_and_shown():
+    house = asking()
+    house.messenger.prints = "\nCreating pull request\n\nhttps://example.org/us/it/pull/7\n"
+
+    house.until_quiet()
+
+    assert house.record(ONE).proof.pull_request == "https://example.org/us/it/pull/7"
+    for shown in (board(house.open()), queue(house.open())):
+        assert "https://example.org/us/it/pull/7" in str(shown)
+    assert house.events("integration.requested")[0]["data"]["url"].endswith("/7")
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("", ""),
+        ("https://x/1\n", "https://x/1"),
+        ("Warning: 1 change\nhttps://x/1\nhttps://x/2\n", "https://x/2"),
+        ("\x1b[31mhttps://x/1\x1b[0m", ""),
+        ("https://x/" + "1" * 600, ""),
+        ("ftp://x/1 javascript:alert(1)", ""),
+    ],
+)
+def test_only_a_web_address_is_taken_for_one(printed, found):
+    assert address_in(printed) == found
 
 
 @pytest.mark.parametrize("how", ["merge", "squash"])

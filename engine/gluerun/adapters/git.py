@@ -142,6 +142,10 @@ class RepositoryGit:
         with self._lock():
             return self._landings().land(branch, new, old)
 
+    def could_land(self, branch: str, new: str, old: str) -> Landed:
+        with self._lock():
+            return self._landings().could_land(branch, new, old)
+
     def finish_landing(self) -> bool:
         with self._lock():
             return self._landings().finish()
@@ -281,16 +285,16 @@ class RepositoryGit:
     def logged(self, ref: str, word: str) -> tuple[Logged, ...]:
         return publishing.logged(self._git, ref, word)
 
-    def outgoing(self, branch: str, *, limit: int) -> str:
-        return publishing.outgoing(self._git, branch, limit)
+    def outgoing(self, branch: str, *, limit: int, commit: str = "") -> str:
+        return publishing.outgoing(self._git, branch, limit, commit)
 
     def fetch(self, branch: str, ref: str) -> str:
         if not ref.startswith(OURS):
             raise GitError(f"{ref} is not ours to move; kept refs are under {OURS}")
         return publishing.fetch(self._git, branch, ref)
 
-    def push(self, branch: str) -> str:
-        return publishing.push(self._git, branch)
+    def push(self, branch: str, *, commit: str = "", old: str = "") -> str:
+        return publishing.push(self._git, branch, commit, old)
 
     def unlock(self, place: str, branch: str, kept: str = "") -> tuple[str, ...]:
         with self._lock():

@@ -101,8 +101,9 @@ class Answer:
 class GitCommand:
     """The program git, bound to one repository and to the engine's identity."""
 
-    def __init__(self, root: str, name: str, email: str) -> None:
+    def __init__(self, root: str, name: str, email: str, *, limit: float = TIME_LIMIT) -> None:
         self.root = root
+        self.limit = limit
         self.synced: dict[bytes, int] = {}
         self.name = name
         self.email = email
@@ -145,7 +146,7 @@ class GitCommand:
         place = at or self.root
         argv, env = self.prepared(args, place, index, also)
         try:
-            return run_child(argv, env, give, enough)
+            return run_child(argv, env, give, enough, self.limit)
         except TimeoutError:
             raise self.too_long(args) from None
         except FileNotFoundError:
@@ -157,7 +158,7 @@ class GitCommand:
 
     def too_long(self, args: Sequence[str]) -> GitError:
         """Return what to say of a git that did not end or answer in time."""
-        words = f"{_summary(args)} took longer than {TIME_LIMIT:.0f} seconds and was ended"
+        words = f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended"
         return GitError(words, file=self.root)
 
     def prepared(
@@ -229,7 +230,7 @@ class Beside:
             raise ImpossibleError("its answer was taken already")
         child, self._child = self._child, None
         try:
-            return self._git.judge(self._args, _finished(child, b"", 0), (0,))
+            return self._git.judge(self._args, _finished(child, b"", 0, self._git.limit), (0,))
         except TimeoutError:
             raise self._git.too_long(self._args) from None
 
@@ -241,15 +242,17 @@ def refusal(words: str, answer: Answer, place: str) -> GitError:
     return (NoRoomError if is_full else GitError)(f"{words}: {said[:2000]}", file=place)
 
 
-def run_child(argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int) -> Answer:
+def run_child(
+    argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int, limit: float = TIME_LIMIT
+) -> Answer:
     """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
-    return _finished(begin_child(argv, env), give, enough)
+    return _finished(begin_child(argv, env), give, enough, limit)
 
 
-def _finished(child: tuple[int, int, int, int], give: bytes, enough: int) -> Answer:
+def _finished(child: tuple[int, int, int, int], give: bytes, enough: int, limit: float) -> Answer:
     pid, into, out, err = child
     try:
-        texts = _converse(into, out, err, give, enough)
+        texts = _converse(into, out, err, give, enough, limit)
     except BaseException:
         end_child(pid)
         raise
@@ -296,11 +299,11 @@ _SIGTERM, _SIGKILL, _SIGPIPE = 15, 9, 13
 _SIGXFSZ = 25
 
 
-def _converse(into: int, out: int, err: int, give: bytes, enough: int) -> tuple[bytes, bytes]:
+def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: float) -> tuple[bytes, bytes]:
     import select
     import time
 
-    deadline = time.monotonic() + TIME_LIMIT
+    deadline = time.monotonic() + limit
     texts: dict[int, bytearray] = {out: bytearray(), err: bytearray()}
     waiting = select.poll()
     rest = memoryview(give)

@@ -91,6 +91,26 @@ class Landings:
             self._finish()
             raise
 
+    def could_land(self, branch: str, new: str, old: str) -> Landed:
+        """Return what `land` would answer now; nothing is locked and nothing moves."""
+        if blocking := self._finish()[1]:
+            return Landed(landing=Landing.BLOCKED, paths=blocking)
+        sites, blocking = self._sites(branch)
+        blocking += tuple(site.lock for site in sites if folders.read(site.lock) is not None)
+        if blocking:
+            return Landed(landing=Landing.BLOCKED, paths=blocking)
+        before = _tree(self._git, old)
+        touched = differences(self._git, before, new) if sites else ()
+        for site in sites:
+            try:
+                blocking += self._blocking(site, before, new, touched)
+            finally:
+                folders.discard(site.draft)
+                folders.discard(f"{site.draft}.lock")
+        if self._head(branch, old) != old:
+            return Landed(landing=Landing.MOVED)  # what it has brought along is nobody's dirt
+        return Landed(landing=Landing.BLOCKED, paths=blocking) if blocking else Landed(landing=Landing.LANDED)
+
     def finish(self) -> bool:
         """Undo or finish what a crash cut in two; True if there was something."""
         found, blocking = self._finish()
@@ -110,8 +130,7 @@ class Landings:
             if blocking := self._blocking(site, before, intent.new, touched):
                 self._undo(intent)
                 # What a branch that has moved on brought along is nobody's dirt.
-                now = self._git.run("rev-parse", "--verify", "--quiet", intent.ref, ok=(0, 1)).line
-                if (now or "0" * len(intent.old)) != intent.old:
+                if self._head(intent.branch, intent.old) != intent.old:
                     return Landed(landing=Landing.MOVED)
                 return Landed(landing=Landing.BLOCKED, paths=blocking)
             self._fault("checked")
@@ -166,6 +185,11 @@ class Landings:
         # The last word is git's own: flags like assume-unchanged and partial checkouts are known to it alone.
         answer = run("read-tree", "-m", "-u", "-n", before, new, at=at, index=index, ok=(0, 128))
         return () if answer.code == 0 else _named(answer.err, names)
+
+    def _head(self, branch: str, old: str) -> str:
+        """Return where a branch is, in the words in which *old* says it."""
+        ref = f"refs/heads/{branch}"
+        return self._git.run("rev-parse", "--verify", "--quiet", ref, ok=(0, 1)).line or "0" * len(old)
 
     def _swap(self, branch: str, new: str, old: str) -> bool:
         return swap(self._git, branch, new, old, NOTE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.adapters import git_folders as folders
-from gluerun.adapters.git_command import decode, encode, pieces
+from gluerun.adapters.git_command import GitCommand, decode, encode, pieces
 from gluerun.adapters.git_refs import refs
 from gluerun.adapters.git_trees import parse_batch
 from gluerun.core.spelling import bytes_of
@@ -14,9 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gluerun.adapters.git_command import Answer, GitCommand
+    from gluerun.adapters.git_command import Answer
 
 RACES = 5
+# Who waits for the answer of a remote holds the loop's lock meanwhile.
+SEND_LIMIT = 120.0
 _ANY = tuple(range(256))
 # fast-import names every commit by a ref.
 SCRATCH = b"refs/gluerun/scratch"
@@ -134,9 +136,9 @@ def logged(git: GitCommand, ref: str, word: str) -> tuple[Logged, ...]:
     return tuple(found)
 
 
-def outgoing(git: GitCommand, branch: str, limit: int) -> str:
-    """Return the differences of the commits of *branch* that no branch of its remote is known to have."""
-    remote, ref = _remote(git, branch), f"refs/heads/{branch}"
+def outgoing(git: GitCommand, branch: str, limit: int, commit: str) -> str:
+    """Return the differences of the commits of *branch*, or *commit*, that no branch of its remote is known to have."""
+    remote, ref = _remote(git, branch), commit or f"refs/heads/{branch}"
     if not remote or git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1)).code:
         return ""
     # A remote without a refspec leaves no note of git's own, but a look at it always leaves ours.
@@ -175,15 +177,22 @@ def fetch(git: GitCommand, branch: str, ref: str) -> str:
     return _reasons(answer) if answer.code else ""
 
 
-def push(git: GitCommand, branch: str) -> str:
-    """Push *branch*; return "" or why it was not pushed."""
+def push(git: GitCommand, branch: str, commit: str, old: str) -> str:
+    """Push *branch*, or *commit* as what follows *old* there; return "" or why it was not pushed."""
     remote = _remote(git, branch)
     if not remote:
         return ""
     ref = f"refs/heads/{branch}"
+    lease: tuple[str, ...] = ()
+    if commit:
+        if git.run("merge-base", "--is-ancestor", old, commit, ok=(0, 1)).code:
+            return f"error: {commit} does not follow {old}"
+        # A lease on what only moves forward is the compare-and-swap that git has for a remote.
+        lease = (f"--force-with-lease={ref}:{old}",)
+        git = GitCommand(git.root, git.name, git.email, limit=SEND_LIMIT)
     try:
         # Never forced: what the remote has beyond us is somebody's work.
-        answer = git.run("push", "--porcelain", "--no-verify", "--", remote, f"{ref}:{ref}", ok=_ANY)
+        answer = git.run("push", "--porcelain", "--no-verify", *lease, "--", remote, f"{commit or ref}:{ref}", ok=_ANY)
     except GitError as error:
         return error.message
     return _reasons(answer) if answer.code else ""

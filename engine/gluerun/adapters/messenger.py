@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Who is told holds up nobody for longer.
 PATIENCE = 30.0
 _LONGEST_ANSWER = 200
+_LONGEST_PRINTED = 4096
 
 
 class OsMessenger:
@@ -25,6 +26,13 @@ class OsMessenger:
 
     def run(self, command: str, document: dict[str, Any]) -> str:
         """Give *document* as JSON to a command of the shell; say why that failed, empty if it did not."""
+        return self._run(command, document, listens=False)[1]
+
+    def ask(self, command: str, document: dict[str, Any]) -> tuple[str, str]:
+        """Do as `run` does; return the beginning of what the command printed, and why it failed."""
+        return self._run(command, document, listens=True)
+
+    def _run(self, command: str, document: dict[str, Any], *, listens: bool) -> tuple[str, str]:
         import json
         import os
         import signal
@@ -35,25 +43,25 @@ class OsMessenger:
                 ["/bin/sh", "-c", command],
                 cwd=self._root,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
         except OSError as error:
-            return f"the command could not be started: {error.strerror or error}"
+            return "", f"the command could not be started: {error.strerror or error}"
         try:
-            said = child.communicate(json.dumps(document).encode(), timeout=self._patience)[1]
+            printed, said = child.communicate(json.dumps(document).encode(), timeout=self._patience)
         except subprocess.TimeoutExpired:
             with suppress(OSError):  # the shell may be over, and its group with it
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            if child.stderr is not None:
-                child.stderr.close()
-            return f"the command did not end within {self._patience:g} seconds"
+            for end in filter(None, (child.stdout, child.stderr)):
+                end.close()
+            return "", f"the command did not end within {self._patience:g} seconds"
         if child.returncode:
             words = said.decode("utf-8", "replace").strip()[-_LONGEST_ANSWER:]
-            return f"the command ended with {child.returncode}{f': {words}' if words else ''}"
-        return ""
+            return "", f"the command ended with {child.returncode}{f': {words}' if words else ''}"
+        return (printed or b"").decode("utf-8", "replace")[:_LONGEST_PRINTED], ""
 
     def post(self, url: str, document: dict[str, Any]) -> str:
         """Post *document* as JSON to an http or https address; say why that failed, empty if it did not."""

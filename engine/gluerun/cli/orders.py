@@ -124,7 +124,9 @@ def breaker_reset(context: typer.Context, reason: str = REASON, dry_run: bool = 
 
 def clear_backoff(
     context: typer.Context,
-    provider: str = typer.Argument("", metavar="[PROVIDER]", help="Who may be asked again; `planning` for planners."),
+    provider: str = typer.Argument(
+        "", metavar="[PROVIDER]", help="Who may be asked again; `planning` for planners, `push` for the target."
+    ),
     everybody: bool = typer.Option(False, "--all", help="Everybody who is held back."),
     reason: str = REASON,
     dry_run: bool = DRY,

@@ -74,6 +74,8 @@ def _say(page: QueuePage) -> None:
     say(f"up to {page.batch} changes are proved together: {page.bad_rate:.0%} {seen}{flaky}", wrapped=True)
     if page.red_main:
         say(page.red_main, wrapped=True)
+    if page.push:
+        say(page.push, wrapped=True)
     say()
     if not page.lines:
         say("nobody waits to land")

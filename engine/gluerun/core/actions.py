@@ -379,6 +379,8 @@ class Promote:
 
 # The name under which planning's own back-off goes, among those of providers.
 PLANNING = "planning"
+# The same for the push of the target.
+PUSHING = "push"
 
 
 @record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gluerun.core.actions import PUSHING
 from gluerun.core.backoff import holds
 from gluerun.core.frontier import frontier
 from gluerun.core.launch import dispatch_gate, low_disk, seats
@@ -191,7 +192,9 @@ def _nodes(world: World, known: Known) -> tuple[NodeLine, ...]:
 
 
 def _backoffs(world: World) -> list[BackoffLine]:
-    return [
+    push = world.push_backoff
+    own = [BackoffLine(provider=PUSHING, fault=PUSHING, until=push.until, reason=push.reason)] if push else []
+    return own + [
         BackoffLine(provider=one.provider, fault=one.fault.value, until=one.until, reason=one.reason)
         for one in world.backoffs.values()
         if holds(world, one)

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     RESCUE = "rescue"
     SLOT = "slot"
     RECEIPT = "receipt"
+    REVERT = "revert"
 
 
 @record
@@ -84,6 +85,16 @@ class RescueSeen:
 
 
 @record
+class RevertSeen:
+    """A revert that was proposed when the target was red; `is_live` while it still is, or may be."""
+
+    ref: str
+    commit: str
+    at: datetime
+    is_live: bool
+
+
+@record
 class SlotSeen:
     """A gate slot that was used once."""
 
@@ -103,6 +114,7 @@ class Seen:
     slots: tuple[SlotSeen, ...] = ()
     wanted_slots: int = 0
     receipts: tuple[ReceiptSeen, ...] = ()
+    reverts: tuple[RevertSeen, ...] = ()
 
 
 @record
@@ -122,7 +134,7 @@ def plan_collection(seen: Seen, policy: Collection, *, rescues_older_than: int |
     runs = list(_runs(seen, policy))
     slim = {one.name for one in runs}
     plan = [*runs, *_configs(seen, policy, slim), *_slots(seen), *_receipts(seen, policy)]
-    return [*plan, *_rescues(seen, policy, rescues_older_than)]
+    return [*plan, *_reverts(seen, policy), *_rescues(seen, policy, rescues_older_than)]
 
 
 def _runs(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
@@ -161,6 +173,13 @@ def _configs(seen: Seen, policy: Collection, slim: set[str]) -> Iterator[GiveUp]
     for one in seen.configs:
         if one.digest not in used and one.digest != seen.current_config and one.at <= border:
             yield GiveUp(kind=Kind.CONFIG, name=one.digest, reason="no run uses it", size=one.size, paths=(one.path,))
+
+
+def _reverts(seen: Seen, policy: Collection) -> Iterator[GiveUp]:
+    """Yield the proposals of former repairs: they can be made again, and nobody's work is in them."""
+    for one in seen.reverts:
+        if not one.is_live and seen.now - one.at >= timedelta(days=policy.rescue_days):
+            yield GiveUp(kind=Kind.REVERT, name=one.ref, reason="the target is green again", commit=one.commit)
 
 
 def _rescues(seen: Seen, policy: Collection, older_than: int | None) -> Iterator[GiveUp]:

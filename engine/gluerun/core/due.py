@@ -39,6 +39,8 @@ def next_due(world: World) -> datetime | None:
     moments += [one.expires_at for one in world.approvals if one.expires_at is not None]
     if world.backoff is not None:
         moments.append(world.backoff.until)
+    if world.push_backoff is not None:
+        moments.append(world.push_backoff.until)
     moments += [note.until for note in world.plan_notes.values()]
     return min((moment for moment in moments if moment > world.now), default=None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gluerun.core import backoff, lifecycle
 from gluerun.core.actions import (
     PLANNING,
+    PUSHING,
     Admit,
     AskApproval,
     Close,
@@ -97,6 +98,7 @@ def _obeyed(world: World, action: Obey) -> World:
     if action.backoffs:
         left = {name: one for name, one in world.backoffs.items() if name not in action.backoffs}
         world = replace(world, backoffs=left, backoff=None if PLANNING in action.backoffs else world.backoff)
+        world = replace(world, push_backoff=None if PUSHING in action.backoffs else world.push_backoff)
     return world
 
 

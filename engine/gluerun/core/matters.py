@@ -176,6 +176,11 @@ def _of_providers(world: World) -> Iterator[Matter]:
     if rest is not None and world.now < rest.until:
         words = f"planning is held back until {rest.until:%Y-%m-%d %H:%M:%SZ}: {rest.node}, {rest.failure_class}"
         yield _matter("back-off", rest.node, words, command="gluerun clear-backoff", since=rest.started_at)
+    if (push := world.push_backoff) is not None:
+        from gluerun.core.outside import push_words  # where nothing is refused, none of it is needed
+
+        yield _matter("back-off", push.branch, f"{push.branch} is {push_words(push)}", needs_you=push.needs_you,
+                      command="gluerun clear-backoff push", since=push.started_at)  # fmt: skip
     if words := day_is_spent(world):
         yield _matter("day-spent", "day", words, command="gluerun costs --by day")
 

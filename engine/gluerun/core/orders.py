@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import lifecycle
-from gluerun.core.actions import PLANNING, Obey
+from gluerun.core.actions import PLANNING, PUSHING, Obey
 from gluerun.core.effects import Effect, Refusal, closest
 from gluerun.core.lifecycle import Trigger
 from gluerun.records.order import OrderOutcome, OrderVerb
@@ -138,8 +138,9 @@ def _reset_breaker(world: World, order: Order) -> Effect:
 
 
 def held_now(world: World) -> list[str]:
-    """Return whom somebody holds back, planning among them."""
-    return [*sorted(world.backoffs), *([PLANNING] if world.backoff is not None else [])]
+    """Return whom somebody holds back, planning and the push of the target among them."""
+    planning = [PLANNING] if world.backoff is not None else []
+    return [*sorted(world.backoffs), *planning, *([PUSHING] if world.push_backoff is not None else [])]
 
 
 def _no_backoff(world: World, order: Order) -> Refusal | None:

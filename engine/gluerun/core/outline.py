@@ -60,6 +60,7 @@ class QueuePage:
     gate_seconds: float | None
     lines: tuple[QueueLine, ...]
     red_main: str = ""
+    push: str = ""
 
 
 def queue_page(world: World) -> QueuePage:
@@ -81,7 +82,17 @@ def queue_page(world: World) -> QueuePage:
         gate_seconds=gate.total_seconds() if gate is not None else None,
         lines=tuple(lines),
         red_main=_red_main(world),
+        push=_push(world),
     )
+
+
+def _push(world: World) -> str:
+    """Say that what has landed is not pushed, and when that is tried again; empty if nothing was refused."""
+    if world.push_backoff is None:
+        return ""
+    from gluerun.core.outside import push_words  # where nothing is refused, none of it is needed
+
+    return f"{world.config.target_branch} is {push_words(world.push_backoff)}, or by `gluerun clear-backoff push`"
 
 
 def _red_main(world: World) -> str:

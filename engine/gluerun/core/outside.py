@@ -5,11 +5,16 @@ Nothing here ever overwrites: what can be followed is followed, everything else 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gluerun.core.actions import Advance, Chain, Follow, Prove
 from gluerun.core.relation import Outside, Relation
+from gluerun.records.origin import PushBackoff
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gluerun.core.actions import Action
     from gluerun.core.world import World
 
@@ -56,7 +61,7 @@ def without_moves(world: World, plan: list[Action]) -> list[Action]:
 
 # What remotes say, in any of their words, and the one thing that helps.
 # fmt: off
-_HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
+_FINAL: tuple[tuple[tuple[str, ...], str], ...] = (
     (("currently checked out", "denyCurrentBranch"),
      "the remote is a work tree on this branch: let it be bare, or set receive.denyCurrentBranch=updateInstead there"),
     (("must have verified signatures", "must be signed", "not signed", "unsigned"),
@@ -65,10 +70,12 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
      'the remote refuses pushes to this branch: set `integration.mode` "pull-request", or `integration.remote` "none"'),
     (("shallow update not allowed", "shallow"),
      "this is a shallow clone: git fetch --unshallow"),
-    (("[rejected]", "non-fast-forward", "fetch first"),
-     "somebody pushed just before; nothing was overwritten: if both have moved, the next cycle says what to merge"),
     (("could not read Username", "Authentication failed", "Permission denied", "403", "terminal prompts disabled"),
      "nobody is asked for a password here: give git a credential helper or a key, and try `git push` by hand"),
+)
+_PASSING: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("[rejected]", "non-fast-forward", "fetch first"),
+     "somebody pushed just before; nothing was overwritten: if both have moved, the next cycle says what to merge"),
     (("Could not resolve host", "unable to access", "Connection", "does not appear to be a git repository"),
      "the remote cannot be reached; it is tried again"),
 )
@@ -77,4 +84,40 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 def push_hint(why: str) -> str:
     """Return what helps where a push was refused in these words; empty if nobody knows."""
-    return next((hint for words, hint in _HINTS if any(word in why for word in words)), "")
+    return next((hint for words, hint in (*_FINAL, *_PASSING) if any(word in why for word in words)), "")
+
+
+# A refused push is made again after so long, then after twice that, and so on to the longest.
+_FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
+
+
+def refused(branch: str, why: str, here: str, there: str, earlier: PushBackoff | None, now: datetime) -> PushBackoff:
+    """Return until when a push is not made again that was refused in these words; what no pause mends rests longest."""
+    needs_you = any(word in why for words, _ in _FINAL for word in words)
+    times = earlier.times + 1 if earlier is not None and (earlier.here, earlier.there) == (here, there) else 1
+    pause = _LONGEST if needs_you else min(_FIRST * 2 ** min(times - 1, 10), _LONGEST)
+    return PushBackoff(
+        branch=branch,
+        here=here,
+        there=there,
+        reason=why,
+        hint=push_hint(why),
+        started_at=now,
+        until=now + pause,
+        times=times,
+        needs_you=needs_you,
+    )
+
+
+def rests(backoff: PushBackoff, here: str, there: str, now: datetime) -> bool:
+    """Tell whether a push is left alone for now: nothing has moved, and its time has not come.
+
+    One from a clock that was set back since holds nothing up.
+    """
+    return (backoff.here, backoff.there) == (here, there) and backoff.started_at <= now < backoff.until
+
+
+def push_words(backoff: PushBackoff) -> str:
+    """Say in one sentence that the target is not pushed, in the remote's own words, and when it is tried again."""
+    hint = f" ({backoff.hint})" if backoff.hint else ""
+    return f"not pushed: {backoff.reason}{hint}; it is tried again at {backoff.until:%Y-%m-%d %H:%M:%SZ}"

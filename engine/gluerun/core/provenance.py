@@ -16,15 +16,19 @@ GATE, PROMPT, CONFIG = "Gluerun-Gate", "Gluerun-Prompt", "Gluerun-Config"
 ENGINE, JOURNAL = "Gluerun-Engine", "Gluerun-Journal"
 # Whose work it is where no parent tells: the commit of the branch that was squashed or replayed.
 HEAD = "Gluerun-Head"
+# What a commit takes back that was made red by it; its run and gate are those that showed it red.
+REVERTS = "Gluerun-Reverts"
 OURS = "Gluerun-"
 # The word for the receipt of a task that has no gate.
 NO_GATE = "none"
 
+_COMMIT = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
 _FORMS = {
     TASK: names.TASK,
     RUN: names.RUN,
     PACKET: names.SHA256,
-    HEAD: r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$",
+    HEAD: _COMMIT,
+    REVERTS: _COMMIT,
     GATE: rf"{names.SHA256}|^{NO_GATE}$",
     PROMPT: names.SHA256,
     CONFIG: names.SHA256,
@@ -42,6 +46,7 @@ class Provenance:
     run: str = ""
     packet: str = ""
     head: str = ""
+    reverts: str = ""
     gate: str = ""
     prompt: str = ""
     config: str = ""
@@ -52,20 +57,30 @@ class Provenance:
 
 def merge_message(title: str, said: Provenance) -> str:
     """Return the message of a merge commit: its title, and a trailer for everything that is known."""
+    return f"integrate({said.task}): {title}\n\n{_lines(said)}"
+
+
+def revert_message(subject: str, said: Provenance) -> str:
+    """Return the message of a commit that takes back what made the target red."""
+    words = f"This reverts commit {said.reverts}, on which the gate is red for the first time."
+    return f'Revert "{subject}"\n\n{words}\n\n{_lines(said)}'
+
+
+def _lines(said: Provenance) -> str:
     journal = f"{said.journal.seq} {said.journal.hash}" if said.journal and said.journal.seq else ""
     pairs = (
         (TASK, said.task),
         (RUN, said.run),
         (PACKET, said.packet),
         (HEAD, said.head),
+        (REVERTS, said.reverts),
         (GATE, said.gate),
         (PROMPT, said.prompt),
         (CONFIG, said.config),
         (ENGINE, said.engine),
         (JOURNAL, journal),
     )
-    lines = "".join(f"{key}: {value}\n" for key, value in pairs if value)
-    return f"integrate({said.task}): {title}\n\n{lines}"
+    return "".join(f"{key}: {value}\n" for key, value in pairs if value)
 
 
 def anchor_message(head: Head) -> str:
@@ -101,6 +116,7 @@ def of_message(message: str) -> Provenance:
         run=found.get(RUN, ""),
         packet=found.get(PACKET, ""),
         head=found.get(HEAD, ""),
+        reverts=found.get(REVERTS, ""),
         gate=found.get(GATE, ""),
         prompt=found.get(PROMPT, ""),
         config=found.get(CONFIG, ""),

@@ -176,11 +176,16 @@ def _proposal(red: RedMain) -> str:
         return ", and nothing is left of it to revert"
     if red.revert_is_green is None:
         return "; a revert of it is being proved"
+    if red.blocked_paths:
+        paths = ", ".join(red.blocked_paths[:3])
+        return f"; a revert of it is green and lands as soon as it can: {paths} in your checkout"
     return f"; a revert of it is {'green' if red.revert_is_green else 'red, too'}: {red.ref}"
 
 
 def command(red: RedMain) -> str:
     """Return what a person types to mend it, with the target checked out."""
+    if red.blocked_paths:
+        return "git status"
     if red.ref and red.revert_is_green:
         return f"git merge --ff-only {red.ref}"
     return f"git revert {red.culprit}" if red.conflicts else "gluerun queue"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from gluerun.core.actions import Advance, Propose
 from gluerun.core.integration import plan_integration
 from gluerun.core.outside import without_moves
+
+_ADDRESS = re.compile(r"https?://[!-~]{1,500}")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +40,21 @@ def commands(task: Task, remote: str, body: str) -> tuple[str, str]:
     return push, create
 
 
+def asking(branch: str, create: str) -> str:
+    """Return the command that prints the address of a branch's pull request; it *creates* one, unless one is open."""
+    known = f"gh pr view {shlex.quote(branch)} --json url,state --jq 'select(.state != \"CLOSED\") | .url' 2>/dev/null"
+    return f'url=$({known}); if [ -n "$url" ]; then echo "$url"; else {create}; fi'
+
+
+def address_in(printed: str) -> str:
+    """Return the web address that gh printed last; empty if there is none."""
+    return next((word for word in reversed(printed.split()) if _ADDRESS.fullmatch(word)), "")
+
+
 def waits_for(task: Task) -> str:
     """Say in one sentence what a proposed task waits for."""
-    return f"a person merges it, by the pull request of {task.spec.worker_branch}"
+    where = task.proof.pull_request if task.proof is not None else ""
+    return f"a person merges it, by the pull request of {task.spec.worker_branch}{f': {where}' if where else ''}"
 
 
 def gh_hint(why: str) -> str:

@@ -9,7 +9,7 @@ from gluerun.records.dispatch import Ending, Life
 from gluerun.records.flake import Flakes
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
-from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff
+from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff, PushBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.queue import QueueState
@@ -125,6 +125,8 @@ class World:
     flakes: Flakes = Flakes()
     # What was last seen of the target on its remote; None where nothing is pushed, or nothing was seen.
     outside: Outside | None = None
+    # Until when a push that was refused is not made again.
+    push_backoff: PushBackoff | None = None
 
     @property
     def asks_people(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
 
 _WATCHED = (journal.PATH, LIVE, LEASES, NODE_LEASES, BACKOFFS, STOP, "circuit.json", "planner-backoff.json",
-            "locks/auto.lock.json")  # fmt: skip
+            "push-backoff.json", "locks/auto.lock.json")  # fmt: skip
 
 
 @record

@@ -78,7 +78,7 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
         case SuspectTarget() | ProbeTarget() | Probed() | Diagnose() | LandRevert():
             from gluerun.loop import repairing  # most targets are never red
 
-            return repairing.handle(house, action, notes)
+            return repairing.handle(house, world, action, notes)
         case Start():
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():

@@ -14,6 +14,7 @@ from gluerun.core.collecting import (
     Kind,
     ReceiptSeen,
     RescueSeen,
+    RevertSeen,
     RunSeen,
     Seen,
     SlotSeen,
@@ -29,6 +30,7 @@ from gluerun.loop.store import run_path
 from gluerun.records import codec, names
 from gluerun.records.dispatch import Life
 from gluerun.records.record import record
+from gluerun.records.redmain import REVERTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def _plan(house: House, rescues_older_than: int | None, *, with_rescues: bool) -
         runs=runs,
         configs=tuple(_configs(house)),
         rescues=rescues,
+        reverts=tuple(_reverts(house)) if with_rescues else (),
         current_config=house.config_digest(),
         slots=tuple(_slots(house)) if with_rescues else (),
         wanted_slots=house.config.gate_slots,
@@ -238,6 +241,15 @@ def _rescues(house: House, tasks: list[Task]) -> Iterator[RescueSeen]:
         )
 
 
+def _reverts(house: House) -> Iterator[RevertSeen]:
+    git, red = house.doors.git, house.store.red_main()
+    kept = git.kept(REVERTS)
+    told = {one.commit: one for one in git.told(tuple(dict.fromkeys(kept.values())))} if kept else {}
+    for ref, commit in kept.items():
+        at = datetime.fromtimestamp(told[commit].at, UTC)
+        yield RevertSeen(ref=ref, commit=commit, at=at, is_live=red is not None and not red.is_over)
+
+
 def when(told: Logged) -> datetime:
     """Return when a rescue was made: as its trailer says, or else when its commit was."""
     said = trailer(told.message, "Gluerun-Rescue")
@@ -273,9 +285,9 @@ def _is_elsewhere(house: House, commit: str, told: Logged, target: str) -> bool:
 def _give_up(house: House, plan: list[GiveUp]) -> None:
     files = house.store.files
     for one in plan:
-        if one.kind is Kind.RESCUE:
+        if one.kind in (Kind.RESCUE, Kind.REVERT):
             house.doors.git.forget(one.name, one.commit)
-            house.tell("rescue.given-up", f"{one.name}: {one.reason}", ref=one.name, commit=one.commit)
+            house.tell(f"{one.kind}.given-up", f"{one.name}: {one.reason}", ref=one.name, commit=one.commit)
             continue
         if one.kind is Kind.SLOT:
             from gluerun.loop import slots

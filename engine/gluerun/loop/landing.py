@@ -10,6 +10,7 @@ from gluerun.loop import receipts
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
 from gluerun.loop.gating import gate_key
+from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import give_up_branches, tidy_run
 from gluerun.loop.settling import settle
 from gluerun.ports import Landing
@@ -266,9 +267,7 @@ def _advance(house: House, world: World, links: list[Task], notes: Notes) -> boo
     proof = links[-1].proof if links else None
     if proof is None:
         return False
-    target = house.config.target_branch
-    with house.doors.locks.git():
-        landed = house.doors.git.land(target, proof.candidate, world.target_head or "")
+    landed = move_target(house, world, proof.candidate, world.target_head or "", notes)
     match landed.landing:
         case Landing.LANDED:
             house.store.learn_rate(lambda rate: rate.after_green(len(links)))

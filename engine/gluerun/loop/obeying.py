@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gluerun.core import lifecycle
-from gluerun.core.actions import PLANNING
+from gluerun.core.actions import PLANNING, PUSHING
 from gluerun.core.outlook import runs_of
 from gluerun.errors import FullDiskError, StateError
 from gluerun.loop.booking import book
@@ -102,6 +102,8 @@ def _set_switches(house: House, action: Obey) -> None:
     for provider in action.backoffs:
         if provider == PLANNING:
             house.store.end_backoff()
+        elif provider == PUSHING:
+            house.store.end_push_backoff()
         else:
             house.store.end_provider_backoff_of(provider)
 

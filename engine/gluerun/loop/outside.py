@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gluerun.core.outside import TOLD, push_hint, trouble
+from gluerun.core.outside import TOLD, push_words, refused, rests, trouble
 from gluerun.core.relation import Outside, Relation, relation
 from gluerun.errors import BusyError, GitError
 from gluerun.loop.hosting import holder
-from gluerun.ports import Landing
+from gluerun.ports import Landed, Landing
+from gluerun.records.config import IntegrationMode
 from gluerun.records.record import replace
 from gluerun.records.task import Status
 
@@ -47,8 +48,11 @@ def _is_wanted(house: House, tasks: Iterable[Task]) -> bool:
 
 def see(house: House, target: str | None, tasks: Iterable[Task]) -> Outside | None:
     """Return how the target stands to what was last seen of it; None if nothing was, or it does not matter now."""
-    if not _is_wanted(house, tasks):
-        return None
+    return stands(house, target) if _is_wanted(house, tasks) else None
+
+
+def stands(house: House, target: str | None) -> Outside | None:
+    """Return how the target stands to what was last seen of it; None if nothing was."""
     git, branch = house.doors.git, house.config.target_branch
     known = git.kept("refs/gluerun/outside")
     there, agreed = known.get(f"{THERE}/{branch}"), known.get(f"{AGREED}/{branch}")
@@ -91,23 +95,85 @@ def follow(house: House, action: Follow, notes: Notes) -> bool:
     return landed.landing is Landing.LANDED
 
 
+def send(house: House, world: World, new: str, old: str) -> Landed | bool:
+    """Let the target's remote move to *new* before the target here does, by compare-and-swap from what was seen there.
+
+    Return what became of it where the target here must not move, else whether the remote has *new*. A remote that does
+    not answer, or does not want it, is not waited for: it lands here, and its push stays due.
+    """
+    git, branch = house.doors.git, house.config.target_branch
+    if house.config.integration.mode is IntegrationMode.PULL_REQUEST or world.push_backoff is not None:
+        return False
+    there, seen = f"{THERE}/{branch}", world.outside
+    if seen is None:  # nothing was going to land when this cycle looked
+        seen = None if git.fetch(branch, there) else stands(house, old)
+    if seen is None or seen.relation not in (Relation.SAME, Relation.AHEAD):
+        return _overtaken(house, seen.head, old) if seen and seen.relation is Relation.BEHIND else False
+    with house.doors.locks.git():
+        answer = git.could_land(branch, new, old)
+    if answer.landing is not Landing.LANDED:
+        return answer
+    if secrets_in(house, branch, new):
+        return False  # the push says so, and what helps
+    if not git.push(branch, commit=new, old=seen.head):
+        git.keep(there, new)
+        house.tell("push.ok", branch, commit=new)
+        return True
+    now = seen.head if git.fetch(branch, there) else git.kept(there).get(there)
+    if now is None or now == seen.head:
+        return False
+    return True if git.contains(now, new) else _overtaken(house, now, old)
+
+
+def _overtaken(house: House, there: str, old: str) -> Landed:
+    """Take in what somebody pushed just before us: what waits is chained and proved on it."""
+    branch, git = house.config.target_branch, house.doors.git
+    house.tell("push.overtaken", f"{branch}: somebody else pushed first", commit=there)
+    if git.contains(there, old):
+        with house.doors.locks.git():
+            landed = git.land(branch, there, old)
+        if landed.landing is Landing.LANDED:
+            house.tell("remote.followed", f"{branch}: its remote is at {there[:12]}", commit=there)
+    return Landed(landing=Landing.MOVED)
+
+
+def is_due(house: House) -> bool:
+    """Tell whether something is left to push; the caller holds the lock. What the remote is known to have is not."""
+    branch = house.config.target_branch
+    there = house.doors.git.kept(THERE).get(f"{THERE}/{branch}")
+    if there is None or there != house.doors.git.head(branch):
+        return True
+    house.store.put_memory(replace(house.store.memory(), push_due=False, push_said=""))
+    house.store.end_push_backoff()
+    return False
+
+
 def push(house: House, world: World, origin_run: str, notes: Notes) -> None:
     """Push the target branch; the lock is not held while the network takes its time.
 
     What could not be pushed, or not be recorded because another cycle is at work, stays due.
     """
-    branch, seen = house.config.target_branch, world.outside
-    kind, hint, head, why = "push.blocked", "", None, secrets_in(house, branch)
-    if not why and seen is not None and seen.relation in TOLD:
+    branch, seen, rest = house.config.target_branch, world.outside, house.store.push_backoff()
+    head, there = house.doors.git.head(branch), seen.head if seen is not None else ""
+    kind, hint, why = "push.blocked", "", ""
+    if seen is not None and seen.relation in TOLD:
         why, hint = trouble(seen, branch)
+    elif rest is not None and rests(rest, head or "", there, house.now()):
+        return  # it was told, and `gluerun status` says when it is tried again
     if not why:
-        head = house.doors.git.head(branch)
+        why = secrets_in(house, branch)
+    if not why:
         why = house.doors.git.push(branch)
         kind = "push.failed" if why else "push.ok"
-        hint = push_hint(why)
+    later = refused(branch, why, head or "", there, rest, house.now()) if kind == "push.failed" else None
     if why:
-        notes.trouble.append(f"not pushed: {why}" + (f" ({hint})" if hint else ""))
+        said = f"not pushed: {why}" + (f" ({hint})" if hint else "")
+        notes.trouble.append(push_words(later) if later is not None else said)
     with suppress(BusyError), house.doors.locks.origin(holder(house, origin_run)):
+        if later is not None:
+            house.store.put_push_backoff(later)
+        elif rest is not None:
+            house.store.end_push_backoff()
         memory = house.store.memory()
         if not why and seen is not None and head is not None:
             for folder in (THERE, AGREED):
@@ -118,14 +184,14 @@ def push(house: House, world: World, origin_run: str, notes: Notes) -> None:
         house.store.put_memory(replace(memory, push_due=bool(why), push_said=why))
 
 
-def secrets_in(house: House, branch: str) -> str:
-    """Say where the commits that would leave hold something like a secret; empty if nowhere, or nobody asked."""
+def secrets_in(house: House, branch: str, commit: str = "") -> str:
+    """Say where what would leave, up to *commit*, holds something like a secret; empty if nowhere, or nobody asked."""
     if not house.config.look_for_secrets:
         return ""
     from gluerun.core import secrets  # only a push needs it
 
     try:
-        patch = house.doors.git.outgoing(branch, limit=secrets.LOOKED_AT)
+        patch = house.doors.git.outgoing(branch, limit=secrets.LOOKED_AT, commit=commit)
     except GitError as error:
         return f"what would leave cannot be looked through: {error.message}"
     hits = tuple(dict.fromkeys(str(hit) for hit in secrets.in_patch(patch)))

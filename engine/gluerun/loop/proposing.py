@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 
 from gluerun.core.outside import push_hint
-from gluerun.core.requests import commands, gh_hint
+from gluerun.core.requests import address_in, asking, commands, gh_hint
 from gluerun.errors import BusyError
 from gluerun.loop.hosting import holder
 from gluerun.loop.outside import secrets_in
@@ -49,14 +48,14 @@ def make_requests(house: House, world: World, origin_run: str, notes: Notes) -> 
         if task.status is not Status.ACCEPTED or task.proof is None or task.proof.request is not Request.WANTED:
             continue
         branch = task.spec.worker_branch
-        why, hint = secrets_in(house, branch), ""
+        why, hint, where = secrets_in(house, branch), "", ""
         if not why:
             why = house.doors.git.push(branch)
             hint = push_hint(why)
         if not why:
             _, create = _commands(house, task)
-            command = f"gh pr view {shlex.quote(branch)} >/dev/null 2>&1 || {create}"
-            why = house.doors.messenger.run(command, {"task": task.task_id})
+            printed, why = house.doors.messenger.ask(asking(branch, create), {"task": task.task_id})
+            where = address_in(printed)
             hint = gh_hint(why)
         if why:
             notes.trouble.append(f"{task.task_id}: no pull request: {why}" + (f" ({hint})" if hint else ""))
@@ -64,8 +63,9 @@ def make_requests(house: House, world: World, origin_run: str, notes: Notes) -> 
         with suppress(BusyError), house.doors.locks.origin(holder(house, origin_run)):
             now = house.store.live_task(task.task_id)
             if now is not None and now.proof is not None and now.proof.request is Request.WANTED:
-                house.store.put_task(replace(now, proof=replace(now.proof, request=Request.MADE)))
-                house.tell("integration.requested", f"{task.task_id}: pull request of {branch}", task=task.task_id)
+                house.store.put_task(replace(now, proof=replace(now.proof, request=Request.MADE, pull_request=where)))
+                house.tell("integration.requested", f"{task.task_id}: pull request of {branch}", task=task.task_id,
+                           url=where or None)  # fmt: skip
                 house.journal.flush()
 
 

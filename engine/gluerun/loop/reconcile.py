@@ -113,6 +113,7 @@ def cycle(
         sweep_inputs(house)
         notes = Notes()
         notes.trouble += [unseen] if unseen else []
+        notes.sends = plan_remote in MODES[mode] and not unseen
         look = observe(house, origin_run)
         # What a person ordered comes first in every mode, and one that a crash cut off before anything else moves.
         look = _run_phase(house, look, plan_orders, notes)
@@ -137,7 +138,7 @@ def cycle(
         notices = _write_down(house, look.world)
         house.journal.flush()
         house.anchor()
-        is_due = mode != "orders" and house.config.push and house.store.memory().push_due
+        is_due = mode != "orders" and house.config.push and _is_push_due(house)
     if house.config.integration.mode is IntegrationMode.PULL_REQUEST:
         if house.config.push and mode != "orders":
             from gluerun.loop.proposing import make_requests  # most repositories land by themselves
@@ -208,6 +209,15 @@ def _look_out(house: House) -> str:
     from gluerun.loop.outside import look_out  # where nothing is pushed, none of it is needed
 
     return look_out(house)
+
+
+def _is_push_due(house: House) -> bool:
+    """Tell whether anything is left to push."""
+    if not house.store.memory().push_due:
+        return False
+    from gluerun.loop.outside import is_due  # only what has landed is pushed
+
+    return is_due(house)
 
 
 def _run_phase(house: House, look: Look, phase: Phase, notes: Notes) -> Look:

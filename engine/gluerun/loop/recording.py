@@ -20,6 +20,7 @@ from gluerun.core.recording import (
     living_path,
 )
 from gluerun.errors import GluerunError
+from gluerun.loop.moving import move_target
 from gluerun.ports import Landing
 from gluerun.records import codec, names, schema
 from gluerun.records.config import ControlState
@@ -139,12 +140,12 @@ def commit_records(house: House, memory: CycleMemory, world: World, notes: Notes
     if draft is None:
         return memory
     done = replace(memory, published=wanted, project_state=state, recorded_at=now, records_due=None)
-    landing, paths = _put(house, draft, notes)
+    landing, paths = _put(house, world, draft, notes)
     if landing is Landing.BLOCKED and paths == (PAGE,) and draft.files.keys() - {PAGE}:
         # What a person is writing around the loop's own words need not hold up the records.
         done = replace(done, project_state="", records_due=now + interval)
         draft = replace(draft, files={path: data for path, data in draft.files.items() if path != PAGE})
-        landing, paths = _put(house, draft, notes)
+        landing, paths = _put(house, world, draft, notes)
     if landing is Landing.MOVED:
         return memory
     if landing is Landing.BLOCKED:
@@ -197,7 +198,7 @@ def _accepted(house: House, world: World, head: str) -> Files:
     return changed | dict.fromkeys(there.keys() - wanted.keys())
 
 
-def _put(house: House, draft: Draft, notes: Notes) -> tuple[Landing, tuple[str, ...]]:
+def _put(house: House, world: World, draft: Draft, notes: Notes) -> tuple[Landing, tuple[str, ...]]:
     """Move the target to a commit of the *draft*, if that says anything new.
 
     Return what became of it, with the paths that are in the way, or the commit.
@@ -207,8 +208,7 @@ def _put(house: House, draft: Draft, notes: Notes) -> tuple[Landing, tuple[str, 
     stored = git.commit_over(tree, draft.files, [draft.head], _message(draft.files))
     if stored.tree == tree:
         return Landing.LANDED, ()
-    with house.doors.locks.git():
-        landed = git.land(branch, stored.commit, draft.head)
+    landed = move_target(house, world, stored.commit, draft.head, notes)
     if landed.landing is not Landing.LANDED:
         return landed.landing, landed.paths
     house.tell("origin.control_state_committed", f"records are on {branch}", commit=stored.commit)

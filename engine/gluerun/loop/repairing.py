@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from gluerun.core import pipeline, provenance
 from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, SuspectTarget
 from gluerun.errors import GitError
 from gluerun.loop import receipts
+from gluerun.loop.evidence import RECEIPT
 from gluerun.loop.gating import gate_key
+from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import tidy_run
-from gluerun.ports import Landing
+from gluerun.loop.store import run_path
+from gluerun.ports import Landed, Landing
+from gluerun.records import codec
 from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.redmain import Probe, RedMain, RedState
 from gluerun.records.task import ProofState
+from gluerun.release import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gluerun.core.world import World
     from gluerun.loop.house import House
     from gluerun.loop.report import Notes
     from gluerun.records.task import Task
@@ -55,7 +62,7 @@ def _is_green(house: House, commit: str, command: str, occasion: Occasion, key: 
     return receipts.is_green(house, tree, whole) or (bool(key) and receipts.is_green(house, tree, key))
 
 
-def handle(house: House, action: Step, notes: Notes) -> bool:
+def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
     """Carry out one step of a repair. Each may be cut at any line: the record goes first, or last."""
     red = house.store.red_main()
     if isinstance(action, SuspectTarget):
@@ -79,7 +86,7 @@ def handle(house: House, action: Step, notes: Notes) -> bool:
             house.tell("target.unfound", action.reason, commit=red.head)
             return True
         case LandRevert():
-            return _land(house, action, notes)
+            return _land(house, world, red, action, notes)
 
 
 def suspect(house: House, action: SuspectTarget) -> bool:
@@ -145,7 +152,8 @@ def _take(house: House, red: RedMain, action: Probed) -> bool:
     if action.is_green:
         after = replace(after, green=(*red.green, action.commit))
     elif action.is_green is not None:
-        after = replace(after, red=(*red.red, action.commit))
+        shown = {**red.shown, action.commit: action.run_id}
+        after = replace(after, red=(*red.red, action.commit), shown=shown)
     if action.commit == red.revert:
         after = replace(after, revert_is_green=bool(action.is_green))
         said = "is green" if action.is_green else f"is not: {action.reason}"
@@ -233,7 +241,7 @@ def _found(house: House, red: RedMain, action: Diagnose) -> bool:
         if merge.conflicts:
             found = replace(found, conflicts=merge.conflicts)
         elif not merge.empty:
-            revert = git.commit_tree(merge.tree, [red.head], _message(subject, culprit))
+            revert = git.commit_tree(merge.tree, [red.head], _message(house, red, culprit, subject))
             found = replace(found, revert=revert)
             git.keep(found.ref, revert)
     house.store.put_red_main(found)
@@ -241,17 +249,28 @@ def _found(house: House, red: RedMain, action: Diagnose) -> bool:
     return True
 
 
-def _message(subject: str, culprit: str) -> str:
-    return f'Revert "{subject}"\n\nThis reverts commit {culprit}, on which the gate is red for the first time.\n'
+def _message(house: House, red: RedMain, culprit: str, subject: str) -> str:
+    """Return what a revert says of itself: what it takes back, and which run of which receipt showed that to be red."""
+    run = red.shown.get(culprit, "")
+    data = house.store.files.read(run_path(run, RECEIPT)) if run else None
+    receipt = hashlib.sha256(codec.canonical(codec.decode(data))).hexdigest() if data is not None else ""
+    said = provenance.Provenance(reverts=culprit, run=run, gate=receipt, engine=VERSION)
+    return provenance.revert_message(subject, said)
 
 
-def _land(house: House, action: LandRevert, notes: Notes) -> bool:
+def _land(house: House, world: World, red: RedMain, action: LandRevert, notes: Notes) -> bool:
     """Land the revert by one compare-and-swap; what follows from it is seen by the next look."""
     target = house.config.target_branch
-    with house.doors.locks.git():
-        landed = house.doors.git.land(target, action.commit, action.onto)
+    if red.blocked_paths:  # it waits for a change there, and locks nothing of yours to find out
+        with house.doors.locks.git():
+            foreseen = house.doors.git.could_land(target, action.commit, action.onto)
+        if foreseen == Landed(landing=Landing.BLOCKED, paths=red.blocked_paths):
+            return False
+    landed = move_target(house, world, action.commit, action.onto, notes)
     if landed.landing is Landing.BLOCKED:
-        notes.trouble.append(f"the revert cannot land: {', '.join(landed.paths[:3])} in your checkout")
+        house.store.put_red_main(replace(red, blocked_paths=landed.paths))
+        words = f"the revert of {red.culprit[:12]} waits: {', '.join(landed.paths[:3])} in a checkout"
+        house.tell("target.revert_waiting", words, commit=action.commit, paths=list(landed.paths))
         return False
     if landed.landing is Landing.LANDED:
         notes.has_reverted = True

@@ -91,6 +91,8 @@ class Notes:
         self.red_head = ""
         self.followed: tuple[str, str] | None = None
         self.has_reverted = False
+        # Whether what moves the target may go to its remote first: who asked for a cycle that integrates sees to it.
+        self.sends = False
         self.next_task = 0
         self.next_approval = 0
         self.has_seen_inputs = False

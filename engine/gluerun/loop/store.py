@@ -13,7 +13,7 @@ from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.flake import Flakes
 from gluerun.records.lease import Lease, NodeLease
-from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff
+from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff, PushBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.queue import QueueState
 from gluerun.records.record import replace
@@ -48,6 +48,7 @@ RED_MAIN = "red-main.json"
 FLAKES = "flakes.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
+PUSH_BACKOFF = "push-backoff.json"
 STOP = "STOP"
 ASIDE = "aside"
 IMPORT = "import.json"
@@ -388,6 +389,18 @@ class Store:
     def end_backoff(self) -> None:
         """Forget until when no planner is started."""
         self.files.remove(BACKOFF)
+
+    def push_backoff(self) -> PushBackoff | None:
+        """Return until when a push that was refused is not made again."""
+        return self._or_none(PushBackoff, PUSH_BACKOFF)
+
+    def put_push_backoff(self, backoff: PushBackoff) -> None:
+        """Write until when a push that was refused is not made again."""
+        self.files.write(PUSH_BACKOFF, schema.dump(backoff))
+
+    def end_push_backoff(self) -> None:
+        """Forget that a push was refused."""
+        self.files.remove(PUSH_BACKOFF)
 
     def reset_circuit(self, now: datetime) -> None:
         """Begin the breaker's count anew."""

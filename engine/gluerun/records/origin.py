@@ -79,6 +79,26 @@ class ProviderBackoff:
 
 
 @record
+class PushBackoff:
+    """Until when the target is not pushed again, and in which words that was refused: `push-backoff.json`.
+
+    It is about the target as it was *here*, and *there* on its remote; once one of them has moved it holds nothing up.
+    """
+
+    SCHEMA = "push-backoff.v0"
+
+    branch: str
+    here: str
+    there: str
+    reason: str
+    hint: str
+    started_at: datetime
+    until: datetime
+    times: int = 1
+    needs_you: bool = False
+
+
+@record
 class OriginState:
     """The machine's snapshot for other programs: `origin-state.json`."""
 

@@ -8,6 +8,9 @@ from enum import StrEnum
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 
+# Where proposed reverts are kept.
+REVERTS = "refs/gluerun/repair"
+
 
 class RedState(StrEnum):
     """How far the search for what made the target red is; `unfound` is one that ended without a culprit."""
@@ -38,7 +41,8 @@ class RedMain:
     `head` is what was asked, `run` who found it red, `was_red` whether any head of this repair was. `line` is the
     target's first-parent line, the oldest first, from what was green last, or as far as anybody looks; `green` and
     `red` are the commits of it of which that is known. `revert` is the commit that takes the `culprit` back, with
-    `conflicts` there is none.
+    `conflicts` there is none; `shown` names of a red commit the run that showed it. `blocked_paths` are in the way of
+    one that would land by itself.
     """
 
     SCHEMA = "red-main.v0"
@@ -61,6 +65,8 @@ class RedMain:
     revert: str = ""
     revert_is_green: bool | None = None
     conflicts: tuple[str, ...] = ()
+    shown: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
+    blocked_paths: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -75,4 +81,4 @@ class RedMain:
     @property
     def ref(self) -> str:
         """Return where the proposed revert is kept; empty if there is none."""
-        return f"refs/gluerun/repair/{self.culprit[:12]}" if self.revert else ""
+        return f"{REVERTS}/{self.culprit[:12]}" if self.revert else ""

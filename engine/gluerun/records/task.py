@@ -85,6 +85,7 @@ class Proof:
     `target_head` is the target's head or the candidate of the change before it. `alone` is one that nothing is built
     on: a person may be asked about it, a checkout is in its way, or it is asked a second time (`reruns`).
     `red_run` is the run that was red before that; `flaky` is what made it red if all of that is known to flake.
+    `pull_request` is the web address of the one that was made.
     """
 
     state: ProofState
@@ -101,6 +102,7 @@ class Proof:
     red_run: str | None = None
     flaky: tuple[str, ...] = ()
     request: Request | None = None
+    pull_request: str = ""
 
     @property
     def is_in_the_way(self) -> bool:

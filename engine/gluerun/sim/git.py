@@ -101,8 +101,10 @@ class SimGit:
         self.branch_locks: set[str] = set()
         self.remote: dict[str, str] | None = None
         self.remote_refuses = ""
+        self.push_refused = ""
         self.signer_fails = ""
         self.maintained = 0
+        self.asked_to_push = 0
         self.room: int | None = None
         self.intent: SimIntent | None = None
         self._moved: dict[str, str | None] = {}
@@ -238,6 +240,15 @@ class SimGit:
         self._follow(self.intent)
         self.fault("land:after")
         return Landed(landing=Landing.LANDED)
+
+    def could_land(self, branch: str, new: str, old: str) -> Landed:
+        self.finish_landing()
+        places = tuple(place for place, work in self.worktrees.items() if work.branch == branch)
+        before = {} if set(old) == {"0"} else self._tree(old)
+        blocking = sorted(path for place in places for path in self._blocking(place, before, self._tree(new)))
+        if (self.head(branch) or "0" * len(old)) != old:
+            return Landed(landing=Landing.MOVED)
+        return Landed(landing=Landing.BLOCKED, paths=tuple(blocking)) if blocking else Landed(landing=Landing.LANDED)
 
     def finish_landing(self) -> bool:
         intent = self.intent
@@ -486,18 +497,18 @@ class SimGit:
             at = one.parents[0] if one.parents else None
         return tuple(found)
 
-    def outgoing(self, branch: str, *, limit: int) -> str:
-        mine = self.head(branch)
+    def outgoing(self, branch: str, *, limit: int, commit: str = "") -> str:
+        mine = commit or self.head(branch)
         if self.remote is None or mine is None:
             return ""
         there = {one for head in self.remote.values() if head in self.commits for one in self._ancestors(head)}
         text = ""
-        for commit in self._ancestors(mine):
-            parents = self.commits[commit].parents
+        for one in self._ancestors(mine):
+            parents = self.commits[one].parents
             before = self._tree(parents[0]) if parents else {}
-            after = self._tree(commit)
-            changes = compare(before, after) if commit not in there else ()
-            text += "".join(hunk(one.path, before.get(one.path), after.get(one.path)) for one in changes)
+            after = self._tree(one)
+            changes = compare(before, after) if one not in there else ()
+            text += "".join(hunk(it.path, before.get(it.path), after.get(it.path)) for it in changes)
         return text[:limit]
 
     def fetch(self, branch: str, ref: str) -> str:
@@ -514,15 +525,22 @@ class SimGit:
         self.fault("fetch:after")
         return ""
 
-    def push(self, branch: str) -> str:
+    def push(self, branch: str, *, commit: str = "", old: str = "") -> str:
         self.fault("push:before")
+        self.asked_to_push += 1
         if self.remote is None:
             return ""
-        mine, there = self.head(branch), self.remote.get(branch)
+        mine, there = commit or self.head(branch), self.remote.get(branch)
         if self.remote_refuses:
             return self.remote_refuses
+        if commit and not self.contains(commit, old):
+            return f"error: {commit} does not follow {old}"
+        if commit and there != old:
+            return f"! {branch} [rejected] (stale info)"
         if mine is None:
             return f"error: there is no branch {branch}"
+        if self.push_refused:
+            return self.push_refused
         if there is not None and not (there in self.commits and self.contains(mine, there)):
             return f"! {branch} [rejected] (non-fast-forward)"
         self.remote[branch] = mine

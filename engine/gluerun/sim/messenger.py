@@ -13,10 +13,16 @@ class SimMessenger:
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.fails = ""
+        self.prints = ""
 
     def run(self, command: str, document: dict[str, Any]) -> str:
         """Give *document* to a command."""
         return self._keep(command, document)
+
+    def ask(self, command: str, document: dict[str, Any]) -> tuple[str, str]:
+        """Give *document* to a command, and return what a story lets it print."""
+        why = self._keep(command, document)
+        return "" if why else self.prints, why
 
     def post(self, url: str, document: dict[str, Any]) -> str:
         """Give *document* to a web address."""

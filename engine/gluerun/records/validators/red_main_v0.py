@@ -171,6 +171,30 @@ def validate(data, place=''):
                 for data__conflicts_x, data__conflicts_item in enumerate(data__conflicts):
                     if not isinstance(data__conflicts_item, str):
                         raise Invalid(place + '.conflicts[{data__conflicts_x}]'.format(**locals()), 'must be a string', data__conflicts_item)
+        if 'shown' in data_keys:
+            data_keys.remove('shown')
+            data__shown = data['shown']
+            if not isinstance(data__shown, dict):
+                raise Invalid(place + '.shown', 'must be an object', data__shown)
+            data__shown_is_dict = isinstance(data__shown, dict)
+            if data__shown_is_dict:
+                data__shown_keys = set(data__shown.keys())
+                for data__shown_key in data__shown_keys:
+                    if data__shown_key not in []:
+                        data__shown_value = data__shown.get(data__shown_key)
+                        if not isinstance(data__shown_value, str):
+                            raise Invalid(place + '.shown.{data__shown_key}'.format(**locals()), 'must be a string', data__shown_value)
+        if 'blockedPaths' in data_keys:
+            data_keys.remove('blockedPaths')
+            data__blockedPaths = data['blockedPaths']
+            if not isinstance(data__blockedPaths, (list,)):
+                raise Invalid(place + '.blockedPaths', 'must be a list', data__blockedPaths)
+            data__blockedPaths_is_list = isinstance(data__blockedPaths, (list,))
+            if data__blockedPaths_is_list:
+                data__blockedPaths_len = len(data__blockedPaths)
+                for data__blockedPaths_x, data__blockedPaths_item in enumerate(data__blockedPaths):
+                    if not isinstance(data__blockedPaths_item, str):
+                        raise Invalid(place + '.blockedPaths[{data__blockedPaths_x}]'.format(**locals()), 'must be a string', data__blockedPaths_item)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data

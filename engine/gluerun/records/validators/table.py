@@ -47,6 +47,7 @@ NAMES = (
     "plan-note.v0",
     "planner-backoff.v0",
     "provider-backoff.v0",
+    "push-backoff.v0",
     "queue.v0",
     "red-main.v0",
     "resident.v0",
@@ -141,6 +142,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.planner_backoff_v0 import validate
         case "provider-backoff.v0":
             from gluerun.records.validators.provider_backoff_v0 import validate
+        case "push-backoff.v0":
+            from gluerun.records.validators.push_backoff_v0 import validate
         case "queue.v0":
             from gluerun.records.validators.queue_v0 import validate
         case "red-main.v0":

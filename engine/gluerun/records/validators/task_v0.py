@@ -633,6 +633,11 @@ def _proof(data, place=''):
                 raise Invalid(place + '.request', 'must be a string', data__request)
             if not (isinstance(data__request, str) and data__request == 'wanted' or (isinstance(data__request, str) and data__request == 'made')):
                 raise Invalid(place + '.request', 'must be one of wanted, made', data__request)
+        if 'pullRequest' in data_keys:
+            data_keys.remove('pullRequest')
+            data__pullRequest = data['pullRequest']
+            if not isinstance(data__pullRequest, str):
+                raise Invalid(place + '.pullRequest', 'must be a string', data__pullRequest)
         if data_keys:
             raise Invalid(place, 'has unknown keys', data_keys, True)
     return data
