@@ -86,8 +86,9 @@ class DiskFiles:
 
     def write_all(self, files: Mapping[str, bytes]) -> None:
         """Put each of *files* at its path, whole or not at all; all of them survive power loss once this returns."""
-        for path, data in files.items():
-            self._put(path, data, durable=True, replace=True)
+        if len(files) < 2 or not self._put_together({self._target(path): data for path, data in files.items()}):
+            for path, data in files.items():
+                self._put(path, data, durable=True, replace=True)
         for path in {os.path.dirname(path): path for path in files}.values():
             self._sync_names(path)
 
@@ -213,7 +214,7 @@ class DiskFiles:
             _allocate(handle, size)
 
         try:
-            was_put = self._put_once(self._at(BALLAST), self.root, BALLAST, fill, durable=True, replace=True)
+            was_put = self._put_once(self._at(BALLAST), fill, durable=True, replace=True)
             _sync_folder(self.root)
             return was_put
         except OSError as error:
@@ -262,10 +263,8 @@ class DiskFiles:
 
     def _put(self, path: str, data: bytes, *, durable: bool, replace: bool) -> bool:
         """Put *data* at *path*; if *durable* its content survives power loss, its name only after a sync of names."""
-        target = self._at(path)
-        folder, name = os.path.split(target)
-        if not name or target == self.root:
-            raise StateError(f"{path!r} is not the name of a file")
+        target = self._target(path)
+        folder = os.path.dirname(target)
 
         def fill(handle: int) -> None:
             _write_all(handle, data)
@@ -273,7 +272,7 @@ class DiskFiles:
         try:
             for _ in range(_TURNS):
                 try:
-                    return self._put_once(target, folder, name, fill, durable=durable, replace=replace)
+                    return self._put_once(target, fill, durable=durable, replace=replace)
                 except FileNotFoundError:
                     # The folder is not there yet, or a sweep took the temporary before it was locked.
                     _make_folder(folder)
@@ -293,13 +292,46 @@ class DiskFiles:
             return False
         return True
 
-    def _put_once(
-        self, target: str, folder: str, name: str, fill: Callable[[int], None], *, durable: bool, replace: bool
-    ) -> bool:
+    def _target(self, path: str) -> str:
+        target = self._at(path)
+        if target == self.root or target.endswith("/"):
+            raise StateError(f"{path!r} is not the name of a file")
+        return target
+
+    def _put_together(self, files: Mapping[str, bytes]) -> bool:
+        """Put many at once: all are written before the first is synced, and most of the waiting is for that one.
+
+        False if something stands against it: what that is, and what helps, is found out one file at a time.
+        """
+        drafts: list[tuple[str, str, int]] = []
+        try:
+            for target, data in files.items():
+                temporary, handle = self._draft(target)
+                drafts.append((target, temporary, handle))
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                _write_all(handle, data)
+                _keep_mode(handle, target)
+            for _, _, handle in drafts:
+                os.fsync(handle)
+            for target, temporary, _ in drafts:
+                os.rename(temporary, target)
+        except OSError:
+            return False
+        finally:
+            for _, temporary, handle in drafts:
+                _forget(temporary)
+                os.close(handle)
+        return True
+
+    def _draft(self, target: str) -> tuple[str, int]:
+        folder, name = os.path.split(target)
+        temporary = f"{folder}/.{name}.{os.urandom(6).hex()}{_TEMPORARY}"
+        return temporary, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode)
+
+    def _put_once(self, target: str, fill: Callable[[int], None], *, durable: bool, replace: bool) -> bool:
         if not replace and os.path.lexists(target):
             return False
-        temporary = f"{folder}/.{name}.{os.urandom(6).hex()}{_TEMPORARY}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode)
+        temporary, handle = self._draft(target)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             fill(handle)

@@ -51,6 +51,8 @@ class RepositoryGit:
         self._lock = lock or _Unlocked
         self._fault = fault
         self._stored: StoredCommits | None = None
+        # The trees of a chain's commits: what the next link is merged into is known without asking.
+        self._made: dict[str, str] = {}
 
     @property
     def processes(self) -> int:
@@ -100,7 +102,7 @@ class RepositoryGit:
     def merge(self, ours: str, theirs: str) -> Merge:
         from gluerun.adapters.git_merging import merge
 
-        return merge(self._git, ours, theirs)
+        return merge(self._git, ours, theirs, tree=self._made.get(ours, ""))
 
     def clashes(self, ours: str, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
         from gluerun.adapters.git_merging import merges
@@ -116,7 +118,9 @@ class RepositoryGit:
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
         if self._stored is not None and not sign and not author:
-            return self._stored.store(tree, parents, message)
+            made = self._stored.store(tree, parents, message)
+            self._made[made] = tree
+            return made
         return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
 
     @contextmanager
@@ -129,6 +133,7 @@ class RepositoryGit:
         finally:
             self._stored.end()
             self._stored = None
+            self._made.clear()
 
     def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
         return publishing.commit_over(self._git, tree, files, parents, message)

@@ -24,21 +24,23 @@ _AT_ONCE = 64
 _CLEAN, _CONFLICTED = "1", "0"
 
 
-def merge(git: GitCommand, ours: str, theirs: str, *, at: str | None = None, settings: Sequence[str] = ()) -> Merge:
+def merge(
+    git: GitCommand, ours: str, theirs: str, *, at: str | None = None, settings: Sequence[str] = (), tree: str = ""
+) -> Merge:
     """Merge two commits; *settings* (`-c`, `name=value`) come after those that are pinned.
 
-    Attributes are read from the files of the work tree *at*, where one is named.
+    Attributes are read from the files of the work tree *at*, where one is named. Who knows the *tree* of the first
+    commit spares git a question.
     """
     # The second question costs no process: what is there already, to tell whether the merge brings anything.
-    give = f"{ours} {theirs}\n{ours} {ours}\n".encode()
-    answer = git.run(*settings, *WORDS, "--stdin", at=at, give=give, ok=(0, 1, 128))
+    asked = [f"{ours} {theirs}\n"] if tree else [f"{ours} {theirs}\n", f"{ours} {ours}\n"]
+    answer = git.run(*settings, *WORDS, "--stdin", at=at, give="".join(asked).encode(), ok=(0, 1, 128))
     if answer.code == 128 and _REFUSED in answer.err:
         return _strangers(git, ours, theirs, at, settings)
     told = list(_told(answer.out))
-    if len(told) != 2 or _is_wrong(answer):
+    if len(told) != len(asked) or _is_wrong(answer):
         raise refusal(f"git cannot merge {theirs} into {ours}", answer, git.root)
-    made, before = told
-    return replace(made, empty=made.tree == before.tree)
+    return replace(told[0], empty=told[0].tree == (tree or told[1].tree))
 
 
 def _strangers(git: GitCommand, ours: str, theirs: str, at: str | None, settings: Sequence[str]) -> Merge:
