@@ -293,8 +293,8 @@ class Git(Protocol):
         """
         ...
 
-    def storing(self) -> AbstractContextManager[None]:
-        """Let commits that are stored meanwhile cost less than a process each."""
+    def building(self, count: int) -> AbstractContextManager[None]:
+        """Let merges and commits of *count* candidates, one upon another, cost less than two starts of git each."""
         ...
 
     def advance(self, branch: str, new: str, old: str) -> bool:

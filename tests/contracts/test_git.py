@@ -234,7 +234,7 @@ class TestRefsAndCommits:
     def test_a_chain_of_commits_is_stored_as_it_grows(self, world):
         heads = [branch_with(world, name, {f"{name}/file": name.encode()}) for name in "xyz"]
         at, found = world.base, []
-        with world.git.storing():
+        with world.git.building(len(heads)):
             for head in heads:
                 at = world.git.commit_tree(world.git.merge(at, head).tree, [at, head], f"é {head}\n\nOf: {head}\n")
                 found.append(at)

@@ -78,7 +78,7 @@ def keeps_its_promises(world) -> None:
 def stores_a_chain(world) -> None:
     """Fill the disk while commits are stored one upon another, and make room again."""
     tree = world.git.tree_of(world.base)
-    with world.git.storing():
+    with world.git.building(2):
         first = world.git.commit_tree(tree, [world.base], "first")
         for room in (0, 4096):  # there is not even room to tell git of it; there is that, and none for the commit
             world.leave(room)

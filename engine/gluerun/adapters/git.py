@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from gluerun.adapters.git_building import Building
     from gluerun.adapters.git_landing import Landings
-    from gluerun.adapters.git_storing import StoredCommits
     from gluerun.adapters.git_worktrees import WorkTrees
     from gluerun.ports import Landed, Logged, Merge, Stored
 
@@ -50,9 +50,7 @@ class RepositoryGit:
         self._state = os.path.abspath(state)
         self._lock = lock or _Unlocked
         self._fault = fault
-        self._stored: StoredCommits | None = None
-        # The trees of a chain's commits: what the next link is merged into is known without asking.
-        self._made: dict[str, str] = {}
+        self._building: Building | None = None
 
     @property
     def processes(self) -> int:
@@ -102,7 +100,7 @@ class RepositoryGit:
     def merge(self, ours: str, theirs: str) -> Merge:
         from gluerun.adapters.git_merging import merge
 
-        return merge(self._git, ours, theirs, tree=self._made.get(ours, ""))
+        return self._building.merge(ours, theirs) if self._building is not None else merge(self._git, ours, theirs)
 
     def clashes(self, ours: str, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
         from gluerun.adapters.git_merging import merges
@@ -117,23 +115,20 @@ class RepositoryGit:
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, sign: bool = False, author: str = ""
     ) -> str:
-        if self._stored is not None and not sign and not author:
-            made = self._stored.store(tree, parents, message)
-            self._made[made] = tree
-            return made
+        if self._building is not None and not sign and not author:
+            return self._building.store(tree, parents, message)
         return publishing.commit_tree(self._git, tree, parents, message, sign=sign, author=author)
 
     @contextmanager
-    def storing(self) -> Iterator[None]:
-        from gluerun.adapters.git_storing import StoredCommits
+    def building(self, count: int) -> Iterator[None]:
+        from gluerun.adapters.git_building import Building
 
-        self._stored = StoredCommits(self._git)
+        self._building = building = Building(self._git, count)
         try:
             yield
         finally:
-            self._stored.end()
-            self._stored = None
-            self._made.clear()
+            self._building = None
+            building.end()
 
     def commit_over(self, tree: str, files: Mapping[str, bytes | None], parents: Sequence[str], message: str) -> Stored:
         return publishing.commit_over(self._git, tree, files, parents, message)

@@ -152,9 +152,9 @@ class GitCommand:
         except FileNotFoundError:
             raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
 
-    def beside(self, *args: str, at: str, index: str) -> Beside:
+    def beside(self, *args: str, at: str | None = None, index: str | None = None) -> Beside:
         """Begin to run git and return at once; who calls it goes on beside it and then asks for its answer."""
-        return Beside(self, args, begin_child(*self.prepared(args, at, index)))
+        return Beside(self, args, begin_child(*self.prepared(args, at or self.root, index)))
 
     def too_long(self, args: Sequence[str]) -> GitError:
         """Return what to say of a git that did not end or answer in time."""
@@ -221,18 +221,29 @@ class Beside:
     def __exit__(self, *_: object) -> None:
         if self._child is not None:
             for end in self._child[1:]:
-                os.close(end)
+                if end != _CLOSED:
+                    os.close(end)
             end_child(self._child[0])
 
-    def answer(self) -> Answer:
-        """Wait for its end and return its answer; GitError if it failed."""
+    def ask(self, give: bytes) -> None:
+        """Let it have its whole input, of a few lines, and begin."""
+        pid, into, *rest = self._taken()
+        _feed(into, memoryview(give))
+        os.close(into)
+        self._child = (pid, _CLOSED, rest[0], rest[1])
+
+    def answer(self, ok: tuple[int, ...] = (0,)) -> Answer:
+        """Wait for its end and return its answer; GitError if it ended with a code that is not in *ok*."""
+        try:
+            return self._git.judge(self._args, _finished(self._taken(), b"", 0, self._git.limit), ok)
+        except TimeoutError:
+            raise self._git.too_long(self._args) from None
+
+    def _taken(self) -> tuple[int, int, int, int]:
         if self._child is None:
             raise ImpossibleError("its answer was taken already")
         child, self._child = self._child, None
-        try:
-            return self._git.judge(self._args, _finished(child, b"", 0, self._git.limit), (0,))
-        except TimeoutError:
-            raise self._git.too_long(self._args) from None
+        return child
 
 
 def refusal(words: str, answer: Answer, place: str) -> GitError:
@@ -297,6 +308,8 @@ def begin_child(argv: tuple[str, ...], env: Mapping[bytes, bytes]) -> tuple[int,
 
 _SIGTERM, _SIGKILL, _SIGPIPE = 15, 9, 13
 _SIGXFSZ = 25
+# In the place of an end of a pipe that was closed.
+_CLOSED = -1
 
 
 def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: float) -> tuple[bytes, bytes]:
@@ -309,14 +322,14 @@ def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: fl
     rest = memoryview(give)
     open_ends = {out, err}
     try:
-        os.set_blocking(into, False)
         for end in open_ends:
             waiting.register(end, select.POLLIN)
         if rest:
+            os.set_blocking(into, False)
             waiting.register(into, select.POLLOUT)
-        else:
+        elif into != _CLOSED:
             os.close(into)
-            into = -1
+            into = _CLOSED
         while open_ends:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -327,7 +340,7 @@ def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: fl
                     if not rest:
                         waiting.unregister(into)
                         os.close(into)
-                        into = -1
+                        into = _CLOSED
                 elif piece := os.read(end, CHUNK):
                     texts[end] += piece
                 else:
@@ -336,7 +349,7 @@ def _converse(into: int, out: int, err: int, give: bytes, enough: int, limit: fl
             if enough and len(texts[out]) >= enough:
                 break
     finally:
-        if into >= 0:
+        if into != _CLOSED:
             os.close(into)
     return bytes(texts[out]), bytes(texts[err])
 

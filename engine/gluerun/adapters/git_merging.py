@@ -10,11 +10,12 @@ from gluerun.records.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gluerun.adapters.git_command import Answer, GitCommand
 
 WORDS = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
+ENDS = (0, 1, 128)
 # What git says, in its own English, of histories without a common commit.
 _REFUSED = b"unrelated histories"
 # What it says of a program that it ran.
@@ -25,20 +26,28 @@ _CLEAN, _CONFLICTED = "1", "0"
 
 
 def merge(
-    git: GitCommand, ours: str, theirs: str, *, at: str | None = None, settings: Sequence[str] = (), tree: str = ""
+    git: GitCommand,
+    ours: str,
+    theirs: str,
+    *,
+    at: str | None = None,
+    settings: Sequence[str] = (),
+    tree: str = "",
+    asked: Callable[[bytes], Answer] | None = None,
 ) -> Merge:
     """Merge two commits; *settings* (`-c`, `name=value`) come after those that are pinned.
 
     Attributes are read from the files of the work tree *at*, where one is named. Who knows the *tree* of the first
-    commit spares git a question.
+    commit spares git a question; *asked* is who asks it otherwise than by a start for this.
     """
     # The second question costs no process: what is there already, to tell whether the merge brings anything.
-    asked = [f"{ours} {theirs}\n"] if tree else [f"{ours} {theirs}\n", f"{ours} {ours}\n"]
-    answer = git.run(*settings, *WORDS, "--stdin", at=at, give="".join(asked).encode(), ok=(0, 1, 128))
+    questions = [f"{ours} {theirs}\n"] if tree else [f"{ours} {theirs}\n", f"{ours} {ours}\n"]
+    give = "".join(questions).encode()
+    answer = asked(give) if asked else git.run(*settings, *WORDS, "--stdin", at=at, give=give, ok=ENDS)
     if answer.code == 128 and _REFUSED in answer.err:
         return _strangers(git, ours, theirs, at, settings)
     told = list(_told(answer.out))
-    if len(told) != len(asked) or _is_wrong(answer):
+    if len(told) != len(questions) or _is_wrong(answer):
         raise refusal(f"git cannot merge {theirs} into {ours}", answer, git.root)
     return replace(told[0], empty=told[0].tree == (tree or told[1].tree))
 
@@ -70,7 +79,7 @@ def _chunk(git: GitCommand, pairs: Sequence[tuple[str, str]], settings: Sequence
     found: list[Merge | GitError] = []
     while len(found) < len(pairs):
         give = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs[len(found) :]).encode()
-        answer = git.run(*settings, *WORDS, "--stdin", give=give, ok=(0, 1, 128))
+        answer = git.run(*settings, *WORDS, "--stdin", give=give, ok=ENDS)
         if _is_wrong(answer):
             return [*found, *(_alone(git, pair, settings) for pair in pairs[len(found) :])]
         found.extend(_told(answer.out))

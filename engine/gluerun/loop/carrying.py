@@ -29,7 +29,7 @@ def carry(house: House, world: World, old: str, new: str) -> None:
         return
     queue = queue_of(world)
     carried: list[Task] = []
-    with house.doors.git.storing():
+    with house.doors.git.building(len(queue.chain)):
         at = new
         for task in queue.chain:
             proof = _on(house, task, at)

@@ -39,7 +39,7 @@ _PAUSE = timedelta(seconds=30)
 def handle(house: House, world: World, action: Step, notes: Notes) -> bool:
     """Carry out one step of integration."""
     if isinstance(action, Chain):
-        with house.doors.git.storing():
+        with house.doors.git.building(len(action.task_ids)):
             return _chain(house, world, action, notes)
     task = world.task(action.task_id)
     if task is None:

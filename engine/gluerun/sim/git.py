@@ -211,7 +211,7 @@ class SimGit:
         self.fault("commit_over:after")
         return Stored(commit=new, tree=self.tree_of(new))
 
-    def storing(self) -> AbstractContextManager[None]:
+    def building(self, count: int) -> AbstractContextManager[None]:
         return nullcontext()
 
     def advance(self, branch: str, new: str, old: str) -> bool:

@@ -1,7 +1,7 @@
-"""Commits of a chain, stored by one git that is told of each as it comes.
+"""The links of a chain, built for less than as many starts of git as they take alone.
 
-A merge needs the commit before it to be stored, so a chain cannot be told all at once; and a process for each costs
-more than what it does.
+A merge needs the commit before it to be stored, so git cannot be told of a chain all at once. But one git stores all of
+the commits, told of each as it comes; and the git of the next merge is started while that of the last one works.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from gluerun.adapters.git_command import (
     end_child,
     refusal,
 )
+from gluerun.adapters.git_merging import ENDS, merge
+from gluerun.adapters.git_merging import WORDS as MERGE
 from gluerun.adapters.git_publishing import commit_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gluerun.adapters.git_command import GitCommand
+    from gluerun.adapters.git_command import Beside, GitCommand
     from gluerun.errors import GitError
+    from gluerun.ports import Merge
 
 WORDS = ("hash-object", "-t", "commit", "-w", "--stdin-paths")
 # In git's own folder; a crash may leave it there, and the next chain writes it anew.
@@ -37,13 +40,29 @@ DRAFT = "gluerun-commit"
 _PLAIN = " @.-_+"
 
 
-class StoredCommits:
-    """Commits by the engine's identity; git begins with the first one, and must be ended."""
+class Building:
+    """Up to *count* links, one upon another, with commits by the engine's identity; it must be ended."""
 
-    def __init__(self, git: GitCommand) -> None:
+    def __init__(self, git: GitCommand, count: int) -> None:
         self._git = git
+        self._left = count
+        self._next: Beside | None = None
+        # What the next link is merged into is known without asking.
+        self._trees: dict[str, str] = {}
         self._draft = folders.join(folders.folder_of(git.root) or "", DRAFT)
         self._child: tuple[int, int, int, int] | None = None
+
+    def merge(self, ours: str, theirs: str) -> Merge:
+        """Merge a link into the one before it."""
+        return merge(self._git, ours, theirs, tree=self._trees.get(ours, ""), asked=self._asked)
+
+    def _asked(self, give: bytes) -> Answer:
+        words = (*MERGE, "--stdin")
+        with self._next or self._git.beside(*words) as git:
+            git.ask(give)
+            self._left -= 1
+            self._next = self._git.beside(*words) if self._left > 0 else None
+            return git.answer(ENDS)
 
     def store(self, tree: str, parents: Sequence[str], message: str) -> str:
         """Store a commit, to the byte as `git commit-tree` would."""
@@ -57,7 +76,9 @@ class StoredCommits:
             folders.put(self._draft, encode(text))
         except OSError as error:
             raise self._refusal(encode(str(error))) from error
-        return self._told()
+        commit = self._told()
+        self._trees[commit] = tree
+        return commit
 
     @property
     def process(self) -> int:
@@ -66,6 +87,9 @@ class StoredCommits:
 
     def end(self) -> None:
         """Let git end, and leave nothing behind."""
+        if self._next is not None:
+            with self._next:
+                self._next = None
         if self._child is None:
             return
         pid = self._child[0]
