@@ -321,6 +321,23 @@ def test_where_no_merge_has_a_gate_nobody_stands_by():
     assert set(stood) == {""}
 
 
+def test_a_run_that_stands_by_is_given_up_when_the_configuration_is_another():
+    house = SimHouse(gate_command="", gates=MERGES).given(ONE)
+    house.hold(ONE)
+    stood = []
+
+    def look(report, world):
+        stood.append(house.processes.standby)
+        if len(stood) == 4:
+            house.release(ONE)
+            house.let_work()
+
+    auto(house.open(), tell=look, reopen=Edited(house, before_3={"max_retries": 7}))
+
+    # Looked at before the loop waits, and after the configuration was read again.
+    assert (bool(stood[1]), stood[2], house.processes.standby) == (True, "", "")
+
+
 def test_a_run_that_stands_by_is_given_up_with_the_loop_that_keeps_it():
     house = SimHouse(gate_command="", gates=MERGES).given(ONE)
     house.hold(ONE)

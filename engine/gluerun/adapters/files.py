@@ -315,11 +315,14 @@ class DiskFiles:
                 os.fsync(handle)
             for target, temporary, _ in drafts:
                 os.rename(temporary, target)
-        except OSError:
+        except BaseException as error:
+            for _, temporary, _ in drafts:
+                _forget(temporary)
+            if not isinstance(error, OSError):
+                raise
             return False
         finally:
-            for _, temporary, handle in drafts:
-                _forget(temporary)
+            for _, _, handle in drafts:
                 os.close(handle)
         return True
 

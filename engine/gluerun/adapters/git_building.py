@@ -13,9 +13,7 @@ import time
 from gluerun.adapters import git_folders as folders
 from gluerun.adapters.git_command import (
     CHUNK,
-    TIME_LIMIT,
     Answer,
-    begin_child,
     decode,
     encode,
     end_child,
@@ -90,11 +88,10 @@ class Building:
         if self._next is not None:
             with self._next:
                 self._next = None
-        if self._child is None:
-            return
-        pid = self._child[0]
+        pid = self.process
         self._leave()
-        os.waitpid(pid, 0)
+        if pid:
+            os.waitpid(pid, 0)
 
     def _leave(self) -> None:
         """Let git find the end of what it is told."""
@@ -106,7 +103,7 @@ class Building:
     def _told(self) -> str:
         """Let git store what is in the draft. Of errors it says little, and then it ends."""
         if self._child is None:
-            self._child = begin_child(*self._git.prepared(WORDS, self._git.root))
+            self._child = self._git.begin(*WORDS)
         pid, into, out, err = self._child
         said = b""
         try:
@@ -116,7 +113,7 @@ class Building:
         waiting = select.poll()
         waiting.register(out, select.POLLIN)
         while not said.endswith(b"\n"):
-            if not waiting.poll(TIME_LIMIT * 1000):
+            if not waiting.poll(self._git.limit * 1000):
                 end_child(pid)
                 self._leave()
                 raise self._git.too_long(WORDS)

@@ -143,34 +143,34 @@ class GitCommand:
         enough: int = 0,
         also: Mapping[str, str] | None = None,
     ) -> Answer:
-        place = at or self.root
-        argv, env = self.prepared(args, place, index, also)
         try:
-            return run_child(argv, env, give, enough, self.limit)
+            return _finished(self.begin(*args, at=at, index=index, also=also), give, enough, self.limit)
         except TimeoutError:
             raise self.too_long(args) from None
-        except FileNotFoundError:
-            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
 
     def beside(self, *args: str, at: str | None = None, index: str | None = None) -> Beside:
         """Begin to run git and return at once; who calls it goes on beside it and then asks for its answer."""
-        return Beside(self, args, begin_child(*self.prepared(args, at or self.root, index)))
+        return Beside(self, args, self.begin(*args, at=at, index=index))
+
+    def begin(
+        self, *args: str, at: str | None = None, index: str | None = None, also: Mapping[str, str] | None = None
+    ) -> tuple[int, int, int, int]:
+        """Start git; return its process, where its input is written, and where its two outputs are read."""
+        # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
+        literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
+        place = at or self.root
+        argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
+        self.started += 1
+        more = {encode(key): encode(value) for key, value in (also or {}).items()}
+        try:
+            return begin_child(argv, {**self._environment(place, index), **more})
+        except FileNotFoundError:
+            raise ToolMissingError("git is not installed", "install git 2.39 or newer") from None
 
     def too_long(self, args: Sequence[str]) -> GitError:
         """Return what to say of a git that did not end or answer in time."""
         words = f"{_summary(args)} took longer than {self.limit:.0f} seconds and was ended"
         return GitError(words, file=self.root)
-
-    def prepared(
-        self, args: Sequence[str], place: str, index: str | None = None, also: Mapping[str, str] | None = None
-    ) -> tuple[tuple[str, ...], Mapping[bytes, bytes]]:
-        """Return the command line and the environment of a git that is about to be started at *place*."""
-        # `check-ignore` takes no literal pathspecs; who calls it names paths that nothing else can be read from.
-        literal = () if args[0] == "check-ignore" else ("--literal-pathspecs",)
-        argv = ("git", "--no-pager", *literal, *SETTINGS, "-C", place, *args)
-        self.started += 1
-        more = {encode(key): encode(value) for key, value in (also or {}).items()}
-        return argv, {**self._environment(place, index), **more}
 
     def judge(self, args: tuple[str, ...], answer: Answer, ok: tuple[int, ...]) -> Answer:
         """Return *answer*; GitError if it has a code that is not in *ok*."""
@@ -253,14 +253,8 @@ def refusal(words: str, answer: Answer, place: str) -> GitError:
     return (NoRoomError if is_full else GitError)(f"{words}: {said[:2000]}", file=place)
 
 
-def run_child(
-    argv: tuple[str, ...], env: Mapping[bytes, bytes], give: bytes, enough: int, limit: float = TIME_LIMIT
-) -> Answer:
-    """Run a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
-    return _finished(begin_child(argv, env), give, enough, limit)
-
-
 def _finished(child: tuple[int, int, int, int], give: bytes, enough: int, limit: float) -> Answer:
+    """Converse with a program until it ends or wrote *enough* bytes (0: all); TimeoutError if it takes too long."""
     pid, into, out, err = child
     try:
         texts = _converse(into, out, err, give, enough, limit)

@@ -92,7 +92,7 @@ class Landings:
             raise
 
     def could_land(self, branch: str, new: str, old: str) -> Landed:
-        """Return what `land` would answer now; nothing is locked and nothing moves."""
+        """Return what `land` would answer now. Nothing is locked or moves, but that a cut landing is finished first."""
         if blocking := self._finish()[1]:
             return Landed(landing=Landing.BLOCKED, paths=blocking)
         sites, blocking = self._sites(branch)

@@ -91,4 +91,9 @@ def back_until(fault: Fault, told: datetime | None, times: int, now: datetime) -
     row = _BY_FAULT[fault]
     if told is not None:
         return min(max(told, now + timedelta(seconds=1)), now + LONGEST)
-    return now + timedelta(seconds=min(row.first * 2 ** min(times - 1, 16), row.longest))
+    return now + doubled(row.first, row.longest, times)
+
+
+def doubled(first: int, longest: int, times: int) -> timedelta:
+    """Return how long the *times*-th pause in a row is: *first* seconds, then twice the last, up to *longest*."""
+    return timedelta(seconds=min(first * 2 ** min(times - 1, 16), longest))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gluerun.core.actions import Advance, Chain, Follow, Prove
+from gluerun.core.consequences import doubled
 from gluerun.core.relation import Outside, Relation
 from gluerun.records.origin import PushBackoff
 
@@ -87,15 +88,15 @@ def push_hint(why: str) -> str:
     return next((hint for words, hint in (*_FINAL, *_PASSING) if any(word in why for word in words)), "")
 
 
-# A refused push is made again after so long, then after twice that, and so on to the longest.
-_FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
+# A refused push is made again after so many seconds, then after twice that, and so on to the longest.
+_FIRST, _LONGEST = 60, 3600
 
 
 def refused(branch: str, why: str, here: str, there: str, earlier: PushBackoff | None, now: datetime) -> PushBackoff:
     """Return until when a push is not made again that was refused in these words; what no pause mends rests longest."""
     needs_you = any(word in why for words, _ in _FINAL for word in words)
     times = earlier.times + 1 if earlier is not None and (earlier.here, earlier.there) == (here, there) else 1
-    pause = _LONGEST if needs_you else min(_FIRST * 2 ** min(times - 1, 10), _LONGEST)
+    pause = timedelta(seconds=_LONGEST) if needs_you else doubled(_FIRST, _LONGEST, times)
     return PushBackoff(
         branch=branch,
         here=here,

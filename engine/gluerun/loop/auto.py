@@ -67,10 +67,11 @@ def auto(
     """
     origin_run = new_origin_run(house)
     with house.doors.locks.resident(holder(house, origin_run, "auto")):
+        loop = _Loop(house, origin_run, tell, reopen, complain)
         try:
-            report = _Loop(house, origin_run, tell, reopen, complain).run(forever=forever)
+            report = loop.run(forever=forever)
         finally:
-            house.doors.processes.dismiss()
+            loop.house.doors.processes.dismiss()
     if house.config.notifies:
         telling.tell_end(house, origin_run, _told(report))
     return report
@@ -108,7 +109,10 @@ class _Loop:
             late = ""
             try:
                 if self.reopen is not None:
-                    self.house, self.own = refreshed(self.house, self.own, self.reopen)
+                    before = self.house
+                    self.house, self.own = refreshed(before, self.own, self.reopen)
+                    if self.house is not before:
+                        before.doors.processes.dismiss()  # nobody asks these doors any more
                 house = self.house
                 self._count(house)
                 late = used_up(house.config, self.used)
