@@ -231,6 +231,18 @@ class TestRefsAndCommits:
         assert world.git.heads(names) == {"side-1": new}
         assert world.git.delete_branches({}) == set()
 
+    def test_a_locked_branch_is_not_deleted_until_it_is_unlocked(self, world):
+        for name in ("one", "two"):
+            world.git.advance(name, world.base, ZERO)
+        heads = dict.fromkeys(("one", "two"), world.base)
+        world.leave_ref_lock("refs/heads/one")
+        with pytest.raises(GitError):
+            world.git.delete_branches(heads)
+        assert world.git.heads(("one", "two")) == heads
+
+        assert world.git.unlock(world.place("nobody"), "one") == ("refs/heads/one.lock",)
+        assert world.git.delete_branches(heads) == {"one", "two"}
+
     def test_a_chain_of_commits_is_stored_as_it_grows(self, world):
         heads = [branch_with(world, name, {f"{name}/file": name.encode()}) for name in "xyz"]
         at, found = world.base, []

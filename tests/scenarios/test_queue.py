@@ -305,3 +305,21 @@ def _edit(seen, name):
         seen.house.order(OrderVerb.UNPARK, name)
     except GluerunError:
         return
+
+
+def test_branches_that_a_crash_left_locked_keep_nobody_from_being_recorded():
+    house = SimHouse(gate_slots=1).given(ONE).given(TWO)
+    house.fuse.once("git delete_branches:before", _die)
+    with pytest.raises(SimCrash):
+        house.until_quiet()
+    assert house.git.branch_locks
+
+    house.until_quiet()
+
+    assert [house.state(name) for name in (ONE, TWO)] == ["integrated"] * 2
+    assert not house.git.branch_locks
+    assert [event for event in house.events("recovery.action") if "left by a crash" in event["message"]]
+
+
+def _die():
+    raise SimCrash("the machine died")

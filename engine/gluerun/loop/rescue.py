@@ -6,7 +6,7 @@ Two rescues never share a ref, and nothing that was rescued once is rescued agai
 
 from __future__ import annotations
 
-from gluerun.errors import UsageError
+from gluerun.errors import GitError, UsageError
 from gluerun.loop.house import RESCUE
 from gluerun.records.codec import stamp
 from gluerun.records.names import is_branch
@@ -59,7 +59,7 @@ def leave_branch(house: House, task: Task, run_id: str, branch: str, into: str) 
     """Keep what a branch holds beside *into*, and remove it: its task goes on under another one."""
     if (head := house.doors.git.head(branch)) is not None:
         rescue_branch(house, task, run_id, branch, into)
-        house.doors.git.delete_branches({branch: head})
+        _delete(house, {branch: (task, head)})
 
 
 def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch: str) -> None:
@@ -89,7 +89,26 @@ def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> 
 
 def give_up_branches(house: House, tasks: Sequence[Task]) -> None:
     """Remove the branches of landed tasks: only where nobody has added to it, for the target holds what was there."""
-    house.doors.git.delete_branches({task.spec.worker_branch: task.head_sha for task in tasks if task.head_sha})
+    _delete(house, {task.spec.worker_branch: (task, task.head_sha) for task in tasks if task.head_sha})
+
+
+def _delete(house: House, branches: dict[str, tuple[Task, str]]) -> None:
+    """Delete the branches of tasks on which nobody works, those that are where they are said to be.
+
+    A machine that died in the middle of just this has left them locked: nobody else writes them.
+    """
+    git, heads = house.doors.git, {branch: head for branch, (_, head) in branches.items()}
+    try:
+        git.delete_branches(heads)
+    except GitError:
+        with house.doors.locks.git():
+            left = {one: git.unlock(house.place(task.task_id), one) for one, (task, _) in branches.items()}
+        if not any(left.values()):
+            raise
+        for one, locks in left.items():
+            for lock in locks:
+                house.tell("recovery.action", f"removed {lock}, left by a crash", task=branches[one][0].task_id)
+        git.delete_branches(heads)
 
 
 def tidy_run(house: House, run_id: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from contextlib import nullcontext
 
-from gluerun.errors import GitError, NoRoomError
+from gluerun.errors import GitError, GluerunError, NoRoomError
 from gluerun.ports import Change, Landed, Landing, Logged, Merge, Stored
 from gluerun.records.record import record
 from gluerun.sim.copying import copied
@@ -454,10 +454,19 @@ class SimGit:
 
     def delete_branches(self, heads: Mapping[str, str]) -> frozenset[str]:
         gone = frozenset(branch for branch, old in heads.items() if self.head(branch) == old)
-        for branch in sorted(gone):
-            self.fault("delete_branches:before")
-            del self.refs[HEADS + branch]
-            self.fault("delete_branches:after")
+        locks = {f"{HEADS}{branch}.lock" for branch in gone}
+        if locked := sorted(locks & self.branch_locks):
+            raise GitError(f"the branches cannot be deleted: {locked[0]} exists")
+        self.branch_locks |= locks
+        try:
+            for branch in sorted(gone):
+                self.fault("delete_branches:before")
+                del self.refs[HEADS + branch]
+                self.fault("delete_branches:after")
+        except GluerunError:
+            self.branch_locks -= locks  # a git that fails takes its locks back; one that dies does not
+            raise
+        self.branch_locks -= locks
         return gone
 
     def publish(self, ref: str, files: Mapping[str, bytes | None], message: str) -> str:
