@@ -57,9 +57,8 @@ def rescue_branch(house: House, task: Task | Dispatch, run_id: str, branch: str,
 
 def leave_branch(house: House, task: Task, run_id: str, branch: str, into: str) -> None:
     """Keep what a branch holds beside *into*, and remove it: its task goes on under another one."""
-    if (head := house.doors.git.head(branch)) is not None:
-        rescue_branch(house, task, run_id, branch, into)
-        _delete(house, {branch: (task, head)})
+    rescue_branch(house, task, run_id, branch, into)
+    _delete(house, {branch: (task, house.doors.git.head(branch) or into)})
 
 
 def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch: str) -> None:
@@ -95,20 +94,31 @@ def give_up_branches(house: House, tasks: Sequence[Task]) -> None:
 def _delete(house: House, branches: dict[str, tuple[Task, str]]) -> None:
     """Delete the branches of tasks on which nobody works, those that are where they are said to be.
 
-    A machine that died in the middle of just this has left them locked: nobody else writes them.
+    A machine that died in the middle of just this has left them locked, and some of them deleted.
     """
     git, heads = house.doors.git, {branch: head for branch, (_, head) in branches.items()}
     try:
-        git.delete_branches(heads)
+        gone = git.delete_branches(heads)
     except GitError:
-        with house.doors.locks.git():
-            left = {one: git.unlock(house.place(task.task_id), one) for one, (task, _) in branches.items()}
-        if not any(left.values()):
+        if not _unlock(house, {branch: task for branch, (task, _) in branches.items()}):
             raise
-        for one, locks in left.items():
-            for lock in locks:
-                house.tell("recovery.action", f"removed {lock}, left by a crash", task=branches[one][0].task_id)
-        git.delete_branches(heads)
+        gone = git.delete_branches(heads)
+    there = git.heads(tuple(heads)) if gone != heads.keys() else heads
+    _unlock(
+        house, {branch: task for branch, (task, _) in branches.items() if branch not in gone and branch not in there}
+    )
+
+
+def _unlock(house: House, branches: dict[str, Task]) -> bool:
+    """Remove the locks of branches that nobody but their tasks writes; return whether there were any."""
+    found = False
+    for branch, task in branches.items():
+        with house.doors.locks.git():
+            locks = house.doors.git.unlock(house.place(task.task_id), branch)
+        for lock in locks:
+            house.tell("recovery.action", f"removed {lock}, left by a crash", task=task.task_id)
+        found = found or bool(locks)
+    return found
 
 
 def tidy_run(house: House, run_id: str) -> None:
