@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -39,6 +40,9 @@ def _trap_environment(home: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("GLUERUN_", "GIT_", "XDG_")) and name not in KEPT:
             del os.environ[name]
+    # Who starts tests in the background may have let them ignore Ctrl-C, and so whatever they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     (home / "gitconfig").touch()
     os.environ |= {
         SESSION: uuid.uuid4().hex,

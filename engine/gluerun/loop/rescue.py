@@ -88,13 +88,15 @@ def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> 
 
 def give_up_branches(house: House, tasks: Sequence[Task]) -> None:
     """Remove the branches of landed tasks: only where nobody has added to it, for the target holds what was there."""
-    _delete(house, {task.spec.worker_branch: (task, task.head_sha) for task in tasks if task.head_sha})
+    with house.doors.locks.git():
+        _delete(house, {task.spec.worker_branch: (task, task.head_sha) for task in tasks if task.head_sha})
 
 
 def _delete(house: House, branches: dict[str, tuple[Task, str]]) -> None:
     """Delete the branches of tasks on which nobody works, those that are where they are said to be.
 
-    A machine that died in the middle of just this has left them locked, and some of them deleted.
+    A machine that died in the middle of just this has left them locked, and some of them deleted. The caller holds
+    the lock around changes of refs.
     """
     git, heads = house.doors.git, {branch: head for branch, (_, head) in branches.items()}
     try:
@@ -113,8 +115,7 @@ def _unlock(house: House, branches: dict[str, Task]) -> bool:
     """Remove the locks of branches that nobody but their tasks writes; return whether there were any."""
     found = False
     for branch, task in branches.items():
-        with house.doors.locks.git():
-            locks = house.doors.git.unlock(house.place(task.task_id), branch)
+        locks = house.doors.git.unlock(house.place(task.task_id), branch)
         for lock in locks:
             house.tell("recovery.action", f"removed {lock}, left by a crash", task=task.task_id)
         found = found or bool(locks)
