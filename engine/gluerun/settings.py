@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from gluerun.core.masking import found_in
 from gluerun.errors import ConfigError, OtherSchemaError, UsageError
@@ -16,6 +17,7 @@ from gluerun.records.config import Config, ControlState, PlanCritiqueMode, Tampe
 from gluerun.records.names import is_branch
 from gluerun.records.paths import PREDECESSORS
 from gluerun.records.pause import OnLimit, Span
+from gluerun.records.pipeline import NEVER
 from gluerun.records.record import record, replace
 from gluerun.settings_file import PLAYED, FileValues, module_hint, read, wrong_module
 from gluerun.settings_runners import declaration, declared_names, is_declared
@@ -222,6 +224,11 @@ class _Layers:
         self.values["control_state"] = ControlState(self.values["control_state"])
         self.values["plan_critique"] = PlanCritiqueMode(self.values["plan_critique"])
         self.values["test_tamper"] = TamperRule(self.values["test_tamper"])
+        if not re.fullmatch(rf"([01][0-9]|2[0-3]):[0-5][0-9]|{NEVER}", at := self.values["nightly_at"]):
+            where = self._where("nightly_at")
+            raise ConfigError(
+                f"{where}: `nightlyAt` {at!r} is no time of day", f'for example "02:00", or "{NEVER}"', file=FILE
+            )
 
     def _play_roles(self, found: FileValues) -> None:
         runners: dict[str, RunnerSpec] = dict(self.values.get("runners", {}))

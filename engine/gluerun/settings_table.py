@@ -109,6 +109,8 @@ KNOBS: tuple[Knob, ...] = (
     _knob("flake_reruns", "how often a red candidate is asked again, so that a flake sends nobody back"),
     _knob("on_red_main", "what is done while the target itself is red: `pause` begins nothing new, `go-on` does, "
           "`revert` pauses and lands the proved revert of the culprit", choices=tuple(OnRedMain)),
+    _knob("nightly_at", "from when on, in UTC, the gates of `nightly` run once a day; `never` leaves them to "
+          "`gluerun prove`"),
     _knob("gate_port_base", "the first port of gate slot 0; each slot has a hundred of its own", low=1024),
     _knob("decider_timeout_sec", "seconds after which the decider's call is ended", low=1),
     _knob("kill_grace_sec", "seconds between asking a process tree to end and killing it"),

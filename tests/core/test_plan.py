@@ -147,7 +147,7 @@ def test_a_cycle(now, plan):
 
 def test_the_order_of_the_phases():
     assert [phase.__name__ for phase in PHASES] == [
-        "plan_intake", "plan_recovery", "plan_asking", "plan_remote", "plan_integrating", "plan_launch"
+        "plan_intake", "plan_recovery", "plan_asking", "plan_remote", "plan_integrating", "plan_nights", "plan_launch"
     ]  # fmt: skip
 
 

@@ -57,6 +57,8 @@ def samples(knob: Knob) -> list[tuple[object, str, object]]:
         return [(at % 2 == 0, str(int(at % 2 == 0)), at % 2 == 0) for at in range(5)]
     if knob.choices:
         return [(word, word, word) for word in (knob.choices * 5)[:5]]
+    if knob.field == "nightly_at":
+        return [(word, word, word) for word in ("00:00", "23:59", "never", "07:30", "19:05")]
     if knob.type is str:
         return [(f"t{at}", f"t{at}", f"t{at}") for at in range(5)]
     return [(at, str(at), knob.type(at)) for at in range(1025, 1030)]
@@ -270,6 +272,9 @@ BAD: tuple[tuple[str, object, str, str], ...] = (
     ("no number", '{"maxHours": NaN}', "must be a number from 0", "default is 12"),
     ("two lines", {"gateCommand": "a\nb"}, "single line", ""),
     ("a branch name", {"targetBranch": "-x y"}, "cannot be a branch name", "main"),
+    ("a time", {"nightlyAt": "24:00"}, "'24:00' is no time of day", "02:00"),
+    ("a time of many lines", {"nightlyAt": "02:00\n"}, "is no time of day", ""),
+    ("a time without a zero", {"nightlyAt": "2:00"}, "is no time of day", "02:00"),
     ("null", {"runners": None}, "`runners` must be an object, not null", "braces"),
     ("a runner's name", {"runners": {"a b": {}}}, "cannot be the name of a runner", ""),
     ("a runner's key", {"runners": {"a": {"args": []}}}, "`runners.a.args` is no known key", "did you mean `argv`"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from tests.scenarios.crashes import Crashing, let_be
+from tests.scenarios.crashes import Crashing, let_be, let_one_work
 
 from gluerun.core.humangates import default_refs
 from gluerun.edge import backlog, importing
@@ -20,6 +20,7 @@ from gluerun.records.flake import Flake, Flakes
 from gluerun.records.graph import HumanGate
 from gluerun.records.order import OrderVerb
 from gluerun.records.pause import OnLimit
+from gluerun.records.pipeline import GateSpec, Occasion
 from gluerun.records.runner import Sessions
 from gluerun.records.task import Status
 from gluerun.sim.crash import SimCrash
@@ -52,6 +53,17 @@ def on_the_branch():
     """Tasks whose records go to the target branch: in merges, and in commits of their own between them."""
     house = one_task(control_state=ControlState.BRANCH, control_commit_seconds=60)
     return house.given(TWO, depends_on=[ONE]).given(THREE, depends_on=[TWO])
+
+
+def at_night():
+    """A task, and a gate for the night, which comes while it is worked on."""
+    deep = GateSpec(name="deep", command="deep", when=(Occasion.NIGHTLY,))
+    return one_task(gate_command="", gates=(GateSpec(name="gate", command="true"), deep))
+
+
+def let_night_fall(house):
+    """Let a day pass."""
+    house.clock.tick(minutes=24 * 60)
 
 
 def three_tasks():
@@ -694,6 +706,12 @@ SCENARIOS = {
         wants={ONE: ("integrated", "parked")},
         # Who may not try again at all gets the try that a person orders.
         forgiven={ONE: 1},
+    ),
+    "at night": Crashing(
+        at_night,
+        *(let_cycle, let_cycle, let_night_fall, let_be, let_one_work, let_cycle, let_night_fall, let_cycle),
+        wants={ONE: "integrated"},
+        files=("a.txt",),
     ),
     "approved plan": Crashing(
         asked_plan,

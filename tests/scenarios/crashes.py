@@ -18,6 +18,8 @@ from gluerun.errors import REFUSED, FullDiskError, GitError, GluerunError, NoRoo
 from gluerun.loop.journal import broken_link
 from gluerun.records.config import ControlState, IntegrationMode
 from gluerun.records.dispatch import Role
+from gluerun.records.gate import GateVerdict
+from gluerun.records.pipeline import Occasion
 from gluerun.sim.crash import PowerCut, SimCrash
 
 LIMIT = 60
@@ -56,7 +58,7 @@ class Crashing:
 
     def judge(self, house):
         """Return what is wrong with a house at rest, one sentence each."""
-        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost, _untold, _unpushed)
+        checks = (self._ends, _once_each, _booked_once, self._leavings, _lost, _untold, _unpushed, _unasked)
         return [fault for check in checks for fault in check(house)]
 
     def _ends(self, house):
@@ -332,6 +334,14 @@ def _lost(house):
     yield from (
         f"what {run} wrote to {path}" for (run, path), text in last.items() if (path, text.encode()) not in kept
     )
+
+
+def _unasked(house):
+    """Say that the gates of the night have not answered, where there are any."""
+    night = house.open().store.nightly()
+    is_meant = any(Occasion.NIGHTLY in gate.when for gate in house.config.gates)
+    if is_meant and (night is None or night.result is not GateVerdict.GREEN):
+        yield f"the gates of the night say {night}"
 
 
 def _unpushed(house):

@@ -80,6 +80,7 @@ POWER_STATES = {
     "approved landing": 205,
     "rejected": 230,
     "by hand": 270,
+    "at night": 200,
 }
 
 # Verbs that write elsewhere than behind the doors of a repository, and those that write nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluerun.records.dispatch import Ending
 from gluerun.records.failure import Decision, FailureNote
+from gluerun.records.gate import GateVerdict
 from gluerun.records.origin import PlannerBackoff, ProviderBackoff
 from gluerun.records.pipeline import Occasion
 from gluerun.records.proposal import TaskBatch
@@ -297,6 +298,32 @@ class LandRevert:
 
 
 @record
+class AwaitNightly:
+    """Remember since when the gates of the night are waited for: what lies before is not made up for."""
+
+    reason: str
+
+
+@record
+class ProveNightly:
+    """Have the gates of the night run on the target's head, in a place of their own; *again* after so many faults."""
+
+    commit: str
+    reason: str
+    again: int = 0
+
+
+@record
+class NightlyProved:
+    """The night's gates have ended: what they said together."""
+
+    commit: str
+    run_id: str
+    result: GateVerdict
+    reason: str
+
+
+@record
 class Start:
     """Lease a ready task to a new worker."""
 
@@ -458,6 +485,9 @@ Action = (
     | Probed
     | Diagnose
     | LandRevert
+    | AwaitNightly
+    | ProveNightly
+    | NightlyProved
     | Start
     | StartPlanner
     | ImportBatch

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from gluerun.core import backoff
 from gluerun.core.ageing import deadline
-from gluerun.core.integration import prover_deadline
+from gluerun.core.gate_runs import waited_for
 from gluerun.core.recovery import START_GRACE
 
 TYPE_CHECKING = False
@@ -22,18 +22,11 @@ def next_due(world: World) -> datetime | None:
     orphan_grace = timedelta(seconds=world.config.orphan_grace)
     moments += [lease.orphaned_since + orphan_grace for lease in world.leases if lease.orphaned_since]
     moments += [deadline(world, lease.run_id, lease.started_at, lease.expires_at) for lease in world.node_leases]
-    proofs = [task.proof for task in world.tasks if task.proof is not None]
-    moments += [
-        deadline(world, proof.run_id or "", proof.since, prover_deadline(proof.since, world.config)) for proof in proofs
-    ]
-    probes = world.red_main.probes if world.red_main is not None else ()
-    moments += [
-        deadline(world, probe.run_id, probe.since, prover_deadline(probe.since, world.config)) for probe in probes
-    ]
+    gates = list(waited_for(world))
+    moments += [deadline(world, one.run_id, one.since, one.deadline) for one in gates]
     begun = [(lease.run_id, lease.updated_at) for lease in world.leases]
     begun += [(lease.run_id, lease.started_at) for lease in world.node_leases]
-    begun += [(proof.run_id or "", proof.since) for proof in proofs]
-    begun += [(probe.run_id, probe.since) for probe in probes]
+    begun += [(one.run_id, one.since) for one in gates]
     moments += [since + START_GRACE for run_id, since in begun if not _has_signed_in(world, run_id)]
     moments += backoff.moments(world)
     moments += [one.expires_at for one in world.approvals if one.expires_at is not None]
@@ -42,6 +35,11 @@ def next_due(world: World) -> datetime | None:
     if world.push_backoff is not None:
         moments.append(world.push_backoff.until)
     moments += [note.until for note in world.plan_notes.values()]
+    if world.has_nights:
+        from gluerun.core.nightly import next_night  # few repositories have gates of the night
+
+        night = next_night(world)
+        moments += [night] if night is not None else []
     return min((moment for moment in moments if moment > world.now), default=None)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from gluerun.core import decider, pipeline, refusals, steering
+from gluerun.core import decider, refusals, steering
 from gluerun.core.actions import (
     Advance,
     CallOff,
@@ -17,24 +15,22 @@ from gluerun.core.actions import (
     Stop,
     SuspectTarget,
 )
-from gluerun.core.ageing import is_late, is_within
+from gluerun.core.gate_runs import Came, answer_of, deadline_of
 from gluerun.core.queue import is_asked, is_held, is_second_look, is_solo, queue_of
-from gluerun.core.recovery import START_GRACE, tries_left
-from gluerun.records.dispatch import Life, Outcome
+from gluerun.core.recovery import tries_left
 from gluerun.records.failure import Failure, FailureNote
+from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from gluerun.core.actions import Action
     from gluerun.core.queue import Queue
     from gluerun.core.refusals import Refused
     from gluerun.core.world import World
-    from gluerun.records.config import Config
     from gluerun.records.task import Proof, Task
 
 _ON_THE_WAY = (ProofState.CHAINED, ProofState.PROVING)
@@ -72,11 +68,6 @@ def plan_integration(world: World) -> list[Action]:
     return [*plan, *_of_the_chain(world, queue, slots)]
 
 
-def prover_deadline(since: datetime, config: Config, command: str = "") -> datetime:
-    """Return when a prover that has not ended is certainly late."""
-    return since + timedelta(seconds=pipeline.prover_seconds(config, command))
-
-
 class _Slots:
     """The gate slots that are free."""
 
@@ -110,23 +101,20 @@ def _of_itself(world: World, task: Task) -> Action | None:
 
 
 def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
-    sighting = world.sightings.get(proof.run_id or "")
-    if sighting is None:
-        return _again(world, task, "the prover was never started")
-    ending = sighting.ending
-    if ending is None:
-        deadline = prover_deadline(proof.since, world.config, task.spec.gate_command)
-        late = is_late(world, sighting.run_id, proof.since, deadline)
-        if sighting.life is not Life.DEAD and (late or sighting.life is Life.ORPHANED):
-            return Stop(run_id=sighting.run_id, task_id=task.task_id, reason="the prover is past its deadline")
-        if sighting.life is Life.DEAD and (sighting.signed_in or not is_within(world.now, proof.since, START_GRACE)):
-            return _again(world, task, "the prover vanished")
+    run_id = proof.run_id or ""
+    deadline = deadline_of(world.config, proof.since, task.spec.gate_command, Occasion.MERGE)
+    answer = answer_of(world, run_id, proof.since, deadline, "the prover")
+    if answer is None:
         return None
-    if ending.outcome is Outcome.PROVED:
-        return ProofDone(task_id=task.task_id, run_id=sighting.run_id, reason="the gate was green on the candidate")
-    if ending.failure is Failure.INTEGRATION_GATE_RED:
-        return ProofRed(task_id=task.task_id, run_id=sighting.run_id, reason=ending.reason)
-    return _again(world, task, ending.reason)
+    match answer.came:
+        case Came.LATE:
+            return Stop(run_id=run_id, task_id=task.task_id, reason=answer.reason)
+        case Came.GREEN:
+            return ProofDone(task_id=task.task_id, run_id=run_id, reason="the gate was green on the candidate")
+        case Came.RED:
+            return ProofRed(task_id=task.task_id, run_id=run_id, reason=answer.reason)
+        case _:
+            return _again(world, task, answer.reason)
 
 
 def _again(world: World, task: Task, reason: str) -> Action:

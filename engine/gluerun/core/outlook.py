@@ -83,7 +83,8 @@ def runs_of(world: World, task_id: str) -> tuple[str, ...]:
 
 def outlook(world: World, longest: float) -> Outlook:
     """Say what a resident loop waits for; it is over when nothing runs, can start, or will be tried later."""
-    runs = living_runs(world)
+    night = world.nightly
+    runs = (*living_runs(world), *((night.run,) if night is not None and night.is_running else ()))
     if plan_launch(world):
         return Outlook(runs=runs, seconds=_AT_ONCE)
     if runs or moving(world) or _will_plan(world) or _is_held(world):

@@ -56,7 +56,18 @@ def plan_remote(world: World) -> list[Action]:
     return plan_following(world)
 
 
-PHASES: tuple[Phase, ...] = (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating, plan_launch)
+def plan_nights(world: World) -> list[Action]:
+    """Say what the gates of the night call for."""
+    if not world.has_nights:
+        return []
+    from gluerun.core.nightly import plan_nightly  # few repositories have any
+
+    return plan_nightly(world)
+
+
+PHASES: tuple[Phase, ...] = (
+    *(plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating, plan_nights, plan_launch),
+)
 
 
 def plan_cycle(world: World) -> tuple[Action, ...]:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gluerun.core import bisecting
 from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, Stop, SuspectTarget
-from gluerun.core.ageing import is_late, is_within
-from gluerun.core.pipeline import prover_seconds
-from gluerun.core.recovery import START_GRACE
+from gluerun.core.gate_runs import Came, answer_of, deadline_of
 from gluerun.records.config import IntegrationMode, OnRedMain
-from gluerun.records.dispatch import Life, Outcome
-from gluerun.records.failure import Failure
 from gluerun.records.pipeline import Occasion
 from gluerun.records.redmain import RedState
 from gluerun.records.task import ProofState, Status
@@ -127,25 +121,17 @@ def _probe(red: RedMain, commits: tuple[str, ...], free: list[int], why: str) ->
 
 def _judge(world: World, red: RedMain, probe: Probe) -> Action | None:
     """Return what has happened to one probe; None while it runs."""
-    sighting = world.sightings.get(probe.run_id)
-    ending = sighting.ending if sighting is not None else None
-    if sighting is not None and ending is None:
-        seconds = prover_seconds(world.config, red.gate_command, red.occasion)
-        late = is_late(world, probe.run_id, probe.since, probe.since + timedelta(seconds=seconds))
-        if sighting.life is not Life.DEAD:
-            if late or sighting.life is Life.ORPHANED:
-                return Stop(run_id=probe.run_id, task_id=None, reason="the gate on the target is past its deadline")
-            return None
-        if not sighting.signed_in and is_within(world.now, probe.since, START_GRACE):
-            return None
-    if ending is not None and ending.outcome is Outcome.PROVED:
-        return Probed(commit=probe.commit, run_id=probe.run_id, is_green=True, reason="the gate was green")
-    if ending is not None and ending.failure is Failure.INTEGRATION_GATE_RED:
-        return Probed(commit=probe.commit, run_id=probe.run_id, is_green=False, reason=ending.reason)
-    reason = ending.reason if ending is not None else "the gate's run vanished"
-    if probe.again < world.config.worker_infra_max:
-        return ProbeTarget(commit=probe.commit, slot=probe.slot, again=probe.again + 1, reason=f"again: {reason}")
-    return Probed(commit=probe.commit, run_id=probe.run_id, is_green=None, reason=reason)
+    deadline = deadline_of(world.config, probe.since, red.gate_command, red.occasion)
+    answer = answer_of(world, probe.run_id, probe.since, deadline, "the gate on the target")
+    if answer is None:
+        return None
+    if answer.came is Came.LATE:
+        return Stop(run_id=probe.run_id, task_id=None, reason=answer.reason)
+    if answer.came is Came.NOTHING and probe.again < world.config.worker_infra_max:
+        again = f"again: {answer.reason}"
+        return ProbeTarget(commit=probe.commit, slot=probe.slot, again=probe.again + 1, reason=again)
+    is_green = None if answer.came is Came.NOTHING else answer.came is Came.GREEN
+    return Probed(commit=probe.commit, run_id=probe.run_id, is_green=is_green, reason=answer.reason)
 
 
 # --- in words -------------------------------------------------------------------------------------------------

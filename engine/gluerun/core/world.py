@@ -9,7 +9,9 @@ from gluerun.records.dispatch import Ending, Life
 from gluerun.records.flake import Flakes
 from gluerun.records.graph import Graph
 from gluerun.records.lease import Lease, NodeLease
+from gluerun.records.nightly import Nightly
 from gluerun.records.origin import Circuit, PlannerBackoff, ProviderBackoff, PushBackoff
+from gluerun.records.pipeline import Occasion
 from gluerun.records.planning import PlanNote
 from gluerun.records.proposal import TaskBatch
 from gluerun.records.queue import QueueState
@@ -106,6 +108,8 @@ class World:
     # What is known of a target that is red by itself, and the red candidates whose base nothing shows to be green.
     red_main: RedMain | None = None
     unsure: frozenset[str] = frozenset()
+    # The last night's gates; None where they were never awaited.
+    nightly: Nightly | None = None
     # Finished nodes that a module holds back as the target stands now, and why.
     held: dict[str, str] = {}  # noqa: RUF012 a default that is never changed
     stop: bool = False
@@ -140,6 +144,12 @@ class World:
             or any(task.spec.approve_plan or task.spec.approval or task.paused for task in self.tasks)
             or any(node.approve_plan or node.approval for node in (self.graph.nodes if self.graph else ()))
         )
+
+    @property
+    def has_nights(self) -> bool:
+        """Tell whether gates of the night may run here, or one runs still."""
+        asks = any(Occasion.NIGHTLY in gate.when for gate in self.config.gates)
+        return asks or (self.nightly is not None and self.nightly.is_running)
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

@@ -7,6 +7,7 @@ from gluerun.core.actions import (
     Admit,
     Advance,
     AskApproval,
+    AwaitNightly,
     CallOff,
     Chain,
     Close,
@@ -18,6 +19,7 @@ from gluerun.core.actions import (
     LandRevert,
     LapseApproval,
     MarkOrphan,
+    NightlyProved,
     NodeProved,
     Notice,
     Obey,
@@ -29,6 +31,7 @@ from gluerun.core.actions import (
     ProofRed,
     Propose,
     Prove,
+    ProveNightly,
     ProveNode,
     Readmit,
     Refuse,
@@ -79,6 +82,10 @@ def actuate(house: House, world: World, action: Action, notes: Notes) -> bool:
             from gluerun.loop import repairing  # most targets are never red
 
             return repairing.handle(house, world, action, notes)
+        case AwaitNightly() | ProveNightly() | NightlyProved():
+            from gluerun.loop import nightly  # few repositories have gates of the night
+
+            return nightly.handle(house, action)
         case Start():
             return starting.start_worker(house, world, action, notes)
         case StartPlanner() | ImportBatch() | EndPlanner() | RejectBatch() | ProveNode() | NodeProved() | Promote():

@@ -138,6 +138,8 @@ def _living_runs(house: House, tasks: list[Task]) -> set[str | None]:
     found.add(house.store.memory().green_run)
     if (red := house.store.red_main()) is not None and not red.is_over:
         found |= {red.run, *(probe.run_id for probe in red.probes)}
+    if (night := house.store.nightly()) is not None:
+        found.add(night.run)
     if broken or more:
         found.update(house.store.files.names("runs"))
     for task in tasks:

@@ -100,6 +100,7 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
         red_main=store.red_main(),
+        nightly=store.nightly(),
         unsure=_unsure(house, tasks),
         held=_held(house, memory, target),
         stop=store.is_stopped(),
@@ -290,6 +291,8 @@ def _sightings(
             runs.append(task.proof.run_id)
     red = house.store.red_main()
     runs += [probe.run_id for probe in (red.probes if red is not None else ())]
+    night = house.store.nightly()
+    runs += [night.run] if night is not None and night.is_running else []
     return {run_id: _sighting(house, run_id) for run_id in runs}
 
 

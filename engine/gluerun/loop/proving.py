@@ -6,21 +6,24 @@ whoever asked for it has gone.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gluerun.core import pipeline
 from gluerun.errors import BusyError, UsageError
+from gluerun.loop.asking import ask_gates
 from gluerun.loop.hosting import claim, holder, new_origin_run
+from gluerun.loop.nightly import note
 from gluerun.loop.receipts import file_receipt
 from gluerun.loop.rescue import tidy_run
 from gluerun.records import names
-from gluerun.records.dispatch import Dispatch, Life, Role
+from gluerun.records.dispatch import Life
 from gluerun.records.gate import GateCheck, GateVerdict
+from gluerun.records.nightly import Nightly
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gluerun.loop.house import House
 
 _PATIENCE = 2.0
@@ -50,7 +53,8 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
     with house.doors.locks.origin(holder(house, new_origin_run(house), "prove")):
         claim(house)
         _tidy(house)
-        run_id = _start(house, occasion, head)
+        run_id, since = house.new_run(), house.now()
+        ask_gates(house, run_id, head, occasion)
     while (ending := house.store.ending(run_id)) is None:
         life = house.doors.processes.life(run_id)
         # It may have ended between the two looks.
@@ -61,48 +65,34 @@ def prove_now(house: House, occasion: Occasion) -> Proved:
         house.doors.watch.wait([run_id], _PATIENCE)
     file_receipt(house, run_id)
     check = house.store.known(GateCheck, run_id, "gate-check.json")
-    if check is not None and check.result is GateVerdict.RED and occasion is not Occasion.NIGHTLY:
-        _begin_repair(house, occasion, head)
+    if check is not None and occasion is Occasion.NIGHTLY:
+        found = Nightly(since=since, head=head, run=run_id, result=check.result, reason=ending.reason)
+        _in_turn(house, lambda: note(house, found))
+    elif check is not None and check.result is GateVerdict.RED:
+        _in_turn(house, lambda: _begin_repair(house, occasion, head))
     return Proved(run=run_id, check=check, trouble="" if check else ending.reason)
 
 
 def _begin_repair(house: House, occasion: Occasion, head: str) -> None:
-    """Let the loop know that its target is red; where others are busy for long, its own gates will tell."""
+    """Let the loop know that its target is red."""
     from gluerun.core.actions import SuspectTarget  # most targets are never red
     from gluerun.loop.repairing import suspect
 
+    command, reason = house.config.gate_command, f"`gluerun prove {occasion}` found it red"
+    suspect(house, SuspectTarget(task_id="", commit=head, gate_command=command, occasion=occasion, is_red=True,
+                                 reason=reason))  # fmt: skip
+
+
+def _in_turn(house: House, act: Callable[[], object]) -> None:
+    """Tell the loop what was found; where others are busy for long, its own gates will tell."""
     for _ in range(_TURNS):
         try:
             with house.doors.locks.origin(holder(house, new_origin_run(house), "prove")):
-                command, reason = house.config.gate_command, f"`gluerun prove {occasion}` found it red"
-                suspect(house, SuspectTarget(task_id="", commit=head, gate_command=command, occasion=occasion,
-                                             is_red=True, reason=reason))  # fmt: skip
+                act()
                 house.journal.flush()
                 return
         except BusyError:
             house.doors.watch.wait((), _PATIENCE)
-
-
-def _start(house: House, occasion: Occasion, head: str) -> str:
-    now, run_id, config = house.now(), house.new_run(), house.config
-    seconds = pipeline.prover_seconds(config, config.gate_command, occasion)
-    house.store.put_dispatch(
-        Dispatch(
-            run_id=run_id,
-            role=Role.PROVER,
-            batch_id=run_id,
-            target_branch=config.target_branch,
-            base_sha=head,
-            started_at=now,
-            expires_at=now + timedelta(seconds=seconds),
-            config_sha256=house.keep_config(),
-            candidate=head,
-            gate_command=config.gate_command,
-            occasion=occasion,
-        )
-    )
-    house.doors.processes.start(run_id)
-    return run_id
 
 
 def _tidy(house: House) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 
-from gluerun.core import pipeline, provenance
+from gluerun.core import provenance
 from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, SuspectTarget
 from gluerun.errors import GitError
 from gluerun.loop import receipts
+from gluerun.loop.asking import ask_gates
 from gluerun.loop.evidence import RECEIPT
 from gluerun.loop.gating import gate_key
 from gluerun.loop.moving import move_target
@@ -16,7 +16,6 @@ from gluerun.loop.rescue import tidy_run
 from gluerun.loop.store import run_path
 from gluerun.ports import Landed, Landing
 from gluerun.records import codec
-from gluerun.records.dispatch import Dispatch, Role
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.redmain import Probe, RedMain, RedState
@@ -117,27 +116,11 @@ def _probe(house: House, red: RedMain, action: ProbeTarget) -> bool:
     for one in red.probes:
         if one.commit == action.commit:
             tidy_run(house, one.run_id)
-    now, run_id, config = house.now(), house.new_run(), house.config
-    probe = Probe(commit=action.commit, run_id=run_id, slot=action.slot, since=now, again=action.again)
+    run_id = house.new_run()
+    probe = Probe(commit=action.commit, run_id=run_id, slot=action.slot, since=house.now(), again=action.again)
     others = tuple(one for one in red.probes if one.commit != action.commit)
     house.store.put_red_main(replace(red, probes=(*others, probe)))
-    house.store.put_dispatch(
-        Dispatch(
-            run_id=run_id,
-            role=Role.PROVER,
-            batch_id=run_id,
-            target_branch=config.target_branch,
-            base_sha=action.commit,
-            started_at=now,
-            expires_at=now + timedelta(seconds=pipeline.prover_seconds(config, red.gate_command, red.occasion)),
-            config_sha256=house.keep_config(),
-            candidate=action.commit,
-            gate_command=red.gate_command,
-            occasion=red.occasion,
-            slot=action.slot,
-        )
-    )
-    house.doors.processes.start(run_id)
+    ask_gates(house, run_id, action.commit, red.occasion, command=red.gate_command, slot=action.slot)
     house.tell("target.asked", f"{action.commit[:12]}: {action.reason}", run=run_id, commit=action.commit)
     return True
 

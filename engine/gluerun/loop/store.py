@@ -13,6 +13,7 @@ from gluerun.records.attempt import AttemptsIndex
 from gluerun.records.dispatch import Dispatch, Ending, Identity
 from gluerun.records.flake import Flakes
 from gluerun.records.lease import Lease, NodeLease
+from gluerun.records.nightly import Nightly
 from gluerun.records.origin import Circuit, CycleMemory, PlannerBackoff, ProviderBackoff, PushBackoff
 from gluerun.records.planning import PlanNote
 from gluerun.records.queue import QueueState
@@ -45,6 +46,7 @@ MEMORY = "cycle.json"
 CIRCUIT = "circuit.json"
 QUEUE = "queue.json"
 RED_MAIN = "red-main.json"
+NIGHTLY = "nightly.json"
 FLAKES = "flakes.json"
 BACKOFF = "planner-backoff.json"
 BACKOFFS = "backoffs"
@@ -345,6 +347,14 @@ class Store:
     def put_red_main(self, red: RedMain) -> None:
         """Write what is known of a red target; lost, it is asked again."""
         self.files.write(RED_MAIN, schema.dump(red))
+
+    def nightly(self) -> Nightly | None:
+        """Return what came of the last night's gates; None if they were never awaited."""
+        return self._or_none(Nightly, NIGHTLY)
+
+    def put_nightly(self, nightly: Nightly) -> None:
+        """Write when the night's gates were asked, and what came of it; lost, the next night is awaited anew."""
+        self.files.write(NIGHTLY, schema.dump(nightly))
 
     def flakes(self) -> Flakes:
         """Return what has flaked."""

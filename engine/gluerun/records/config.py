@@ -191,6 +191,7 @@ class Config:
     gate_slots: int = 2
     flake_reruns: int = 1
     on_red_main: OnRedMain = OnRedMain.PAUSE
+    nightly_at: str = "02:00"
     gate_port_base: int = 20_000
     decider_timeout_sec: int = 1200
     kill_grace_sec: float = 10.0

@@ -16,6 +16,8 @@ class Occasion(StrEnum):
     NIGHTLY = "nightly"
 
 
+# What `nightlyAt` says where nobody but a person asks the gates of the night.
+NEVER = "never"
 # It is a part of the names of files.
 GATE_NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 MOST_GATES = 100

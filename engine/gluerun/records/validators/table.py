@@ -39,6 +39,7 @@ NAMES = (
     "l1-lease.v0",
     "lease.v0",
     "lock.v0",
+    "nightly.v0",
     "notices.v0",
     "order.v0",
     "origin-state.v0",
@@ -126,6 +127,8 @@ def _load(name: str) -> Callable[[object], object]:
             from gluerun.records.validators.lease_v0 import validate
         case "lock.v0":
             from gluerun.records.validators.lock_v0 import validate
+        case "nightly.v0":
+            from gluerun.records.validators.nightly_v0 import validate
         case "notices.v0":
             from gluerun.records.validators.notices_v0 import validate
         case "order.v0":
