@@ -411,6 +411,12 @@ def test_a_try_that_is_red_only_by_known_flakes_is_asked_once_more_before_it_cou
     house.gate(lambda tree: next(moves, GateMove(writes={REPORT: CASES.format("")})), "unit").until_quiet()
 
     assert (house.state(ONE), gates_run(house)) == ("integrated", ["unit", "unit"])
+    (flake,) = house.open().store.flakes().flakes
+    assert (flake.seen, flake.runs, flake.run_id) == (3, 21, house.record(ONE).run_id)
+    assert house.state_files.read(flake.log_ref) is not None
+    house.given(TWO).until_quiet()
+    (flake,) = house.open().store.flakes().flakes
+    assert (flake.seen, flake.runs) == (3, 22)  # its landing stands on the same receipt
 
 
 def test_a_try_that_is_red_by_what_never_flaked_is_not_asked_once_more() -> None:

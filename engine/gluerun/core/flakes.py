@@ -20,6 +20,8 @@ MOST = 500
 # One flake may be an accident of the machine; what has not flaked for a month is mended, or gone.
 TIMES = 2
 FRESH = timedelta(days=30)
+# What a worker's run keeps of a red that was green when it was asked again on the same commit.
+RED_RECEIPT = "red-gate-check.json"
 # The name of the gate where a repository has but one.
 ONLY_GATE = "gate"
 

@@ -273,8 +273,11 @@ def _commit_and_gate(
 def _gate(me: Notebook, attempt: int, commit: str) -> Generator[Step, Answered, Gated]:
     """Run the gate on *commit*; a red of nothing but what is known to flake is asked once more before it counts."""
     gated = yield from _gate_once(me, attempt, commit)
-    if me.config.flake_reruns and gated.check and flakes.only_flaky(gated.check, me.dispatch.flaky):
+    red = gated.check
+    if me.config.flake_reruns and red is not None and flakes.only_flaky(red, me.dispatch.flaky):
         gated = yield from _gate_once(me, attempt, commit)
+        if gated.check is not None and gated.check.result is GateVerdict.GREEN:
+            yield Keep(name=flakes.RED_RECEIPT, document=codec.to_wire(red))
     return gated
 
 

@@ -9,6 +9,7 @@ from gluerun.core.actions import Advance, CallOff, Chain, Notice, ProofDone, Pro
 from gluerun.loop import receipts
 from gluerun.loop.candidates import build
 from gluerun.loop.evidence import RECEIPT, drop_other_receipt, keep_candidate_receipt
+from gluerun.loop.flaking import count
 from gluerun.loop.gating import gate_key
 from gluerun.loop.moving import move_target
 from gluerun.loop.rescue import give_up_branches, tidy_run
@@ -182,7 +183,7 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     house.store.sweep_run(action.run_id)
     receipts.file_receipt(house, action.run_id)
     if isinstance(action, ProofRed):
-        flaky = _count(house, action.run_id, None)
+        flaky = count(house, action.run_id, None)
         house.store.put_task(lifecycle.found_red(task, house.now(), flaky))
         words = f"{task.task_id}: {action.reason}"
         house.tell("integration.red", words, task=task.task_id, run=action.run_id)
@@ -192,7 +193,7 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     receipt = keep_candidate_receipt(house.store, task, action.run_id)
     _learn_time(house, action.run_id)
     red_run = task.proof.red_run if task.proof is not None and task.proof.reruns else None
-    _count(house, action.run_id, red_run)
+    count(house, action.run_id, house.store.known(GateCheck, red_run, RECEIPT) if red_run else None)
     if task.proof is not None and task.proof.reruns:
         house.store.learn_rate(Rate.after_flake)
         names = [one.name for one in house.store.flakes().flakes if red_run and one.run_id == red_run]
@@ -208,19 +209,6 @@ def _take_proof(house: House, task: Task, action: ProofDone | ProofRed) -> bool:
     house.tell("integration.proved", words, task=task.task_id, run=action.run_id, receipt=receipt,
                quarantined=list(let_off) or None)  # fmt: skip
     return True
-
-
-def _count(house: House, run_id: str, red_run: str | None) -> tuple[str, ...]:
-    """Count a run of the gates among what is known of flakes; return what made it red if all of that is known."""
-    check = house.store.known(GateCheck, run_id, RECEIPT)
-    if check is None:
-        return ()
-    red = house.store.known(GateCheck, red_run, RECEIPT) if red_run else None
-    state = house.store.flakes()
-    after = flakes.counted(state, run_id, check, red, house.now())
-    if after.flakes != state.flakes:
-        house.store.put_flakes(after)
-    return flakes.only_flaky(check, flakes.known(after, house.now()))
 
 
 def _learn_time(house: House, run_id: str) -> None:

@@ -8,6 +8,7 @@ from gluerun.core.backoff import begun
 from gluerun.core.decider import park
 from gluerun.errors import ImpossibleError, SchemaError
 from gluerun.loop.booking import book
+from gluerun.loop.flaking import count_worker
 from gluerun.loop.house import RESCUE
 from gluerun.loop.receipts import file_receipt
 from gluerun.loop.rescue import remove_place, tidy_run
@@ -71,6 +72,7 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
         file_receipt(house, action.run_id, action.ending.green_tree)
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
+    count_worker(house, action.run_id)
     house.tell(
         "packet.imported",
         f"{task.task_id} was accepted",

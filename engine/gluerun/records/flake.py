@@ -23,7 +23,8 @@ class Quarantine:
 class Flake:
     """A test of a gate that failed and then passed on the same commit; `test` is empty where no report names any.
 
-    `runs` is how often its gate has run on candidates since it was first seen; `run_id` is the red run seen last.
+    `runs` is how often its gate has run on candidates, and on work that was accepted, since it was first seen; `run_id`
+    is the red run seen last.
     """
 
     gate: str
