@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from gluerun.ports import FileMark
     from gluerun.records.approval import Approval
     from gluerun.records.graph import Graph
-    from gluerun.records.lease import Lease, NodeLease
     from gluerun.records.order import Order
     from gluerun.records.task import Task
 
@@ -70,7 +69,12 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     graph, graph_error = _graph(house)
     gates = _gates(house, graph)
     branches = [task.spec.worker_branch for task in tasks if task.status is Status.ACCEPTED or task.run_id]
-    sightings = _sightings(house, tasks, leases, node_leases)
+    red, night = store.red_main(), store.nightly()
+    runs = [lease.run_id for lease in leases] + [lease.run_id for lease in node_leases]
+    runs += [task.proof.run_id for task in tasks if task.proof and task.proof.run_id]
+    runs += [probe.run_id for probe in (red.probes if red is not None else ())]
+    runs += [night.run] if night is not None and night.is_running else []
+    sightings = {run_id: _sighting(house, run_id) for run_id in runs}
     heads = git.heads([house.config.target_branch, *branches])
     target = heads.pop(house.config.target_branch, None)
     world = World(
@@ -99,8 +103,8 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
         exhausted=frozenset(node for node, head in memory.exhausted.items() if head == target),
         green_tree=target is not None and memory.green_head == target,
         red_tree=target is not None and memory.red_head == target,
-        red_main=store.red_main(),
-        nightly=store.nightly(),
+        red_main=red,
+        nightly=night,
         unsure=_unsure(house, tasks),
         held=_held(house, memory, target),
         stop=store.is_stopped(),
@@ -280,20 +284,6 @@ def _settled(house: House, task_id: str) -> Task | None:
         return house.store.settled_task(task_id)
     except GluerunError:
         return None
-
-
-def _sightings(
-    house: House, tasks: list[Task], leases: list[Lease], node_leases: list[NodeLease]
-) -> dict[str, Sighting]:
-    runs = [lease.run_id for lease in leases] + [lease.run_id for lease in node_leases]
-    for task in tasks:
-        if task.proof and task.proof.run_id:
-            runs.append(task.proof.run_id)
-    red = house.store.red_main()
-    runs += [probe.run_id for probe in (red.probes if red is not None else ())]
-    night = house.store.nightly()
-    runs += [night.run] if night is not None and night.is_running else []
-    return {run_id: _sighting(house, run_id) for run_id in runs}
 
 
 def _sighting(house: House, run_id: str) -> Sighting:
