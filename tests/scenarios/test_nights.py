@@ -9,6 +9,7 @@ from tests.scenarios.backlogs import WorkingWatch
 
 from gluerun.core.collecting import Kind
 from gluerun.edge.gates import gates
+from gluerun.edge.morning import report
 from gluerun.edge.views import board, health
 from gluerun.loop import auto
 from gluerun.loop.collecting import collect
@@ -59,6 +60,8 @@ def test_a_red_night_is_told_holds_nothing_up_and_is_forgotten_with_the_next_gre
     assert (matter.needs_you, matter.command) == (True, "gluerun gates")
     assert matter.words in board(house.open()).needs_you
     assert [row.result for row in gates(house.open(), 5).runs] == ["red"]
+    page = report(house.open(), night(house).since)
+    assert [(span.row, span.how) for span in page.timeline] == [("nightly", "failed")]
     assert house.given(ONE).until_quiet().state(ONE) == "integrated"
     assert len(house.events("nightly.red")) == 1
 

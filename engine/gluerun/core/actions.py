@@ -514,11 +514,11 @@ def subjects(action: Action) -> tuple[str, ...]:
 
 def subject(action: Action) -> str:
     """Return what an action is about: a task, a node, a run, a file or a commit."""
-    if isinstance(action, Follow):
-        return action.commit[:12]
-    for name in ("task_id", "node", "run_id", "path", "provider", "commit"):
+    for name in ("task_id", "node", "run_id", "path", "provider"):
         if value := getattr(action, name, None):
             return str(value)
+    if commit := getattr(action, "commit", None):
+        return str(commit)[:12]
     if isinstance(action, Chain):
         return action.task_ids[0]
     return action.order.subject if isinstance(action, Obey) else ""

@@ -213,7 +213,7 @@ def _runs_of(house: House, run_id: str, name: str) -> list[GateRun]:
     dispatch = house.store.known_dispatch(check.run_id)
     whole = GateRun(
         run=check.run_id,
-        about=_about(dispatch),
+        about=about(dispatch),
         role=dispatch.role.value if dispatch else "?",
         result=check.result.value,
         exit_code=check.exit_code,
@@ -245,7 +245,8 @@ def _runs_of(house: House, run_id: str, name: str) -> list[GateRun]:
     ]
 
 
-def _about(dispatch: Dispatch | None) -> str:
+def about(dispatch: Dispatch | None) -> str:
+    """Return what a run is about, as tables name it: a task, a node, or the occasion of its gates."""
     if dispatch is None:
         return "?"
     return dispatch.task_id or dispatch.node or (dispatch.occasion.value if dispatch.occasion else "?")

@@ -13,7 +13,7 @@ from gluerun.core.limits import total
 from gluerun.core.matters import Matter, matters, reason_of
 from gluerun.core.ways import HELPS
 from gluerun.edge.flakes import FlakeLine, line
-from gluerun.edge.gates import GateRun, gate_runs, runs
+from gluerun.edge.gates import GateRun, about, gate_runs, runs
 from gluerun.edge.graphs import GraphNode, nodes
 from gluerun.edge.reading import read
 from gluerun.edge.views import spendings_since
@@ -254,7 +254,7 @@ def _timeline(house: House, recent: list[str], since: datetime, now: datetime) -
         lives = ending is None and house.doors.processes.life(run_id) is not Life.DEAD
         end = ending.finished_at if ending else now if lives else dispatch.started_at
         yield Span(
-            row=dispatch.task_id or dispatch.node or "?",
+            row=about(dispatch),
             role=dispatch.role.value,
             run=run_id,
             how=ending.outcome.value if ending else "running" if lives else "failed",
