@@ -89,6 +89,7 @@ ROWS = {
     "flakes":        Row("", LOOK),
     "flake quarantine": Row("unit sums::adds --owner ada --days 7", ORDER, "unit sums::ads --owner ada --days 7"),
     "flake release": Row("unit sums::carries", ORDER, "unit sums::adds"),
+    "whatif":        Row("", LOOK, "--slots 99"),
     "gates":         Row("", LOOK),
     "integrate":     Row("", ACT),
     "prove":         Row("merge", ACT, "mrege"),

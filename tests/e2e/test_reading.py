@@ -41,6 +41,7 @@ READING = (
     (("report",), "report", 0),
     (("task", "show", "TASK-0001"), "task-page", 0),
     (("costs",), "costs", 0),
+    (("whatif",), "whatif", 0),
 )
 
 

@@ -113,6 +113,7 @@ READS = {
         "queue",
         "receipts",
         "flakes",
+        "whatif",
         "gates",
         "graph",
     ),

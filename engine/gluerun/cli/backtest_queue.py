@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gluerun.cli.show import say, show, table, warn
+from gluerun.cli.show import say, show, table, took, warn
 from gluerun.errors import GluerunError, UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _words(report: QueueReport) -> None:
     say(f"{report.merges} merges, {report.first[:12]} to {report.last[:12]}")
     say(f"their branches were finished from {report.since:%Y-%m-%d} to {report.until:%Y-%m-%d}")
     say(
-        f"{report.slots} slots, a gate takes {_time(report.gate_seconds)} ({report.gate_seconds_from}), "
+        f"{report.slots} slots, a gate takes {took(report.gate_seconds)} ({report.gate_seconds_from}), "
         f"{100 * report.failure_rate:g} % of the changes are bad ({report.failure_rate_from})"
     )
     say()
@@ -76,17 +76,11 @@ def _words(report: QueueReport) -> None:
             str(one.landed),
             str(one.sent_back),
             f"{one.landed_per_gate_time:.2f}",
-            _time(one.latency_p50),
-            _time(one.latency_p95),
+            took(one.latency_p50),
+            took(one.latency_p95),
             str(one.gate_runs),
             f"{one.runs_per_landed:.2f}",
         )
         for one in report.policies
     ]
     table(_HEAD, rows)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:g} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

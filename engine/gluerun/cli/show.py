@@ -93,3 +93,10 @@ def complain(error: GluerunError, *, as_json: bool) -> None:
     warn(error.message)
     if error.hint:
         sys.stderr.write(_wrapped(f"   hint: {plain(error.hint)}", sys.stderr) + "\n")
+
+
+def took(seconds: float) -> str:
+    """Return a span of time as a person reads it."""
+    if seconds < 120:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

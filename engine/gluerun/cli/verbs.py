@@ -53,6 +53,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("flakes",       "flakes",  "Show which tests flake, how often, and which are in quarantine."),
     _verb("flake quarantine", "flakes", "Let a flaky test's failure make no work red for some days."),
     _verb("flake release", "flakes", "Let a test in quarantine count again."),
+    _verb("whatif",       "whatif",  "Say how soon the last changes would have landed with other gate slots."),
     _verb("integrate",    "cycle",  "Merge the accepted work whose gate is green."),
     _verb("recover",      "cycle",  "Look for lost runs and work trees."),
     _verb("validate-dag", "graph",  "Tell whether the planning graph holds together."),
@@ -108,7 +109,7 @@ VERBS: tuple[Verb, ...] = (
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start here", ("init", "doctor", "task new", "reconcile", "auto", "status", "demo")),
     ("Work", ("import", "drive", "integrate", "prove", "recover", "task list", "task show")),
-    ("Look", ("watch", "explain", "logs", "health", "queue", "report", "costs", "gates", "receipts", "flakes",
+    ("Look", ("watch", "explain", "logs", "health", "queue", "report", "costs", "gates", "receipts", "flakes", "whatif",
               "lease list", "lease show")),
     ("Steer", ("stop", "resume", "wake", "park", "unpark", "retry", "cancel", "supersede", "reprioritize",
                "breaker show", "breaker reset", "clear-backoff", "flake quarantine", "flake release")),

@@ -70,10 +70,7 @@ class Account:
 
     def latency(self, part: float) -> float:
         """Return the time from its arrival within which that *part* of the landed changes had landed."""
-        if not self.latencies:
-            return 0.0
-        ranked = sorted(self.latencies)
-        return ranked[min(len(ranked) - 1, int(part * len(ranked)))]
+        return within(self.latencies, part)
 
 
 def serial(seen: Seen) -> Steer:
@@ -108,6 +105,12 @@ def simulate(changes: Sequence[Change], gates: Gates, policy: Policy, draw: Draw
     while queue.step():
         pass
     return queue.account()
+
+
+def within(seconds: Sequence[float], part: float) -> float:
+    """Return the time within which that *part* of them was over; 0 where there is none."""
+    ranked = sorted(seconds)
+    return ranked[min(len(ranked) - 1, int(part * len(ranked)))] if ranked else 0.0
 
 
 class _Run:

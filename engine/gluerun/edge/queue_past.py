@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gluerun.loop.house import House
 
 DEFAULT_MERGES, DEFAULT_SLOTS, DEFAULT_SECONDS = 200, 2, 600.0
-_MOST_SLOTS, _MOST_SECONDS = 32, 86_400.0
+MOST_SLOTS, MOST_SECONDS = 32, 86_400.0
 _LATEST = 200
 _POLICIES: dict[str, Policy] = {"ours": steer, "serial": serial, "speculation": speculation}
 
@@ -89,9 +89,9 @@ def backtest_queue(options: QueueOptions, house: House | None) -> QueueReport:
     source.check()
     arrivals = source.arrivals(source.span(_most(options), options.span))
     runs = gate_runs(house, limit=_LATEST) if house else []
-    seconds, seconds_from = _chosen(options.gate_seconds, gate_seconds(runs), DEFAULT_SECONDS)
+    seconds, seconds_from = chosen(options.gate_seconds, gate_seconds(runs), DEFAULT_SECONDS)
     state = house.store.queue_state() if house else QueueState()
-    rate, rate_from = _chosen(options.failure_rate, failure_rate(state), Rate().value)
+    rate, rate_from = chosen(options.failure_rate, failure_rate(state), Rate().value)
     # The same branches are bad in every policy's queue.
     chance = random.Random(0)  # noqa: S311 - a simulation that has to come out the same each time
     begin = min(one.at for one in arrivals)
@@ -114,14 +114,24 @@ def backtest_queue(options: QueueOptions, house: House | None) -> QueueReport:
 
 
 def _check(options: QueueOptions) -> None:
-    slots, seconds, rate = options.slots, options.gate_seconds, options.failure_rate
-    if slots is not None and not 1 <= slots <= _MOST_SLOTS:
-        raise UsageError(f"--slots {slots}: not a number from 1 to {_MOST_SLOTS}", "for example --slots 4")
-    if seconds is not None and not 0 < seconds <= _MOST_SECONDS:
-        hint = "for example --gate-seconds 600"
-        raise UsageError(f"--gate-seconds {seconds:g}: not more than 0 and at most {_MOST_SECONDS:.0f}", hint)
+    rate = options.failure_rate
+    check_slots(options.slots)
+    check_seconds(options.gate_seconds)
     if rate is not None and not 0 <= rate <= 1:
         raise UsageError(f"--failure-rate {rate:g}: not a number from 0 to 1", "for example --failure-rate 0.1")
+
+
+def check_slots(slots: int | None) -> None:
+    """Refuse a number of gate slots that cannot be reckoned with."""
+    if slots is not None and not 1 <= slots <= MOST_SLOTS:
+        raise UsageError(f"--slots {slots}: not a number from 1 to {MOST_SLOTS}", "for example --slots 4")
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Refuse a length of a gate that cannot be reckoned with."""
+    if seconds is not None and not 0 < seconds <= MOST_SECONDS:
+        hint = "for example --gate-seconds 600"
+        raise UsageError(f"--gate-seconds {seconds:g}: not more than 0 and at most {MOST_SECONDS:.0f}", hint)
 
 
 def _most(options: QueueOptions) -> int | None:
@@ -147,7 +157,7 @@ def failure_rate(state: QueueState) -> float | None:
     return state.rate.value if state.rate != Rate() else None
 
 
-def _chosen(given: float | None, learned: float | None, assumed: float) -> tuple[float, str]:
+def chosen(given: float | None, learned: float | None, assumed: float) -> tuple[float, str]:
     """Return what is reckoned with, and where it is from."""
     if given is not None:
         return given, "given"
