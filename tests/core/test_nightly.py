@@ -116,5 +116,6 @@ def test_a_night_is_at_most_a_day_ago_and_the_next_one_ahead(now, hour, minute):
 
 def test_only_what_is_not_green_is_worth_a_word():
     assert words(asked(1), "main") == words(asked(1, result=DONE), "main") == words(Nightly(since=NOW), "main") == ""
+    assert words(asked(1, result=GateVerdict.SKIPPED), "main") == ""
     red = words(asked(1, result=GateVerdict.RED, reason="deep: 2 tests failed"), "main")
     assert red == "the gates of the night are red on main (aaaaaaaaaaaa, 2026-03-04 02:30Z): deep: 2 tests failed"

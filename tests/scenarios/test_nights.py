@@ -54,6 +54,7 @@ def test_the_gates_of_the_night_run_once_a_day_and_not_at_once():
 
 def test_a_red_night_is_told_holds_nothing_up_and_is_forgotten_with_the_next_green_one():
     house = house_of(notify_command="tell").gate(lambda tree: (1, "unsafe: left-pad"), "deep").cycles(20, HOURS)
+    named = house.config.gates
 
     (matter,) = [one for one in health(house.open()).matters if one.kind == "nightly"]
     assert "the gates of the night are red on main" in matter.words
@@ -64,6 +65,10 @@ def test_a_red_night_is_told_holds_nothing_up_and_is_forgotten_with_the_next_gre
     assert [(span.row, span.how) for span in page.timeline] == [("nightly", "failed")]
     assert house.given(ONE).until_quiet().state(ONE) == "integrated"
     assert len(house.events("nightly.red")) == 1
+
+    house.configure(gates=house.config.gates[:1])
+    assert not [one for one in health(house.open()).matters if one.kind == "nightly"]  # nothing will ever mend it
+    house.configure(gates=named)
 
     house.gate(lambda tree: 0, "deep").cycles(24, HOURS)
     assert night(house).result is GateVerdict.GREEN

@@ -195,7 +195,7 @@ def _of_the_loop(world: World, known: Known) -> Iterator[Matter]:
         yield _matter("red", target, said(red, target), needs_you=True, command=mends(red), since=red.since)
     elif world.red_tree:
         yield _matter("red", target, f"the gate is red on {target} itself", needs_you=True)
-    if (night := world.nightly) is not None:
+    if world.has_nights and (night := world.nightly) is not None:
         from gluerun.core.nightly import words as of_the_night  # few repositories have gates of the night
 
         if told := of_the_night(night, target):

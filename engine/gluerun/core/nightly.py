@@ -60,7 +60,7 @@ def next_night(world: World) -> datetime | None:
 
 def words(night: Nightly, target: str) -> str:
     """Say in one sentence what the gates of the night found; empty if there is nothing to say."""
-    if night.result is None or night.result is GateVerdict.GREEN:
+    if night.result in (None, GateVerdict.GREEN, GateVerdict.SKIPPED):
         return ""
     said = "are red" if night.result is GateVerdict.RED else "gave no answer"
     at = f"{night.head[:12]}, {night.since:%Y-%m-%d %H:%M}Z"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gluerun.core.queue_model import Account
     from gluerun.loop.house import House
 
-DEFAULT_LANDINGS, USUAL_SLOTS, _LATEST = 200, (1, 2, 4, 8), 200
+USUAL_SLOTS, _LATEST = (1, 2, 4, 8), 200
 _MOST = 100_000
 
 

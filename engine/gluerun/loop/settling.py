@@ -70,9 +70,9 @@ def close(house: House, world: World, action: Close, notes: Notes) -> bool:
     task = lifecycle.charged(task, book(house, action.run_id))
     if action.ending.green_tree is not None:
         file_receipt(house, action.run_id, action.ending.green_tree)
+    count_worker(house, action.run_id)
     house.store.put_task(lifecycle.accepted(task, action.ending, house.now()))
     end_lease(house, world, task.task_id, LeaseStatus.ACCEPTED)
-    count_worker(house, action.run_id)
     house.tell(
         "packet.imported",
         f"{task.task_id} was accepted",
