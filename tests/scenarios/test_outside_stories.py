@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from gluerun.errors import DecidedError
 from gluerun.records.config import ControlState, Integration
 from gluerun.records.order import OrderVerb
 from gluerun.sim.crash import SimCrash
@@ -196,6 +197,21 @@ def test_what_has_left_before_a_crash_lands_as_it_is_and_not_once_more():
 
     assert house.git.head("main") == there == house.git.remote["main"] and house.state(ONE) == "integrated"
     assert house.events("integration.integrated")[0]["data"]["noticed"]
+
+
+def test_what_has_left_before_a_crash_can_not_be_parked_any_more():
+    house = pushing()
+    house.fuse.once("git land:before", _die)
+    with pytest.raises(SimCrash):
+        house.until_quiet()
+    assert house.git.remote["main"] != house.git.head("main")
+
+    with pytest.raises(DecidedError, match="is in main on its remote already") as refused:
+        house.order(OrderVerb.PARK, ONE)
+    assert refused.value.hint == "the next cycle follows it: `gluerun reconcile --actuate`"
+
+    assert house.until_quiet().state(ONE) == "integrated"
+    assert house.git.head("main") == house.git.remote["main"]
 
 
 def _die() -> None:

@@ -74,6 +74,9 @@ def refusal(world: World, order: Order) -> Refusal | None:
             return _no_living(world, order.subject)
         if order.subject in world.landed:
             return Refusal(why=f"{task.task_id} is in the target branch already", is_decided=True)
+        if order.subject in world.sent:
+            why = f"{task.task_id} is in {world.config.target_branch} on its remote already"
+            return Refusal(why=why, hint="the next cycle follows it: `gluerun reconcile --actuate`", is_decided=True)
         if rule.binds and (order.epoch, order.status) not in ((None, None), (task.epoch, task.status)):
             return Refusal(
                 why=f"{task.task_id} has moved on since: it was {order.status} under epoch {order.epoch}, "

@@ -25,6 +25,11 @@ class Outside:
     head: str
     relation: Relation
 
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether the branch here has only to follow."""
+        return self.relation is Relation.BEHIND
+
 
 def relation(*, there_in_here: bool, here_in_there: bool, agreed_in_here: bool, agreed_in_there: bool) -> Relation:
     """Tell how the branch stands to its remote, from which head holds which.

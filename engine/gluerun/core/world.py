@@ -129,6 +129,8 @@ class World:
     flakes: Flakes = Flakes()
     # What was last seen of the target on its remote; None where nothing is pushed, or nothing was seen.
     outside: Outside | None = None
+    # Tasks whose work is there already, although the target here has not followed.
+    sent: frozenset[str] = frozenset()
     # Until when a push that was refused is not made again.
     push_backoff: PushBackoff | None = None
 

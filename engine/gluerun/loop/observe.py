@@ -123,7 +123,9 @@ def observe(house: House, origin_run: str, *, also: Order | None = None) -> Look
     if house.config.push:
         from gluerun.loop.outside import see  # where nothing is pushed, none of it is needed
 
-        world = replace(world, outside=see(house, target, tasks), push_backoff=store.push_backoff())
+        outside = see(house, target, tasks)
+        sent = _landed(house, tasks, outside.head) if outside is not None and outside.is_behind else ()
+        world = replace(world, outside=outside, sent=frozenset(sent), push_backoff=store.push_backoff())
     if graph is not None and any(node.human_gate for node in graph.nodes):
         from gluerun.loop.humangates import with_gates  # where nobody is asked, none of it is needed
 
