@@ -27,11 +27,11 @@ def worktrees(folder: Path, count: int) -> list[Result]:
     root = repository(folder / "yard", FILES)
     door = RepositoryGit(str(root), str(folder / "state"))
     # A thing to be made anew each time costs its removal too, but that is not in the way of anybody: it is not counted.
-    clean, spoilt, plain, whole, part = (f"{root}/.worktrees/{name}" for name in "cspwt")
+    clean, spoilt, plain, first, whole, part = (f"{root}/.worktrees/{name}" for name in "cspfwt")
     commits = _chain(root, count + 2)
     for place in (clean, spoilt):
         door.add_worktree(place, commits[0], lasting=True)
-    found: dict[str, list[float]] = {name: [] for name in ("plain", "clean", "spoilt", "whole", "part")}
+    found: dict[str, list[float]] = {name: [] for name in ("plain", "clean", "spoilt", "first", "whole", "part")}
     for number, commit in enumerate(commits[1:]):
         for place in (clean, spoilt):
             _litter(Path(place))
@@ -39,15 +39,17 @@ def worktrees(folder: Path, count: int) -> list[Result]:
         found["plain"].append(_spent(lambda: git(root, "worktree", "add", "--quiet", "--detach", plain, commit)))  # noqa: B023
         found["clean"].append(_spent(lambda: _recycle(door, clean, commit)))  # noqa: B023
         found["spoilt"].append(_spent(lambda: _recycle(door, spoilt, commit)))  # noqa: B023
+        found["first"].append(_spent(lambda: door.add_worktree(first, commit, lasting=True)))  # noqa: B023
         found["whole"].append(_spent(lambda: door.add_worktree(whole, commit, branch="whole")))  # noqa: B023
         found["part"].append(_spent(lambda: door.add_worktree(part, commit, branch="part", parts=["src/part007"])))  # noqa: B023
-        for place in (plain, whole, part):
+        for place in (plain, first, whole, part):
             door.remove_worktree(place)
     # The first place after the whole tree was written is looked at file by file; it is the exception.
     took = {name: statistics.median(times[1:]) for name, times in found.items()}
     rows = [
         ("a place that a gate littered, recycled", 0.25, "clean"),
         (f"the same, {SPOILT} tracked files changed too", 0.3, "spoilt"),
+        ("such a place made for the first time", 1.15, "first"),
         ("a worker's place of one folder", 0.1, "part"),
         ("a worker's whole place", 1.15, "whole"),
     ]

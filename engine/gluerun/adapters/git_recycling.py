@@ -85,7 +85,7 @@ def _stamps(top: bytes, names: set[bytes], tick: int) -> Iterator[bytes]:
         if found.st_ctime_ns // SECOND >= tick // SECOND:
             yield name
             # What is as young as this very look could change and look the same.
-            yield b"" if found.st_ctime_ns >= tick else _stamp(top + b"/" + name)
+            yield b"" if found.st_ctime_ns >= tick else _stamp(found)
 
 
 def recycle(git: GitCommand, place: str, commit: str) -> str:
@@ -191,7 +191,8 @@ def _renew(git: GitCommand, place: str, folder: str, mode: int, commits: tuple[s
         extra, missing = _strange(encode(place), names, mode)
         changed = {name for name in looking.answer().out.split(b"\0") if name}
     top = encode(place) + b"/"
-    changed |= {name for name in young.keys() & names - missing - changed if _stamp(top + name) != young[name]}
+    same = young.keys() & names - missing - changed
+    changed |= {name for name in same if _stamp(os.lstat(top + name)) != young[name]}
     for one in (*extra, *changed):
         folders.clear(decode(top + one))
     git.run(*SUSPICIOUS, "checkout", "--quiet", "--force", "--detach", commit, "--", at=place, index=draft)
@@ -204,9 +205,8 @@ def _renew(git: GitCommand, place: str, folder: str, mode: int, commits: tuple[s
     return changed | missing | young.keys()
 
 
-def _stamp(path: bytes) -> bytes:
+def _stamp(found: os.stat_result) -> bytes:
     """Return what no change of a file, of its rights or its names leaves as it was."""
-    found = os.lstat(path)
     return b"%d %d" % (found.st_ino, found.st_ctime_ns)
 
 
