@@ -12,7 +12,7 @@ from gluerun.core.actions import AwaitNightly, NightlyProved, ProveNightly, Stop
 from gluerun.core.due import next_due
 from gluerun.core.nightly import last_night, next_night, plan_nightly, words
 from gluerun.core.outlook import outlook
-from gluerun.core.plan import plan_cycle, plan_nights
+from gluerun.core.plan import plan_cycle, plan_night_end, plan_nights
 from gluerun.core.world import Sighting, World
 from gluerun.records.config import Config
 from gluerun.records.dispatch import Ending, Life, Outcome, Role
@@ -92,6 +92,22 @@ def test_what_the_night_calls_for(look, wanted):
 def test_what_its_run_says_is_taken_in(found, wanted):
     (action,) = plan_nightly(world(asked(1, again=1), seen=sighting(ending=found)))
     assert (action.run_id, action.commit, action.result) == (RUN, HEAD, wanted)
+
+
+@pytest.mark.parametrize(
+    ("look", "wanted"),
+    [
+        (world(), []),
+        (world(asked(25, result=DONE)), []),
+        (world(asked(1), seen=sighting(Life.ALIVE)), []),
+        (world(asked(25), seen=sighting(Life.ALIVE)), [Stop]),
+        (world(asked(1)), [NightlyProved]),
+        (world(asked(1), seen=sighting(ending=ODD)), [NightlyProved]),
+        (world(asked(1), seen=sighting(ending=RED)), [NightlyProved]),
+    ],
+)
+def test_where_nothing_is_begun_it_is_only_taken_in(look, wanted):
+    assert [type(action) for action in plan_night_end(look)] == wanted
 
 
 def test_a_loop_wakes_for_the_night_and_waits_for_its_run():

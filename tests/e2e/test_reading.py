@@ -109,7 +109,8 @@ def every_byte(root: Path) -> dict[str, tuple[int, str]]:
 def test_reading_verbs_keep_their_schemas_and_touch_no_byte(settled, typed):
     # FR-025; and a cycle that holds the lock keeps nobody from looking.
     before = every_byte(settled.root)
-    plain = (("health",), ("explain", "TASK-0003"), ("report",), ("graph", "--svg", "-"), ("report", "--html", "-"))
+    plain = (("health",), ("explain", "TASK-0003"), ("report",), ("graph", "--svg", "-"), ("report", "--html", "-"),
+             ("whatif", "--slots", "1", "--slots", "3", "--gate-seconds", "60"))  # fmt: skip
 
     with (settled.root / ".gluerun-state/locks/origin.lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -120,7 +121,9 @@ def test_reading_verbs_keep_their_schemas_and_touch_no_byte(settled, typed):
         described = json.loads((SCHEMAS / f"{schema}.v0.schema.json").read_text())
         assert (words, found, err) == (words, code, "")
         assert list(Draft7Validator(described).iter_errors(json.loads(out))) == [], words
-    health, explanation, report, svg, page = (out for _, out, _ in answers[len(READING) :])
+    health, explanation, report, svg, page, whatif = (out for _, out, _ in answers[len(READING) :])
+    assert [line.split("  ")[0] for line in whatif.splitlines()[4:]] == ["as it was", "1", "2, as now", "3"]
+    assert "a gate takes 60 s (given)" in whatif
     # FR-019
     assert "TASK-0002 is parked: gate-red" in health
     assert "gluerun explain TASK-0002" in explanation

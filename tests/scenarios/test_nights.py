@@ -14,6 +14,7 @@ from gluerun.edge.views import board, health
 from gluerun.loop import auto
 from gluerun.loop.collecting import collect
 from gluerun.loop.proving import prove_now
+from gluerun.records.dispatch import Role
 from gluerun.records.gate import GateVerdict
 from gluerun.records.order import OrderVerb
 from gluerun.records.pipeline import NEVER, GateSpec, Occasion
@@ -65,6 +66,7 @@ def test_a_red_night_is_told_holds_nothing_up_and_is_forgotten_with_the_next_gre
     assert [(span.row, span.how) for span in page.timeline] == [("nightly", "failed")]
     assert house.given(ONE).until_quiet().state(ONE) == "integrated"
     assert len(house.events("nightly.red")) == 1
+    assert [document["needs"] for _, document in house.messenger.sent if matter.words in document.get("needs", ())]
 
     house.configure(gates=house.config.gates[:1])
     assert not [one for one in health(house.open()).matters if one.kind == "nightly"]  # nothing will ever mend it
@@ -145,12 +147,24 @@ def test_what_a_person_asks_by_hand_counts_for_this_night():
     assert board(house.open()).needs_you == ()
 
 
-def test_a_drain_does_not_wait_for_the_night():
+def test_a_drain_does_not_wait_for_the_night_and_takes_in_one_that_is_over():
     house = house_of().cycles(13, HOURS)
     house.cycle(2 * HOURS, work=False)
     assert night(house).is_running
     assert house.cycle(mode="drain", work=False).running == 0
     assert night(house).is_running
+
+    house.let_work().cycle(mode="drain")
+    assert night(house).result is GateVerdict.GREEN
+    assert house.cycle(24 * HOURS, mode="drain").quiet  # and begins no other
+
+
+def test_the_queue_goes_on_beside_the_night():
+    house = house_of(gate_slots=1).cycles(13, HOURS)
+    house.hold(None, role=Role.PROVER).cycle(2 * HOURS)
+    house.given(ONE).colleague("c.txt", "hers")
+    house.cycles(8)
+    assert (house.state(ONE), night(house).is_running) == ("integrated", True)
 
 
 def test_the_last_night_is_never_collected():
@@ -159,3 +173,26 @@ def test_the_last_night_is_never_collected():
     gone = [one.name for one in collect(house.open(), acting=False).given if one.kind is Kind.RUN]
     assert night(house).run not in gone
     assert timedelta(days=59) < house.clock.now() - night(house).since
+
+
+def test_a_loop_whose_hours_are_over_takes_the_night_in_and_ends():
+    house = house_of(max_hours=1).cycles(13, HOURS)
+    house.clock.tick(minutes=2 * HOURS)
+    house.watch = SlowNight(house)
+    ended = auto.auto(house.open(), forever=True)
+    assert (night(house).result, ended.cycles < 9) == (GateVerdict.GREEN, True), ended
+    assert "hour" in ended.why
+
+
+class SlowNight(WorkingWatch):
+    """Waits more than an hour before it lets anybody work."""
+
+    waited = 0
+
+    def wait(self, run_ids, seconds):
+        self.waited += 1
+        assert self.waited < 20, "the loop spins"
+        if self.waited == 1:
+            self.house.clock.tick(minutes=61)
+            return False
+        return super().wait(run_ids, seconds)

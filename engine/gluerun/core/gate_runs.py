@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from gluerun.core.ageing import is_late, is_within
 from gluerun.core.pipeline import prover_seconds
 from gluerun.core.recovery import START_GRACE
 from gluerun.records.dispatch import Life, Outcome
 from gluerun.records.failure import Failure
+from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import Occasion
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +30,13 @@ class Waited:
     deadline: datetime
 
 
-class Came(StrEnum):
-    """What came of a gate run; one that is `late` lives past its deadline and has to be ended."""
-
-    GREEN = "green"
-    RED = "red"
-    NOTHING = "nothing"
-    LATE = "late"
-
-
 @record
 class Answer:
-    """What came of a gate run, and what it says of itself."""
+    """What came of a gate run, and what it says of itself; one that `is_late` lives on and has to be ended."""
 
-    came: Came
+    verdict: GateVerdict
     reason: str
+    is_late: bool = False
 
 
 def deadline_of(config: Config, since: datetime, command: str, occasion: Occasion) -> datetime:
@@ -72,17 +64,21 @@ def answer_of(world: World, run_id: str, since: datetime, deadline: datetime, wh
     """Return what came of a run that began at *since*; None while it goes on. *who* names it in sentences."""
     sighting = world.sightings.get(run_id)
     if sighting is None:
-        return Answer(came=Came.NOTHING, reason=f"{who} was never started")
+        return _none(f"{who} was never started")
     ending = sighting.ending
     if ending is None:
         if sighting.life is not Life.DEAD:
             late = is_late(world, run_id, since, deadline) or sighting.life is Life.ORPHANED
-            return Answer(came=Came.LATE, reason=f"{who} is past its deadline") if late else None
+            return replace(_none(f"{who} is past its deadline"), is_late=True) if late else None
         if not sighting.signed_in and is_within(world.now, since, START_GRACE):
             return None
-        return Answer(came=Came.NOTHING, reason=f"{who} vanished")
+        return _none(f"{who} vanished")
     if ending.outcome is Outcome.PROVED:
-        return Answer(came=Came.GREEN, reason="the gate was green")
+        return Answer(verdict=GateVerdict.GREEN, reason="the gate was green")
     if ending.failure is Failure.INTEGRATION_GATE_RED:
-        return Answer(came=Came.RED, reason=ending.reason)
-    return Answer(came=Came.NOTHING, reason=ending.reason)
+        return Answer(verdict=GateVerdict.RED, reason=ending.reason)
+    return _none(ending.reason)
+
+
+def _none(reason: str) -> Answer:
+    return Answer(verdict=GateVerdict.INCONCLUSIVE, reason=reason)

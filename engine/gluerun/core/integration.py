@@ -15,10 +15,11 @@ from gluerun.core.actions import (
     Stop,
     SuspectTarget,
 )
-from gluerun.core.gate_runs import Came, answer_of, deadline_of
+from gluerun.core.gate_runs import answer_of, deadline_of
 from gluerun.core.queue import is_asked, is_held, is_second_look, is_solo, queue_of
 from gluerun.core.recovery import tries_left
 from gluerun.records.failure import Failure, FailureNote
+from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import Occasion
 from gluerun.records.record import replace
 from gluerun.records.task import ProofState
@@ -106,12 +107,12 @@ def _judge_prover(world: World, task: Task, proof: Proof) -> Action | None:
     answer = answer_of(world, run_id, proof.since, deadline, "the prover")
     if answer is None:
         return None
-    match answer.came:
-        case Came.LATE:
-            return Stop(run_id=run_id, task_id=task.task_id, reason=answer.reason)
-        case Came.GREEN:
+    if answer.is_late:
+        return Stop(run_id=run_id, task_id=task.task_id, reason=answer.reason)
+    match answer.verdict:
+        case GateVerdict.GREEN:
             return ProofDone(task_id=task.task_id, run_id=run_id, reason="the gate was green on the candidate")
-        case Came.RED:
+        case GateVerdict.RED:
             return ProofRed(task_id=task.task_id, run_id=run_id, reason=answer.reason)
         case _:
             return _again(world, task, answer.reason)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gluerun.core.queue_model import Change
 from gluerun.records import codec
-from gluerun.records.record import record
+from gluerun.records.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +46,8 @@ class Past:
 
     def changes(self) -> list[Change]:
         """Return what a simulated queue is given; times are seconds since the first came."""
-        begin = min((one.at for one in self.judged), default=None)
-        return [
-            Change(arrives=(one.at - begin).total_seconds(), bad=not one.landed)
-            for one in self.judged
-            if begin is not None
-        ]
+        judged = self.judged
+        return [Change(arrives=(one.at - judged[0].at).total_seconds(), bad=not one.landed) for one in judged]
 
 
 def past(events: Iterable[Mapping[str, object]], most: int) -> Past:
@@ -68,12 +64,9 @@ def past(events: Iterable[Mapping[str, object]], most: int) -> Past:
         if kind == "integration.started":
             runs.append(at)
         elif kind == "integration.red" and task in waiting:
-            before = waiting[task]
-            waiting[task] = Arrival(task=task, at=before.at, until=at, landed=False, was_red=True)
+            waiting[task] = replace(waiting[task], was_red=True)
         elif (kind == "integration.integrated" or kind in _BACK) and task in waiting:
-            one = waiting.pop(task)
-            landed = kind == "integration.integrated"
-            found.append(Arrival(task=task, at=one.at, until=at, landed=landed, was_red=one.was_red))
+            found.append(replace(waiting.pop(task), until=at, landed=kind == "integration.integrated"))
         if kind == "packet.imported":
             waiting[task] = Arrival(task=task, at=at, until=at, landed=False)
     last = sorted(found[-most:], key=lambda one: (one.at, one.task))

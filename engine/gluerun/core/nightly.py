@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gluerun.core.actions import AwaitNightly, NightlyProved, ProveNightly, Stop
-from gluerun.core.gate_runs import Came, answer_of, deadline_of
+from gluerun.core.gate_runs import answer_of, deadline_of
 from gluerun.core.launch import low_disk
-from gluerun.core.pipeline import has_gate
 from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import NEVER, Occasion
 
@@ -22,26 +21,26 @@ if TYPE_CHECKING:
     from gluerun.records.nightly import Nightly
 
 _DAY = timedelta(days=1)
-_VERDICTS = {
-    Came.GREEN: GateVerdict.GREEN,
-    Came.RED: GateVerdict.RED,
-    Came.NOTHING: GateVerdict.INCONCLUSIVE,
-}
 
 
 def plan_nightly(world: World) -> list[Action]:
     """Say what the gates of the night call for."""
-    config, night, head = world.config, world.nightly, world.target_head
+    night, head, at = world.nightly, world.target_head, world.config.nightly_at
     if night is not None and night.is_running:
-        action = _judge(world, night)
-        return [action] if action is not None else []
-    if head is None or config.nightly_at == NEVER or not has_gate(config, config.gate_command, Occasion.NIGHTLY):
+        return _judged(world, night, may_ask_again=not world.stop)
+    if head is None or next_night(world) is None:
         return []
     if night is None or night.since > world.now:  # the clock was set back
-        return [AwaitNightly(reason=f"the gates of the night run from {config.nightly_at}Z on")]
+        return [AwaitNightly(reason=f"the gates of the night run from {at}Z on")]
     if night.since >= last_night(world) or world.stop or low_disk(world):
         return []
-    return [ProveNightly(commit=head, reason=f"it is past {config.nightly_at}Z")]
+    return [ProveNightly(commit=head, reason=f"it is past {at}Z")]
+
+
+def plan_ending(world: World) -> list[Action]:
+    """Say what has become of gates that run, where no others are begun."""
+    night = world.nightly
+    return _judged(world, night, may_ask_again=False) if night is not None and night.is_running else []
 
 
 def last_night(world: World) -> datetime:
@@ -53,7 +52,7 @@ def last_night(world: World) -> datetime:
 
 def next_night(world: World) -> datetime | None:
     """Return when they are due again; None where no gate is meant for the night."""
-    if world.config.nightly_at == NEVER or not has_gate(world.config, world.config.gate_command, Occasion.NIGHTLY):
+    if world.config.nightly_at == NEVER or not world.has_nights:
         return None
     return last_night(world) + _DAY
 
@@ -67,14 +66,15 @@ def words(night: Nightly, target: str) -> str:
     return f"the gates of the night {said} on {target} ({at}): {night.reason}"
 
 
-def _judge(world: World, night: Nightly) -> Action | None:
+def _judged(world: World, night: Nightly, *, may_ask_again: bool) -> list[Action]:
     config = world.config
     deadline = deadline_of(config, night.since, config.gate_command, Occasion.NIGHTLY)
     answer = answer_of(world, night.run, night.since, deadline, "the run of the night's gates")
     if answer is None:
-        return None
-    if answer.came is Came.LATE:
-        return Stop(run_id=night.run, task_id=None, reason=answer.reason)
-    if answer.came is Came.NOTHING and night.again < config.worker_infra_max and not world.stop:
-        return ProveNightly(commit=night.head, again=night.again + 1, reason=f"again: {answer.reason}")
-    return NightlyProved(commit=night.head, run_id=night.run, result=_VERDICTS[answer.came], reason=answer.reason)
+        return []
+    if answer.is_late:
+        return [Stop(run_id=night.run, task_id=None, reason=answer.reason)]
+    is_odd = answer.verdict is GateVerdict.INCONCLUSIVE
+    if is_odd and may_ask_again and night.again < config.worker_infra_max:
+        return [ProveNightly(commit=night.head, again=night.again + 1, reason=f"again: {answer.reason}")]
+    return [NightlyProved(commit=night.head, run_id=night.run, result=answer.verdict, reason=answer.reason)]

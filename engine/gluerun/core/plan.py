@@ -58,16 +58,26 @@ def plan_remote(world: World) -> list[Action]:
 
 def plan_nights(world: World) -> list[Action]:
     """Say what the gates of the night call for."""
-    if not world.has_nights:
+    if not world.has_nights and world.nightly is None:
         return []
     from gluerun.core.nightly import plan_nightly  # few repositories have any
 
     return plan_nightly(world)
 
 
-PHASES: tuple[Phase, ...] = (
-    *(plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating, plan_nights, plan_launch),
-)
+def plan_night_end(world: World) -> list[Action]:
+    """Say what has become of the night's gates that run, where no others are begun."""
+    if world.nightly is None:
+        return []
+    from gluerun.core.nightly import plan_ending
+
+    return plan_ending(world)
+
+
+_BEFORE_LAUNCH = (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating)
+PHASES: tuple[Phase, ...] = (*_BEFORE_LAUNCH, plan_nights, plan_launch)
+# What goes on while nothing new is begun.
+DRAINING: tuple[Phase, ...] = (*_BEFORE_LAUNCH, plan_night_end)
 
 
 def plan_cycle(world: World) -> tuple[Action, ...]:

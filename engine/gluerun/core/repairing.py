@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gluerun.core import bisecting
 from gluerun.core.actions import Diagnose, LandRevert, Probed, ProbeTarget, Stop, SuspectTarget
-from gluerun.core.gate_runs import Came, answer_of, deadline_of
+from gluerun.core.gate_runs import answer_of, deadline_of
 from gluerun.records.config import IntegrationMode, OnRedMain
+from gluerun.records.gate import GateVerdict
 from gluerun.records.pipeline import Occasion
 from gluerun.records.redmain import RedState
 from gluerun.records.task import ProofState, Status
@@ -125,12 +126,12 @@ def _judge(world: World, red: RedMain, probe: Probe) -> Action | None:
     answer = answer_of(world, probe.run_id, probe.since, deadline, "the gate on the target")
     if answer is None:
         return None
-    if answer.came is Came.LATE:
+    if answer.is_late:
         return Stop(run_id=probe.run_id, task_id=None, reason=answer.reason)
-    if answer.came is Came.NOTHING and probe.again < world.config.worker_infra_max:
+    if answer.verdict is GateVerdict.INCONCLUSIVE and probe.again < world.config.worker_infra_max:
         again = f"again: {answer.reason}"
         return ProbeTarget(commit=probe.commit, slot=probe.slot, again=probe.again + 1, reason=again)
-    is_green = None if answer.came is Came.NOTHING else answer.came is Came.GREEN
+    is_green = {GateVerdict.GREEN: True, GateVerdict.RED: False}.get(answer.verdict)
     return Probed(commit=probe.commit, run_id=probe.run_id, is_green=is_green, reason=answer.reason)
 
 

@@ -149,9 +149,8 @@ class World:
 
     @property
     def has_nights(self) -> bool:
-        """Tell whether gates of the night may run here, or one runs still."""
-        asks = any(Occasion.NIGHTLY in gate.when for gate in self.config.gates)
-        return asks or (self.nightly is not None and self.nightly.is_running)
+        """Tell whether any gate is meant for the night."""
+        return any(Occasion.NIGHTLY in gate.when for gate in self.config.gates)
 
     def task(self, task_id: str) -> Task | None:
         """Return a living task by its id."""

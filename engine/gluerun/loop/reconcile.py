@@ -6,7 +6,7 @@ from gluerun.core.actions import Admit, subjects
 from gluerun.core.intake import plan_intake, plan_orders
 from gluerun.core.launch import plan_launch, plan_promotion
 from gluerun.core.outlook import living_runs, moving
-from gluerun.core.plan import PHASES, plan_asking, plan_cycle, plan_integrating, plan_landing, plan_remote
+from gluerun.core.plan import DRAINING, PHASES, plan_asking, plan_cycle, plan_landing, plan_remote
 from gluerun.core.planners import plan_asked
 from gluerun.core.recovery import plan_recovery
 from gluerun.errors import BusyError, OtherHostError
@@ -42,7 +42,7 @@ MODES: dict[str, tuple[Phase, ...]] = {
     "orders": (),
     "apply": (plan_intake, plan_recovery),
     "recover": (plan_recovery,),
-    "drain": (plan_intake, plan_recovery, plan_asking, plan_remote, plan_integrating),
+    "drain": DRAINING,
     "integrate": (plan_recovery, plan_asking, plan_remote, plan_landing),
     "plan": (plan_intake, plan_recovery),
     "promote": (plan_intake, plan_recovery, plan_promotion),

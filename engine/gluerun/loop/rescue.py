@@ -58,7 +58,7 @@ def rescue_branch(house: House, task: Task | Dispatch, run_id: str, branch: str,
 def leave_branch(house: House, task: Task, run_id: str, branch: str, into: str) -> None:
     """Keep what a branch holds beside *into*, and remove it: its task goes on under another one."""
     rescue_branch(house, task, run_id, branch, into)
-    _delete(house, {branch: (task, house.doors.git.head(branch) or into)})
+    _delete(house, {branch: task}, {branch: house.doors.git.head(branch) or into})
 
 
 def begin_work(house: House, dispatch: Dispatch, place: str, commit: str, branch: str) -> None:
@@ -88,27 +88,27 @@ def begin_lasting(house: House, dispatch: Dispatch, place: str, commit: str) -> 
 
 def give_up_branches(house: House, tasks: Sequence[Task]) -> None:
     """Remove the branches of landed tasks: only where nobody has added to it, for the target holds what was there."""
+    branches = {task.spec.worker_branch: task for task in tasks if task.head_sha}
     with house.doors.locks.git():
-        _delete(house, {task.spec.worker_branch: (task, task.head_sha) for task in tasks if task.head_sha})
+        _delete(house, branches, {branch: task.head_sha or "" for branch, task in branches.items()})
 
 
-def _delete(house: House, branches: dict[str, tuple[Task, str]]) -> None:
-    """Delete the branches of tasks on which nobody works, those that are where they are said to be.
+def _delete(house: House, tasks: dict[str, Task], heads: dict[str, str]) -> None:
+    """Delete the branches of tasks on which nobody works, those whose *heads* they are.
 
     A machine that died in the middle of just this has left them locked, and some of them deleted. The caller holds
     the lock around changes of refs.
     """
-    git, heads = house.doors.git, {branch: head for branch, (_, head) in branches.items()}
+    git = house.doors.git
     try:
         gone = git.delete_branches(heads)
     except GitError:
-        if not _unlock(house, {branch: task for branch, (task, _) in branches.items()}):
+        if not _unlock(house, tasks):
             raise
         gone = git.delete_branches(heads)
-    there = git.heads(tuple(heads)) if gone != heads.keys() else heads
-    _unlock(
-        house, {branch: task for branch, (task, _) in branches.items() if branch not in gone and branch not in there}
-    )
+    if gone != heads.keys():
+        there = git.heads(tuple(heads))
+        _unlock(house, {branch: task for branch, task in tasks.items() if branch not in there})
 
 
 def _unlock(house: House, branches: dict[str, Task]) -> bool:
