@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -474,6 +474,18 @@ def test_the_last_events_are_read_over_the_border(house):
 
     for count in (1, 3, len(every) - 1, len(every), len(every) + 5):
         assert [event["seq"] for event in journal.last(count)] == every[-count:]
+
+
+def test_whoever_looks_back_sees_as_much_as_is_enough_or_all():
+    journal, now = Journal(SimFiles(), limit=20_000), datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(2600):
+        journal.tell(now, "a.word", str(number))
+    journal.flush()
+
+    def back_to(first):
+        return journal.back_to(lambda found: found[0]["seq"] <= first)[0]["seq"]
+
+    assert [back_to(first) for first in (2300, 2050, 601, 0)] == [2101, 601, 601, 1]
 
 
 def test_the_head_is_right_when_a_crash_left_only_sealed_files(house):

@@ -237,12 +237,9 @@ def _tampering(house: House, since: datetime) -> Iterator[TamperLine]:
 
 def _events(house: House, since: datetime) -> list[dict[str, object]]:
     """Return the events since then; what the journal cannot tell is left out."""
-    count, edge = 500, codec.stamp(since)
-    while True:
-        events = house.journal.last(count)
-        if len(events) < count or str(events[0].get("ts", "")) < edge:
-            return [event for event in events if str(event.get("ts", "")) >= edge]
-        count *= 4
+    edge = codec.stamp(since)
+    events = house.journal.back_to(lambda found: str(found[0].get("ts", "")) < edge)
+    return [event for event in events if str(event.get("ts", "")) >= edge]
 
 
 def _timeline(house: House, recent: list[str], since: datetime, now: datetime) -> Iterator[Span]:

@@ -95,13 +95,8 @@ def whatif(house: House, slots: Sequence[int], seconds: float | None, landings: 
 
 def _past(house: House, landings: int) -> Past:
     """Read the journal backwards until it tells of so many."""
-    count = 2000
-    while True:
-        events = house.journal.last(count)
-        found = past(events, landings)
-        if len(found.arrivals) == landings or len(events) < count:
-            return found
-        count *= 4
+    events = house.journal.back_to(lambda found: len(past(found, landings).arrivals) == landings)
+    return past(events, landings)
 
 
 def _line(before: Past, slots: int, seconds: float, *, is_now: bool) -> WhatifLine:

@@ -37,6 +37,8 @@ SEALED = "events"
 MENDED = "events.mended"
 NOTED = "events.noted"
 _TAIL = 65_536
+# How many events whoever looks back sees first; four times as many where they do not reach.
+_FIRST_LOOK = 500
 
 
 class Journal:
@@ -95,6 +97,15 @@ class Journal:
             except ValueError:
                 continue
         return found
+
+    def back_to(self, is_enough: Callable[[list[dict[str, object]]], bool]) -> list[dict[str, object]]:
+        """Return the last events, oldest first, as many as are enough, or all."""
+        count = _FIRST_LOOK
+        while True:
+            events = self.last(count)
+            if len(events) < count or is_enough(events):
+                return events
+            count *= 4
 
     def fault(self) -> Fault | None:
         """Return the first fault of the whole unsealed file; nothing is written."""
